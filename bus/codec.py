@@ -1,0 +1,119 @@
+"""Events on the wire: CloudEvents 1.0, Kafka protocol binding, binary mode; the body is JSON.
+Knows no transport.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from bus import trace
+from bus.bus import BusError, Record, Unreadable
+from bus.events import EVENTS, Attempt, Event, Judgment, Weights
+
+SPECVERSION = "1.0"
+CONTENT_TYPE = "application/json"
+TYPE_PREFIX = "evolvent."
+
+MAX_VALUE_BYTES = 16 * 1024 * 1024
+"""A larger body is neither written nor read. The JSON parser itself refuses to nest deeper
+than 200."""
+
+_QUOTED = 80
+_BY_CE_TYPE = {TYPE_PREFIX + name: model for name, model in EVENTS.items()}
+_CONSTANT_HEADERS = {
+    model: {
+        "ce_specversion": SPECVERSION,
+        "ce_type": TYPE_PREFIX + name,
+        "ce_dataschema": f"urn:evolvent:schema:{name}:{model.version}",
+        "content-type": CONTENT_TYPE,
+    }
+    for name, model in EVENTS.items()
+}
+
+
+def encode(event: Event) -> tuple[str, dict[str, str], bytes]:
+    """Key, headers and value. Raises `BusError` when the value is over `MAX_VALUE_BYTES`."""
+    value = event.__pydantic_serializer__.to_json(event)
+    if len(value) > MAX_VALUE_BYTES:
+        raise BusError(
+            f"{event.type()} {event.id} takes {len(value):,} bytes on the wire, "
+            f"{MAX_VALUE_BYTES:,} are allowed: draw fewer or shorter samples."
+        )
+    key = event.key
+    headers = _CONSTANT_HEADERS[type(event)].copy()
+    headers["ce_id"] = event.id
+    headers["ce_source"] = _source(event.run, event.agent)
+    headers["ce_subject"] = key
+    headers["ce_time"] = _rfc3339(event.created_at)
+    headers["ce_correlationid"] = event.correlation
+    if (answered := event.answers) is not None:
+        headers["ce_causationid"] = answered
+    if (version := _model_version(event)) is not None:
+        headers["ce_modelversion"] = str(version)
+    trace.inject(event, headers)
+    return key, headers, value
+
+
+def decode(record: Record) -> Event:
+    """The event of a record, of this schema version or a newer one; raises `Unreadable`."""
+    headers = record.headers
+    ce_type = headers.get("ce_type")
+    if ce_type is None:
+        raise Unreadable("the header ce_type is missing")
+    model = _BY_CE_TYPE.get(ce_type)
+    if model is None:
+        raise Unreadable(f"unknown event type {_quoted(ce_type)}")
+    if (specversion := headers.get("ce_specversion")) != SPECVERSION:
+        raise Unreadable(f"ce_specversion is {_quoted(specversion)}, expected '{SPECVERSION}'")
+    content_type = headers.get("content-type", CONTENT_TYPE)
+    if content_type.partition(";")[0].strip().lower() != CONTENT_TYPE:
+        raise Unreadable(f"content-type is {_quoted(content_type)}, expected '{CONTENT_TYPE}'")
+    if len(record.value) > MAX_VALUE_BYTES:
+        raise Unreadable(f"{len(record.value):,} bytes, {MAX_VALUE_BYTES:,} are allowed")
+    try:
+        event: Event = model.__pydantic_validator__.validate_json(record.value)
+    except ValidationError as error:
+        raise Unreadable(_reason(error)) from None
+    if event.id != headers.get("ce_id"):
+        raise Unreadable(f"ce_id is {_quoted(headers.get('ce_id'))}, the body's is '{event.id}'")
+    return event
+
+
+@lru_cache(maxsize=1024)
+def _source(run: str, agent: str) -> str:
+    return f"/{quote(run, safe='')}/{quote(agent, safe='')}"
+
+
+def _rfc3339(time: datetime) -> str:
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
+
+
+def _model_version(event: Event) -> int | None:
+    """The version that an event is about; for samples the oldest that drew a token."""
+    if isinstance(event, Judgment):
+        event = event.attempt
+    if isinstance(event, Attempt):
+        spans = (span for sample in event.samples for turn in sample.turns for span in turn.spans)
+        return min((span.version for span in spans), default=None)
+    if isinstance(event, Weights):
+        return event.number
+    version: int | None = getattr(event, "weights_version", None)
+    return version
+
+
+def _quoted(text: str | None) -> str:
+    """A foreign text, short and in ASCII."""
+    return "missing" if text is None else ascii(text[:_QUOTED])
+
+
+def _reason(error: ValidationError) -> str:
+    """The first fault without the value, which may be long or not for everybody's eyes."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    first = faults[0]
+    if first["type"] == "json_invalid":
+        return first["msg"]
+    where = ".".join(str(part)[:_QUOTED] for part in first["loc"])
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"{_quoted(where)}: {first['msg'][:200]}{more}"

@@ -1,0 +1,404 @@
+"""What is said: the events. Each is an immutable noun that carries the one it answers, so
+nobody joins topics. Knows no transport, no model and no domain.
+
+    Weights -> Task -> Attempt -> Judgment -> Weights         Weights -> Curriculum
+               Refusal                                        Weights -> Evaluation
+
+Schema rule (FULL_TRANSITIVE): only optional fields with defaults are ever added; nothing is
+renamed, retyped or reused. `tests/bus/golden` holds every version ever written.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from bus.packed import PackedLogprobs, PackedTokens
+
+EventId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+def derive_id(run: str, agent: str, answered: str, index: int = 0) -> str:
+    """Id of output `index` of `agent` for the event `answered`: 32 hex digits.
+
+    It never depends on what a model said, so a retry after a crash yields the same id and a
+    duplicate is recognised everywhere. Root events pass a name of their own as `answered`.
+    """
+    text = "\x1f".join((run, agent, answered, str(index)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Part(BaseModel):
+    """A piece of an event: immutable, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+
+class Event(Part):
+    """One fact on the log. `agent` is the role instance that said it."""
+
+    topic: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+
+    id: EventId
+    run: str
+    agent: str
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def type(cls) -> str:
+        return cls.__name__.lower()
+
+    @property
+    def channel(self) -> str:
+        """The topic that this event goes to."""
+        return self.topic
+
+    @property
+    def key(self) -> str:
+        """Events of one key keep their order."""
+        return self.id
+
+    @property
+    def answers(self) -> str | None:
+        """Id of the event this one answers, None for a root."""
+        return None
+
+    @property
+    def correlation(self) -> str:
+        """Id of the task (or other root) that this event belongs to."""
+        return self.id
+
+
+class Span(Part):
+    """Tokens [start, end) of a turn were sampled with weights `version`."""
+
+    version: int
+    start: int
+    end: int
+
+
+class Turn(Part):
+    """One call of an engine: what was added to the context, and what was sampled.
+
+    `logprobs[i]` is the natural logarithm of the probability of `tokens[i]` under the
+    distribution it was sampled from (the behaviour policy).
+    """
+
+    prompt_tokens: PackedTokens
+    tokens: PackedTokens
+    logprobs: PackedLogprobs
+    text: str
+    finish_reason: Literal["stop", "length", "abort"]
+    spans: tuple[Span, ...]
+
+
+class Sample(Part):
+    """One answer to a task: one or more turns; the last one's text is the answer."""
+
+    turns: tuple[Turn, ...]
+
+    @property
+    def answer(self) -> str:
+        return self.turns[-1].text
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model ended its answer itself."""
+        return self.turns[-1].finish_reason == "stop"
+
+    @property
+    def oldest_version(self) -> int:
+        return min(span.version for turn in self.turns for span in turn.spans)
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(len(turn.tokens) for turn in self.turns)
+
+
+class Proposal(Part):
+    """A completion in the proposer's role. All proposals sampled together form a draw."""
+
+    turn: Turn
+    draw: str
+    draw_size: int
+    index: int
+
+
+class Task(Event):
+    """One problem. `level` is its difficulty, `prompt` what the solver's model reads,
+    `question` the same for people; `metadata` is what the domain needs to judge an answer.
+
+    `weights_version` is the version that granted this task: no older one may attempt it.
+    `proposal` is the completion that wrote it, when a model did.
+    """
+
+    topic: ClassVar[str] = "tasks"
+
+    domain: str
+    family: str
+    level: int
+    prompt: str
+    question: str
+    answer: str
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    weights_version: int
+    granted_by: EventId
+    source: str
+    proposal: Proposal | None = None
+
+    @property
+    def answers(self) -> str | None:
+        return self.granted_by
+
+
+class Refusal(Event):
+    """A proposal that the task gate did not admit, and why."""
+
+    topic: ClassVar[str] = "refusals"
+
+    proposal: Proposal
+    reason: str
+    weights_version: int
+    granted_by: EventId
+
+    @property
+    def answers(self) -> str | None:
+        return self.granted_by
+
+
+class Attempt(Event):
+    """A group of samples drawn for one task by one solver."""
+
+    topic: ClassVar[str] = "attempts"
+
+    task: Task
+    samples: tuple[Sample, ...]
+    temperature: float
+
+    @property
+    def key(self) -> str:
+        return self.task.id
+
+    @property
+    def answers(self) -> str | None:
+        return self.task.id
+
+    @property
+    def correlation(self) -> str:
+        return self.task.id
+
+    @property
+    def oldest_version(self) -> int:
+        return min(sample.oldest_version for sample in self.samples)
+
+
+class Verdict(Part):
+    """What a critic says of one sample: named scores, the scalar reward, why, and how."""
+
+    scores: dict[str, float]
+    reward: float
+    reason: str
+    provenance: str
+
+
+class Judgment(Event):
+    """The attempt, and one verdict per sample in the same order."""
+
+    topic: ClassVar[str] = "judgments"
+
+    attempt: Attempt
+    verdicts: tuple[Verdict, ...]
+    critic: str
+    critic_version: int = 1
+
+    @property
+    def key(self) -> str:
+        return self.attempt.task.id
+
+    @property
+    def answers(self) -> str | None:
+        return self.attempt.id
+
+    @property
+    def correlation(self) -> str:
+        return self.attempt.task.id
+
+    @property
+    def success(self) -> float:
+        """Share of samples with the full reward."""
+        return sum(verdict.reward >= 1.0 for verdict in self.verdicts) / len(self.verdicts)
+
+
+class LevelCount(Part):
+    """What a batch held of one family and level."""
+
+    family: str
+    level: int
+    tasks: int
+    samples: int
+    correct: int
+
+
+class Weights(Event):
+    """A new version, published after its checkpoint is durable. The event is the pointer.
+
+    `location` is a directory relative to the run; `files` maps its files to their sha256.
+    `positions` are the ranges of the log it consumed; `consumed` counts, over the whole run,
+    the tasks that need no more work (trained on, dropped or dead), from which the proposer's
+    credit follows. The trained and dropped ids themselves stand in the manifest.
+    """
+
+    topic: ClassVar[str] = "weights"
+
+    number: int
+    parent: int | None
+    parent_id: EventId | None
+    location: str
+    files: dict[str, str]
+    format: Literal["full", "lora"] = "full"
+    step: int
+    epoch: int
+    positions: dict[str, tuple[tuple[int, int], ...]] = Field(default_factory=dict)
+    trained: int = 0
+    dropped: int = 0
+    consumed: int = 0
+    batch: tuple[LevelCount, ...] = ()
+    metrics: dict[str, float] = Field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.run
+
+    @property
+    def answers(self) -> str | None:
+        return self.parent_id
+
+
+class Curriculum(Event):
+    """The proposer's state after a version: the fold of all batches so far.
+
+    `success` maps "family/level" to the estimated success rate; `top` maps a family to its
+    frontier (the hardest level asked). `proposed` counts tasks over the whole run.
+    """
+
+    topic: ClassVar[str] = "curricula"
+
+    weights: EventId
+    weights_version: int
+    source: str
+    success: dict[str, float]
+    top: dict[str, int]
+    proposed: int
+    refused: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.run
+
+    @property
+    def answers(self) -> str | None:
+        return self.weights
+
+
+class SuiteScore(Part):
+    """Greedy exact match on one held-out suite: `correct` of `total`, 95 % Wilson interval."""
+
+    suite: str
+    level: int
+    total: int
+    correct: int
+    low: float
+    high: float
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.total
+
+
+class Evaluation(Event):
+    """Held-out scores of one version. `seen` scores cover the levels of the warm-up."""
+
+    topic: ClassVar[str] = "evaluations"
+
+    weights: EventId
+    weights_version: int
+    scores: tuple[SuiteScore, ...]
+    held_out: float
+    seen: float
+    seconds: float
+
+    @property
+    def key(self) -> str:
+        return str(self.weights_version)
+
+    @property
+    def answers(self) -> str | None:
+        return self.weights
+
+
+class Promotion(Event):
+    """A gate's decision on a version."""
+
+    topic: ClassVar[str] = "promotions"
+
+    weights: EventId
+    weights_version: int
+    decision: Literal["promoted", "rejected", "rolled_back"]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return str(self.weights_version)
+
+    @property
+    def answers(self) -> str | None:
+        return self.weights
+
+
+class Control(Event):
+    """What the operator says to the roles: a run starts (with its recipe and seed), or one
+    version is to be evaluated, or a role pauses, resumes or stops."""
+
+    topic: ClassVar[str] = "control"
+
+    command: Literal["start", "evaluate", "pause", "resume", "stop", "objective"]
+    role: str = "all"
+    weights_version: int | None = None
+    seed: int | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.role
+
+
+class DeadLetter(Event):
+    """A record that could not be read, or that a role rejected: its bytes and the reason.
+
+    Goes to `<topic>.dead` in the same commit that completes the record.
+    """
+
+    origin_topic: str
+    origin_partition: int
+    origin_offset: int
+    group: str
+    reason: str
+    value: str
+    headers: dict[str, str]
+
+    @property
+    def channel(self) -> str:
+        return f"{self.origin_topic}.dead"
+
+
+EVENTS: dict[str, type[Event]] = {
+    event.type(): event
+    for event in (
+        Task, Refusal, Attempt, Judgment, Weights, Curriculum, Evaluation, Promotion, Control,
+        DeadLetter,
+    )
+}
+"""Every event by its type name, the last part of `ce_type`."""

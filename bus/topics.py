@@ -1,0 +1,99 @@
+"""Where events go: the topics, and which partition a key falls into. Knows no driver."""
+
+from functools import lru_cache
+
+from bus.bus import Topic
+
+PARTITIONS = 4
+"""Of `tasks`, `attempts` and `judgments`, which are partitioned alike by task id. Fixed for the
+life of a log: another number would send a key elsewhere and break its order."""
+
+DEAD_SUFFIX = ".dead"
+
+
+def _dead(topic: Topic) -> Topic:
+    return Topic(
+        name=topic.name + DEAD_SUFFIX,
+        description=f"Records of {topic.name} that could not be read or were rejected.",
+    )
+
+
+_LIVE = (
+    Topic(
+        name="tasks",
+        partitions=PARTITIONS,
+        key="task id",
+        description="Problems to solve.",
+    ),
+    Topic(
+        name="refusals",
+        key="refusal id",
+        description="Proposals that the task gate did not admit, and why.",
+    ),
+    Topic(
+        name="attempts",
+        partitions=PARTITIONS,
+        key="task id",
+        description="Groups of samples drawn for one task.",
+    ),
+    Topic(
+        name="judgments",
+        partitions=PARTITIONS,
+        key="task id",
+        description="Attempts with one verdict per sample.",
+    ),
+    Topic(
+        name="weights",
+        key="run",
+        description="Pointers to the published versions of the model.",
+    ),
+    Topic(
+        name="curricula",
+        key="run",
+        description="The proposer's state after each version.",
+    ),
+    Topic(
+        name="evaluations",
+        key="weights version",
+        description="Held-out scores of a version.",
+    ),
+    Topic(
+        name="promotions",
+        key="weights version",
+        description="A gate's decisions on a version.",
+    ),
+    Topic(
+        name="control",
+        key="role",
+        description="What the operator says to the roles.",
+    ),
+)
+
+TOPICS: dict[str, Topic] = {topic.name: topic for live in _LIVE for topic in (live, _dead(live))}
+"""Every topic by its name, each followed by its dead-letter topic."""
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key, the same that Kafka's Java client chooses."""
+    return 0 if partitions == 1 else _positive_hash(key) % partitions
+
+
+@lru_cache(maxsize=16_384)
+def _positive_hash(key: str) -> int:
+    return murmur2(key.encode()) & 0x7FFFFFFF
+
+
+def murmur2(data: bytes) -> int:
+    """MurmurHash2 (Austin Appleby), 32 bits, unsigned, with the seed of Kafka's Java client."""
+    mask, factor = 0xFFFFFFFF, 0x5BD1E995
+    length = len(data)
+    whole = length & ~3
+    hashed = 0x9747B28C ^ length
+    for start in range(0, whole, 4):
+        block = int.from_bytes(data[start : start + 4], "little") * factor & mask
+        block = (block ^ block >> 24) * factor & mask
+        hashed = hashed * factor & mask ^ block
+    if length > whole:
+        hashed = (hashed ^ int.from_bytes(data[whole:], "little")) * factor & mask
+    hashed = (hashed ^ hashed >> 13) * factor & mask
+    return hashed ^ hashed >> 15

@@ -1,0 +1,182 @@
+"""One worked example of every event, no field left out."""
+
+from datetime import UTC, datetime
+
+from bus.events import (
+    Attempt,
+    Control,
+    Curriculum,
+    DeadLetter,
+    Evaluation,
+    Event,
+    Judgment,
+    LevelCount,
+    Promotion,
+    Proposal,
+    Refusal,
+    Sample,
+    Span,
+    SuiteScore,
+    Task,
+    Turn,
+    Verdict,
+    Weights,
+    derive_id,
+)
+
+RUN = "demo"
+AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+FIRST = derive_id(RUN, "trainer", "seed")
+SECOND = derive_id(RUN, "trainer", FIRST)
+
+TURN = Turn(
+    prompt_tokens=(1, 57, 300),
+    tokens=(4, 70_000, 2),
+    logprobs=(-0.25, -1.5, -0.0078125),
+    text="olleh",
+    finish_reason="stop",
+    spans=(Span(version=1, start=0, end=2), Span(version=2, start=2, end=3)),
+)
+PROPOSAL = Proposal(turn=TURN, draw="draw-7", draw_size=8, index=3)
+TASK = Task(
+    id=derive_id(RUN, "proposer", FIRST, 1),
+    run=RUN,
+    agent="proposer",
+    created_at=AT,
+    domain="reasoning_gym",
+    family="spell_backward",
+    level=5,
+    prompt="spell_backward: hello =",
+    question="Spell this word backward: hello",
+    answer="olleh",
+    metadata={"word": "hello", "length": 5},
+    weights_version=1,
+    granted_by=FIRST,
+    source="self-instruct",
+    proposal=PROPOSAL,
+)
+ATTEMPT = Attempt(
+    id=derive_id(RUN, "solver", TASK.id),
+    run=RUN,
+    agent="solver-2",
+    created_at=AT,
+    task=TASK,
+    samples=(Sample(turns=(TURN,)), Sample(turns=(TURN, TURN))),
+    temperature=0.75,
+)
+EXAMPLES: dict[str, Event] = {
+    event.type(): event
+    for event in (
+        TASK,
+        Refusal(
+            id=derive_id(RUN, "proposer", FIRST, 2),
+            run=RUN,
+            agent="proposer",
+            created_at=AT,
+            proposal=PROPOSAL,
+            reason="duplicate",
+            weights_version=1,
+            granted_by=FIRST,
+        ),
+        ATTEMPT,
+        Judgment(
+            id=derive_id(RUN, "critic", ATTEMPT.id),
+            run=RUN,
+            agent="critic-0",
+            created_at=AT,
+            attempt=ATTEMPT,
+            verdicts=(
+                Verdict(scores={"exact": 1.0}, reward=1.0, reason="right", provenance="exact"),
+                Verdict(scores={"exact": 0.0}, reward=0.0, reason="wrong", provenance="exact"),
+            ),
+            critic="exact",
+            critic_version=2,
+        ),
+        Weights(
+            id=SECOND,
+            run=RUN,
+            agent="trainer",
+            created_at=AT,
+            number=2,
+            parent=1,
+            parent_id=FIRST,
+            location="checkpoints/000002",
+            files={"model.safetensors": "9f" * 32},
+            format="lora",
+            step=2,
+            epoch=3,
+            positions={"judgments/0": ((0, 31), (33, 40))},
+            trained=32,
+            dropped=6,
+            consumed=70,
+            batch=(
+                LevelCount(family="spell_backward", level=5, tasks=32, samples=256, correct=131),
+            ),
+            metrics={"loss": 0.125, "kl": 0.03125},
+            seed=7,
+        ),
+        Curriculum(
+            id=derive_id(RUN, "proposer", SECOND),
+            run=RUN,
+            agent="proposer",
+            created_at=AT,
+            weights=SECOND,
+            weights_version=2,
+            source="curriculum",
+            success={"spell_backward/5": 0.5},
+            top={"spell_backward": 6},
+            proposed=96,
+            refused=4,
+        ),
+        Evaluation(
+            id=derive_id(RUN, "evaluator", SECOND),
+            run=RUN,
+            agent="evaluator",
+            created_at=AT,
+            weights=SECOND,
+            weights_version=2,
+            scores=(
+                SuiteScore(
+                    suite="spell_backward", level=5, total=64, correct=40, low=0.5, high=0.734375
+                ),
+            ),
+            held_out=0.625,
+            seen=0.875,
+            seconds=1.5,
+        ),
+        Promotion(
+            id=derive_id(RUN, "gate", SECOND),
+            run=RUN,
+            agent="gate",
+            created_at=AT,
+            weights=SECOND,
+            weights_version=2,
+            decision="promoted",
+            reasons=("held-out 0.50 -> 0.63",),
+        ),
+        Control(
+            id=derive_id(RUN, "operator", "start"),
+            run=RUN,
+            agent="operator",
+            created_at=AT,
+            command="start",
+            role="trainer",
+            weights_version=2,
+            seed=7,
+            settings={"recipe": "grpo"},
+        ),
+        DeadLetter(
+            id=derive_id(RUN, "solver", "tasks/1/17"),
+            run=RUN,
+            agent="solver",
+            created_at=AT,
+            origin_topic="tasks",
+            origin_partition=1,
+            origin_offset=17,
+            group="solver",
+            reason="unknown event type 'evolvent.riddle'",
+            value="e30=",
+            headers={"ce_type": "evolvent.riddle"},
+        ),
+    )
+}
