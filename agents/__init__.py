@@ -1,0 +1,1 @@
+"""Who talks: proposer, solver, critic, evaluator; their domains and engines."""

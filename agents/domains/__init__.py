@@ -1,0 +1,1 @@
+"""What is asked: one family of tasks per file."""

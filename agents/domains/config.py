@@ -1,0 +1,10 @@
+"""Which domain a run works in: one name in a union per domain. Knows no domain's inside."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from agents.domains.reasoning_gym import ReasoningGymConfig
+from agents.domains.strings import StringsConfig
+
+DomainConfig = Annotated[StringsConfig | ReasoningGymConfig, Field(discriminator="type")]

@@ -1,0 +1,85 @@
+"""What is asked: the `Domain` protocol. A domain knows its tasks and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+
+class NotATask(Exception):
+    """A text that a model wrote is no task of this domain; the reason, in one word or two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One task before it becomes an event. `prompt` is what the model reads, `question` the
+    same for people; (family, level, prompt) tell problems apart."""
+
+    family: str
+    level: int
+    prompt: str
+    question: str
+    answer: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """1.0 is fully right. `reason` says why it is not."""
+
+    value: float
+    reason: str
+
+
+class Domain(Protocol):
+    """One or more families of tasks with levels of difficulty, and their verifier."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def families(self) -> Sequence[str]: ...
+    @property
+    def warmup_levels(self) -> Sequence[int]:
+        """The levels a seed model is warmed up on."""
+        ...
+
+    @property
+    def levels(self) -> Sequence[int]:
+        """All levels a run may reach, ascending."""
+        ...
+
+    def make(self, family: str, level: int, random: Random) -> Problem:
+        """A new problem, never a held-out one."""
+        ...
+
+    def held_out(self, family: str, level: int, count: int) -> list[Problem]:
+        """The held-out suite: fixed, from a seed space of its own, never made or admitted."""
+        ...
+
+    def read(self, text: str) -> Problem:
+        """The problem that a model wrote as `text`; raises `NotATask` with the reason."""
+        ...
+
+    def write(self, problem: Problem) -> str:
+        """The text that `read` turns back into `problem`."""
+        ...
+
+    def pose(self, question: str, family: str | None = None) -> Problem:
+        """A problem of the user's own, from its bare input; raises `NotATask`."""
+        ...
+
+    def score(self, problem: Problem, answer: str, ended: bool) -> Score:
+        """Judge an answer; `ended` tells whether the model ended it itself."""
+        ...
+
+    def max_answer_tokens(self, level: int) -> int:
+        """Room for any answer of this level, the end token included."""
+        ...
+
+    def max_proposal_tokens(self) -> int:
+        """Room for any task that a model may write, the end token included."""
+        ...
+
+    def proposer_prompt(self) -> str:
+        """What a model in the proposer's role reads."""
+        ...

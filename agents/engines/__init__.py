@@ -1,0 +1,1 @@
+"""Who generates: one engine per file, behind `Engine`."""

@@ -1,0 +1,73 @@
+"""Who generates: the `Engine` protocol, token ids in and token ids out. Knows no task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from bus.events import Span
+
+
+class SwapRefused(Exception):
+    """New weights were not taken (a digest, a shape, a value); the old version still serves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`n` samples for one prompt. Temperature 0 is greedy. `seed` fixes the samples."""
+
+    prompt_tokens: tuple[int, ...]
+    n: int = 1
+    max_tokens: int
+    temperature: float = 1.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One sample. `logprobs[i]` is that of `tokens[i]` under the sampling distribution (for
+    greedy: under the untempered softmax). A stop token, when sampled, is the last token."""
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish_reason: Literal["stop", "length", "abort"]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """What a swap did. `pause_ms` is how long generation stood still."""
+
+    from_version: int
+    to_version: int
+    load_ms: float
+    pause_ms: float
+    in_flight: int
+
+
+class Engine(Protocol):
+    """Serves one version at a time; every token is attributed to the version that made it."""
+
+    @property
+    def version(self) -> int:
+        """The version being served; -1 before the first swap."""
+        ...
+
+    def encode(self, text: str) -> tuple[int, ...]: ...
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text without special tokens."""
+        ...
+
+    async def generate(self, request: Request) -> list[Completion]:
+        """`request.n` completions. Requests of many callers are batched together."""
+        ...
+
+    async def swap(self, version: int, folder: Path, files: dict[str, str]) -> Swap:
+        """Serve the checkpoint in `folder` from the next decode step on, dropping no request.
+
+        `files` maps file names to sha256; they are checked first. Raises `SwapRefused`.
+        A version not above the one served is passed over.
+        """
+        ...
+
+    async def close(self) -> None: ...

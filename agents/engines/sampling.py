@@ -1,0 +1,64 @@
+"""How a token is drawn: one uniform number per row and step, fixed before the first step, so
+that a request's seed fixes its samples whatever batch it lands in. Knows no model.
+
+Shapes: R rows, N new tokens, V vocabulary.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from agents.engines.engine import Request
+
+
+class Sampling:
+    """Draws from softmax(logits / temperature) by inverting its cumulative sum."""
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        room: int,
+        generator: torch.Generator,
+        device: torch.device,
+    ) -> None:
+        self._uniforms_RN = _uniforms(requests, room, generator).to(device)
+        temperatures = [request.temperature for request in requests for _ in range(request.n)]
+        self._greedy_R = torch.tensor([t == 0 for t in temperatures], device=device)
+        self._temperature_R = torch.tensor([t or 1.0 for t in temperatures], device=device)
+        self._all_greedy = not any(temperatures)
+        self._any_greedy = 0 in temperatures
+        self._tempered = any(t not in (0, 1) for t in temperatures)
+
+    def draw(
+        self, logits_RV: torch.Tensor, rows: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens and their log-probabilities (fp32) for the given rows."""
+        logits_RV = logits_RV.float()
+        if self._tempered:
+            logits_RV = logits_RV / self._temperature_R[rows, None]
+        logprobs_RV = torch.log_softmax(logits_RV, dim=-1)
+        if self._all_greedy:
+            tokens_R = logprobs_RV.argmax(-1)
+        else:
+            # fp64, or the sum over a large vocabulary would drift from 1.
+            cumulative_RV = logprobs_RV.exp().cumsum(-1, dtype=torch.float64)
+            targets_R1 = (self._uniforms_RN[rows, step] * cumulative_RV[:, -1])[:, None]
+            tokens_R = torch.searchsorted(cumulative_RV, targets_R1, right=True)[:, 0]
+            tokens_R = tokens_R.clamp_max(logits_RV.shape[1] - 1)
+            if self._any_greedy:
+                tokens_R = torch.where(self._greedy_R[rows], logprobs_RV.argmax(-1), tokens_R)
+        return tokens_R, logprobs_RV.gather(1, tokens_R[:, None])[:, 0]
+
+
+def _uniforms(requests: Sequence[Request], room: int, shared: torch.Generator) -> torch.Tensor:
+    num_rows = sum(request.n for request in requests)
+    uniforms_RN = torch.rand(num_rows, room, generator=shared, dtype=torch.float64)
+    row = 0
+    for request in requests:
+        if request.seed is not None:
+            own = torch.Generator().manual_seed(request.seed % 2**63)
+            uniforms_RN[row : row + request.n, : request.max_tokens] = torch.rand(
+                request.n, request.max_tokens, generator=own, dtype=torch.float64
+            )
+        row += request.n
+    return uniforms_RN

@@ -1,0 +1,11 @@
+"""Which judges there are: the union that a recipe chooses from."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from agents.judges.chance import ChanceConfig
+from agents.judges.exact import ExactConfig
+from agents.judges.vote import VoteConfig
+
+JudgeConfig = Annotated[ExactConfig | VoteConfig | ChanceConfig, Field(discriminator="type")]

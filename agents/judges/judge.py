@@ -1,0 +1,11 @@
+"""How a group is judged: the `Judge` protocol. A judge knows one attempt and nothing else."""
+
+from typing import Protocol
+
+from bus.events import Attempt, Verdict
+
+
+class Judge(Protocol):
+    def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
+        """One verdict per sample, in the same order. A bad answer is data, never an error."""
+        ...

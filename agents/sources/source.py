@@ -1,0 +1,57 @@
+"""What to ask next: the `Source` protocol. A source knows problems and what became of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from agents.domains.domain import Problem
+from bus.events import LevelCount, Proposal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A problem to ask, and the completion that wrote it if a model did."""
+
+    problem: Problem
+    source: str
+    proposal: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A completion in the proposer's role that is not asked, and why."""
+
+    proposal: Proposal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What a source came up with at one time."""
+
+    drafts: tuple[Draft, ...]
+    refused: tuple[Refused, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """All that a source remembers: success rate by "family/level", hardest level by family."""
+
+    success: dict[str, float]
+    top: dict[str, int]
+
+
+class Source(Protocol):
+    @property
+    def state(self) -> SourceState: ...
+
+    def restore(self, state: SourceState) -> None: ...
+
+    def fold(self, batch: Sequence[LevelCount]) -> None:
+        """Learn what became of the tasks of one batch."""
+        ...
+
+    async def draw(self, count: int, random: Random, version: int, draw_id: str) -> Draw:
+        """Exactly `count` problems; the same for the same state, `random` and model."""
+        ...

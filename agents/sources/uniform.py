@@ -1,0 +1,44 @@
+"""Every family and level alike: the control that shows what learning owes to the curriculum."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from agents.domains.domain import Domain
+from agents.sources.source import Draft, Draw, SourceState
+from bus.events import LevelCount
+
+
+class UniformConfig(BaseModel):
+    """Families and levels with equal chances."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["uniform"] = "uniform"
+
+
+class Uniform:
+    """Remembers nothing."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+
+    @property
+    def state(self) -> SourceState:
+        return SourceState(success={}, top={})
+
+    def restore(self, state: SourceState) -> None:
+        pass
+
+    def fold(self, batch: Sequence[LevelCount]) -> None:
+        pass
+
+    async def draw(self, count: int, random: Random, version: int, draw_id: str) -> Draw:
+        families, levels = list(self._domain.families), list(self._domain.levels)
+        problems = [
+            self._domain.make(random.choice(families), random.choice(levels), random)
+            for _ in range(count)
+        ]
+        return Draw(drafts=tuple(Draft(problem=found, source="uniform") for found in problems))

@@ -1,0 +1,321 @@
+"""What every engine promises: the same tests over each of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from agents.engines.engine import Completion, Engine, Request, SwapRefused
+from agents.engines.local import LocalEngine
+from agents.engines.scripted import ScriptedEngine
+from tests.agents.engines.tiny_checkpoint import Checkpoint, save_checkpoint
+
+EOS = 1
+
+Open = Callable[[], AbstractAsyncContextManager[Engine]]
+
+
+def babble(prompt: str, version: int, random: Random) -> str:
+    return "".join(random.choice(prompt + "abcdefgh") for _ in range(random.randrange(1, 20)))
+
+
+@asynccontextmanager
+async def open_scripted() -> AsyncIterator[Engine]:
+    engine = ScriptedEngine(babble, latency_seconds=0.02)
+    yield engine
+    await engine.close()
+
+
+@asynccontextmanager
+async def open_waiting() -> AsyncIterator[Engine]:
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        engine = LocalEngine(executor, inflight="wait")
+        yield engine
+        await engine.close()
+
+
+@asynccontextmanager
+async def open_keeping() -> AsyncIterator[Engine]:
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        engine = LocalEngine(executor, inflight="keep")
+        yield engine
+        await engine.close()
+
+
+@pytest.fixture(params=[open_scripted, open_waiting, open_keeping])
+def open_engine(request: pytest.FixtureRequest) -> Open:
+    opener: Open = request.param
+    return opener
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
+    root = tmp_path_factory.mktemp("checkpoints")
+    return [save_checkpoint(root / str(seed), seed) for seed in range(3)]
+
+
+def request(engine: Engine, text: str = "rabcde>", **settings: object) -> Request:
+    fields = {"n": 1, "max_tokens": 8, "prompt_tokens": engine.encode(text), **settings}
+    return Request(**fields)  # type: ignore[arg-type]
+
+
+def well_formed(completion: Completion, max_tokens: int) -> bool:
+    length = len(completion.tokens)
+    covered = [token for span in completion.spans for token in range(span.start, span.end)]
+    ended = completion.tokens[-1] == EOS
+    return (
+        1 <= length <= max_tokens
+        and len(completion.logprobs) == length
+        and all(value <= 0 for value in completion.logprobs)
+        and covered == list(range(length))
+        and completion.finish_reason == ("stop" if ended else "length")
+        and (ended or length == max_tokens)
+        and EOS not in completion.tokens[:-1]
+    )
+
+
+def test_text_survives_encoding(open_engine: Open, checkpoints: list[Checkpoint]) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            text = "r0123456789+-*=:az,;>PS#|"
+            tokens = engine.encode(text)
+            assert len(tokens) == len(text)
+            assert engine.decode(tokens) == text
+            assert engine.decode([*tokens, EOS]) == text
+            assert engine.decode([tokens[0], 60, tokens[1]]) != text[:2]
+
+    asyncio.run(scenario())
+
+
+def test_serves_nothing_before_the_first_swap(open_engine: Open) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            assert engine.version == -1
+            with pytest.raises(RuntimeError, match="no weights yet"):
+                await engine.generate(Request(prompt_tokens=(5,), max_tokens=1))
+
+    asyncio.run(scenario())
+
+
+def test_samples_as_many_as_asked(open_engine: Open, checkpoints: list[Checkpoint]) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            report = await engine.swap(4, checkpoints[0].folder, checkpoints[0].files)
+            assert (report.from_version, report.to_version, engine.version) == (-1, 4, 4)
+            sizes = [(1, 1), (5, 3), (8, 12), (2, 30)]
+            answers = await asyncio.gather(
+                *(engine.generate(request(engine, n=n, max_tokens=m)) for n, m in sizes)
+            )
+            for (n, max_tokens), completions in zip(sizes, answers, strict=True):
+                assert len(completions) == n
+                assert all(well_formed(each, max_tokens) for each in completions)
+                assert {span.version for each in completions for span in each.spans} == {4}
+            reasons = {each.finish_reason for completions in answers for each in completions}
+            assert reasons == {"stop", "length"}
+
+    asyncio.run(scenario())
+
+
+def test_greedy_repeats_itself(open_engine: Open, checkpoints: list[Checkpoint]) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            asked = request(engine, n=3, temperature=0.0, max_tokens=10)
+            first, second = await engine.generate(asked), await engine.generate(asked)
+            assert len({each.tokens for each in first + second}) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_seed_fixes_samples_alone_and_in_a_crowd(
+    open_engine: Open, checkpoints: list[Checkpoint]
+) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            asked = request(engine, n=4, max_tokens=10, seed=7)
+            alone = await engine.generate(asked)
+            crowd = [
+                engine.generate(request(engine, "s" + "b" * (i % 9) + ">", n=3, seed=i))
+                for i in range(40)
+            ]
+            together, *_ = await asyncio.gather(engine.generate(asked), *crowd)
+            other = await engine.generate(request(engine, n=4, max_tokens=10, seed=8))
+            assert [each.tokens for each in together] == [each.tokens for each in alone]
+            assert [each.tokens for each in other] != [each.tokens for each in alone]
+            assert len({each.tokens for each in alone}) > 1
+
+    asyncio.run(scenario())
+
+
+def test_a_version_not_above_is_passed_over(
+    open_engine: Open, checkpoints: list[Checkpoint]
+) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(3, checkpoints[0].folder, checkpoints[0].files)
+            asked = request(engine, temperature=0.0)
+            before = await engine.generate(asked)
+            for version in (3, 2):
+                report = await engine.swap(version, checkpoints[1].folder, checkpoints[1].files)
+                assert (report.from_version, report.to_version) == (3, 3)
+            assert engine.version == 3
+            assert await engine.generate(asked) == before
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/hostname", "a/../../escape", "link", ""])
+def test_refuses_files_that_are_not_plainly_in_the_folder(
+    open_engine: Open, checkpoints: list[Checkpoint], tmp_path: Path, name: str
+) -> None:
+    served, folder = checkpoints[0], tmp_path / "version"
+    bad = save_checkpoint(folder, seed=9)
+    (tmp_path / "escape").write_bytes(b"")
+    (folder / "link").symlink_to(folder / "config.json")
+    digest = (
+        bad.files["config.json"]
+        if name == "link"
+        else "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
+
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, served.folder, served.files)
+            asked = request(engine, temperature=0.0)
+            before = await engine.generate(asked)
+            with pytest.raises(SwapRefused):
+                await engine.swap(1, folder, {**bad.files, name: digest})
+            assert engine.version == 0
+            assert await engine.generate(asked) == before
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "flipped"])
+def test_refuses_files_other_than_published(
+    open_engine: Open, checkpoints: list[Checkpoint], tmp_path: Path, damage: str
+) -> None:
+    served, bad = checkpoints[0], save_checkpoint(tmp_path / "version", seed=9)
+    weights = bad.folder / "model.safetensors"
+    content = weights.read_bytes()
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "truncated":
+        weights.write_bytes(content[:-100])
+    else:
+        weights.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
+
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, served.folder, served.files)
+            asked = request(engine, temperature=0.0)
+            before = await engine.generate(asked)
+            with pytest.raises(SwapRefused, match=r"model\.safetensors"):
+                await engine.swap(1, bad.folder, bad.files)
+            assert engine.version == 0
+            assert await engine.generate(asked) == before
+            weights.write_bytes(content)
+            assert (await engine.swap(1, bad.folder, bad.files)).to_version == 1
+
+    asyncio.run(scenario())
+
+
+def test_no_request_is_lost_across_twenty_swaps(
+    open_engine: Open, checkpoints: list[Checkpoint]
+) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            finished = asyncio.Event()
+
+            async def caller(number: int) -> list[tuple[int, list[Completion]]]:
+                answers: list[tuple[int, list[Completion]]] = []
+                while not finished.is_set():
+                    text = "r" + "x" * (number % 7) + ">"
+                    asked = request(engine, text, n=4, max_tokens=20, temperature=1.0)
+                    since = engine.version
+                    answers.append((since, await engine.generate(asked)))
+                return answers
+
+            async def swapper() -> None:
+                for version in range(1, 21):
+                    checkpoint = checkpoints[version % 3]
+                    await asyncio.sleep(0.01)
+                    await engine.swap(version, checkpoint.folder, checkpoint.files)
+                finished.set()
+
+            callers = [caller(number) for number in range(16)]
+            *answers, _ = await asyncio.wait_for(asyncio.gather(*callers, swapper()), 60)
+            seen = set()
+            for since, completions in (each for made in answers if made for each in made):
+                assert len(completions) == 4
+                for completion in completions:
+                    assert well_formed(completion, 20)
+                    versions = [span.version for span in completion.spans]
+                    assert versions == sorted(versions)
+                    assert versions[0] >= since
+                    seen.update(versions)
+            assert engine.version == 20
+            assert len(seen) > 5
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_caller_harms_no_other(
+    open_engine: Open, checkpoints: list[Checkpoint]
+) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            asked = request(engine, n=2, max_tokens=60, seed=1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(engine.generate(request(engine, max_tokens=60)), 0.0001)
+            before = await engine.generate(asked)
+            async with asyncio.TaskGroup() as group:
+                kept = group.create_task(engine.generate(asked))
+                dropped = group.create_task(engine.generate(request(engine, max_tokens=60)))
+                await asyncio.sleep(0.001)
+                dropped.cancel()
+            assert [each.tokens for each in kept.result()] == [each.tokens for each in before]
+
+    asyncio.run(scenario())
+
+
+def test_close_leaves_nobody_waiting(open_engine: Open, checkpoints: list[Checkpoint]) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            asked = request(engine, n=8, max_tokens=120)
+            waiting = [asyncio.ensure_future(engine.generate(asked)) for _ in range(30)]
+            await asyncio.sleep(0.0005)
+            await engine.close()
+            ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
+            assert all(isinstance(end, RuntimeError) for end in ends)
+            with pytest.raises(RuntimeError, match="closed"):
+                await engine.generate(asked)
+            await engine.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"prompt_tokens": ()}, {"n": 0}, {"max_tokens": 0}, {"temperature": -1.0}],
+)
+def test_a_senseless_request_is_an_error_of_its_caller(
+    open_engine: Open, checkpoints: list[Checkpoint], wrong: dict[str, object]
+) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            with pytest.raises(ValueError, match="a request needs"):
+                await engine.generate(request(engine, **wrong))
+            assert len(await engine.generate(request(engine))) == 1
+
+    asyncio.run(scenario())

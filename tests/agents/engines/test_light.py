@@ -1,0 +1,26 @@
+"""What needs no model loads no model library."""
+
+import subprocess
+import sys
+
+
+def test_the_scripted_engine_imports_no_torch() -> None:
+    program = (
+        "import sys, agents.engines.engine, agents.engines.scripted\n"
+        "print([name for name in ('torch', 'transformers', 'tokenizers') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_scripted_alphabet_is_the_seed_models() -> None:
+    from agents.engines import scripted
+    from trainer.seed_model import CHARACTERS, make_tokenizer
+
+    tokenizer = make_tokenizer()
+    engine = scripted.ScriptedEngine(lambda prompt, version, random: prompt)
+    assert list(engine.encode(CHARACTERS)) == tokenizer(CHARACTERS).input_ids
+    ids = list(range(64))
+    assert engine.decode(ids) == tokenizer.decode(ids, skip_special_tokens=True)
