@@ -1,0 +1,1 @@
+"""Who learns: batches, losses, the learner, checkpoints."""

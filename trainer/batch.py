@@ -1,0 +1,150 @@
+"""Which judgments make the next version: a pure rule over what has arrived. Knows no model.
+
+A batch is ready when `size` judgments are fresh enough, or when `timeout_seconds` have passed
+since the first record of it arrived. What is not learned from is dropped with a reason.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bus.bus import Delivery, Unreadable
+from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal
+from trainer.manifest import Consumed, Dropped
+
+
+class BatchConfig(BaseModel):
+    """`size` judgments make a version; attempts older than `max_staleness` versions are dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(default=64, gt=0)
+    max_staleness: int = Field(default=2, ge=0)
+    timeout_seconds: float = Field(default=20.0, gt=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A record of the log and the event it holds; `event` None when it cannot be read."""
+
+    consumed: Consumed
+    event: Event | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one version consumes. `refusals` are learned from when the loss learns proposing."""
+
+    judgments: tuple[Judgment, ...]
+    refusals: tuple[Refusal, ...]
+    trained: tuple[Consumed, ...]
+    dropped: tuple[Dropped, ...]
+    num_tasks: int
+
+    @classmethod
+    def empty(cls) -> Self:
+        return cls(judgments=(), refusals=(), trained=(), dropped=(), num_tasks=0)
+
+    def levels(self) -> tuple[LevelCount, ...]:
+        """Tasks, samples and right answers by family and level."""
+        counts: dict[tuple[str, int], list[int]] = {}
+        for judgment in self.judgments:
+            task = judgment.attempt.task
+            count = counts.setdefault((task.family, task.level), [0, 0, 0])
+            count[0] += 1
+            count[1] += len(judgment.verdicts)
+            count[2] += sum(verdict.reward >= 1.0 for verdict in judgment.verdicts)
+        return tuple(
+            LevelCount(family=family, level=level, tasks=tasks, samples=samples, correct=correct)
+            for (family, level), (tasks, samples, correct) in sorted(counts.items())
+        )
+
+
+def arrival(delivery: Delivery) -> Arrival:
+    """Read a delivery; a record that cannot be read becomes an arrival without an event."""
+    consumed = Consumed(
+        id=delivery.record.event_id,
+        topic=delivery.topic,
+        partition=delivery.partition,
+        offset=delivery.offset,
+    )
+    try:
+        return Arrival(consumed=consumed, event=delivery.event())
+    except Unreadable as error:
+        return Arrival(consumed=consumed, event=None, reason=f"unreadable: {error}")
+
+
+class Gathering:
+    """The arrivals that no version has consumed yet."""
+
+    def __init__(self, config: BatchConfig, recent: Iterable[str], learns_refusals: bool) -> None:
+        self._config = config
+        self._recent = set(recent)
+        self._learns_refusals = learns_refusals
+        self._arrivals: list[Arrival] = []
+        self._first: float | None = None
+
+    def add(self, arrivals: Iterable[Arrival], now: float) -> None:
+        self._arrivals.extend(arrivals)
+        if self._arrivals and self._first is None:
+            self._first = now
+
+    def wait_seconds(self, now: float) -> float:
+        """How long until the batch is taken as it is."""
+        if self._first is None:
+            return self._config.timeout_seconds
+        return max(0.0, self._first + self._config.timeout_seconds - now)
+
+    def take(self, parent: int, now: float) -> Batch | None:
+        """The next batch for a version whose parent is number `parent`, None if not ready."""
+        fresh: list[tuple[Consumed, Judgment]] = []
+        refusals: list[tuple[Consumed, Refusal]] = []
+        dropped: list[Dropped] = []
+        num_dead = 0
+        left: list[Arrival] = []
+        seen: set[str] = set()
+        for arrived in self._arrivals:
+            reason = self._reason_to_drop(arrived, parent, seen)
+            seen.add(arrived.consumed.id)
+            if reason is not None:
+                num_dead += not isinstance(arrived.event, Refusal) and reason != "duplicate"
+                dropped.append(Dropped(**arrived.consumed.model_dump(), reason=reason))
+            elif isinstance(arrived.event, Refusal):
+                refusals.append((arrived.consumed, arrived.event))
+            elif isinstance(arrived.event, Judgment) and len(fresh) < self._config.size:
+                fresh.append((arrived.consumed, arrived.event))
+            else:
+                left.append(arrived)
+        if len(fresh) < self._config.size and (self._first is None or self.wait_seconds(now) > 0):
+            return None
+        self._arrivals = left
+        self._first = now if left else None
+        trained = tuple(consumed for consumed, _ in (*fresh, *refusals))
+        self._recent.update(consumed.id for consumed in trained)
+        return Batch(
+            judgments=tuple(judgment for _, judgment in fresh),
+            refusals=tuple(refusal for _, refusal in refusals),
+            trained=trained,
+            dropped=tuple(dropped),
+            num_tasks=len(fresh) + num_dead,
+        )
+
+    def _reason_to_drop(self, arrived: Arrival, parent: int, seen: set[str]) -> str | None:
+        event = arrived.event
+        if event is None:
+            return arrived.reason
+        if event.id in self._recent or event.id in seen:
+            return "duplicate"
+        if isinstance(event, DeadLetter):
+            return f"dead letter of {event.group}: {event.reason}"
+        if isinstance(event, Refusal):
+            return None if self._learns_refusals else "refused by the task gate"
+        if isinstance(event, Judgment):
+            staleness = parent - event.attempt.oldest_version
+            if staleness > self._config.max_staleness:
+                return f"stale: {staleness} versions old"
+            return None
+        return f"a {event.type()} is nothing to learn from"

@@ -1,0 +1,169 @@
+"""How a version becomes durable: written aside, synced, renamed; and found again after a crash.
+Knows no loss and no event log beyond the `Weights` event inside the manifest.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bus.events import Weights
+from trainer.manifest import (
+    CHECKPOINTS,
+    MANIFEST,
+    DamagedCheckpoint,
+    Manifest,
+    checkpoint_folders,
+    folder_name,
+    read_manifest,
+    sha256_of,
+    verify_files,
+)
+
+MODEL = "model.safetensors"
+STATE = "state/state.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a version is made of: the published weights, the state to resume from, and the
+    folder whose other files (configuration, tokenizer) it shares."""
+
+    model: dict[str, Tensor]
+    state: dict[str, Tensor]
+    shared_from: Path
+
+
+class Checkpoints:
+    """The checkpoint folders of one run."""
+
+    def __init__(self, run: Path, keep_states: int = 3) -> None:
+        self.run = run
+        self.root = run / CHECKPOINTS
+        self._keep_states = keep_states
+
+    def location(self, version: int, epoch: int) -> str:
+        """Where a version lies, relative to the run."""
+        return f"{CHECKPOINTS}/{folder_name(version, epoch)}"
+
+    def stage(self, snapshot: Snapshot, version: int, epoch: int) -> "Staged":
+        """Write the files of a version aside. Nothing of it exists until `Staged.commit`."""
+        aside = self.root / f".{folder_name(version, epoch)}"
+        shutil.rmtree(aside, ignore_errors=True)
+        (aside / "state").mkdir(parents=True)
+        shared = sorted(
+            path
+            for path in snapshot.shared_from.iterdir()
+            if path.is_file() and path.name not in (MODEL, MANIFEST)
+        )
+        for path in shared:
+            _link(path, aside / path.name)
+        save_file(snapshot.model, aside / MODEL, metadata={"format": "pt"})
+        save_file(snapshot.state, aside / STATE)
+        names = [path.name for path in shared] + [MODEL]
+        return Staged(
+            aside=aside,
+            folder=self.root / folder_name(version, epoch),
+            files={name: sha256_of(aside / name) for name in names},
+            state={STATE: sha256_of(aside / STATE)},
+        )
+
+    def pending(self, head: int | None) -> Manifest | None:
+        """The checkpoint that follows version `head` of the log and was never published.
+
+        Of several (a fenced trainer may have left one) the one of the highest epoch.
+        """
+        following = 0 if head is None else head + 1
+        manifests = [
+            read_manifest(folder)
+            for folder in checkpoint_folders(self.run)
+            if folder.name.startswith(f"v{following:06d}-")
+        ]
+        return max(manifests, key=lambda manifest: manifest.weights.epoch, default=None)
+
+    def published(self, weights: Weights) -> Manifest:
+        """The manifest of a version on the log; raises `DamagedCheckpoint` if it differs."""
+        manifest = read_manifest(self.run / weights.location)
+        if manifest.weights.id != weights.id:
+            raise DamagedCheckpoint(f"{weights.location} is not the version that the log names")
+        return manifest
+
+    def newest(self) -> int | None:
+        """The highest version on disk, published or not."""
+        folders = list(checkpoint_folders(self.run))
+        return read_manifest(folders[-1]).version if folders else None
+
+    def recent(self, head: Manifest, count: int) -> list[Manifest]:
+        """`head` and its forebears, newest first, at most `count`."""
+        manifests = [head]
+        while len(manifests) < count and manifests[-1].weights.parent is not None:
+            folders = list(self.root.glob(f"v{manifests[-1].weights.parent:06d}-*"))
+            parents = [read_manifest(folder) for folder in folders]
+            wanted = manifests[-1].weights.parent_id
+            parent = next((found for found in parents if found.weights.id == wanted), None)
+            if parent is None:
+                raise DamagedCheckpoint(f"the parent of version {manifests[-1].version} is missing")
+            manifests.append(parent)
+        return manifests
+
+    def load(self, manifest: Manifest) -> Snapshot:
+        """The tensors of a version, digests checked; raises `DamagedCheckpoint`."""
+        folder = self.root / manifest.folder_name
+        verify_files(folder, {**manifest.files, **manifest.state})
+        try:
+            return Snapshot(
+                model=load_file(folder / MODEL),
+                state=load_file(folder / STATE),
+                shared_from=folder,
+            )
+        except SafetensorError as error:
+            raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from None
+
+    def prune(self) -> None:
+        """Delete the resume state of all but the newest checkpoints, and what crashes left."""
+        for aside in self.root.glob(".v*"):
+            shutil.rmtree(aside, ignore_errors=True)
+        with_state = [path for path in checkpoint_folders(self.run) if (path / "state").is_dir()]
+        for folder in with_state[: -self._keep_states]:
+            shutil.rmtree(folder / "state")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A version written aside: its digests are known, it does not exist yet."""
+
+    aside: Path
+    folder: Path
+    files: dict[str, str]
+    state: dict[str, str]
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make it durable, then make it exist: sync every new file, rename, sync the parent."""
+        (self.aside / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+        for name in (MODEL, STATE, MANIFEST, "state", "."):
+            _sync(self.aside / name)
+        if self.folder.exists():
+            raise DamagedCheckpoint(f"{self.folder} exists already; two trainers share an epoch")
+        self.aside.rename(self.folder)
+        _sync(self.folder.parent)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Hard link, so that a thousand versions share one tokenizer; copy where links fail."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        _sync(target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,46 @@
+"""The log-probabilities of rows under a model. Knows no loss.
+
+Shape legend: B rows, T positions, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainer.rows import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Log-probabilities of completion tokens. `mask_BT` is 1 on them and 0 elsewhere."""
+
+    logprobs_BT: Tensor
+    behaviour_BT: Tensor
+    weights_B: Tensor
+    mask_BT: Tensor
+
+
+def score(model: Any, rows: Sequence[Row]) -> Scored:
+    """One forward pass over `rows`, padded on the right: causal attention never sees the pads."""
+    length = max(len(row.prompt) + len(row.completion) for row in rows)
+    tokens_BT = torch.zeros(len(rows), length, dtype=torch.long)
+    mask_BT = torch.zeros(len(rows), length - 1)
+    behaviour_BT = torch.zeros(len(rows), length - 1)
+    for index, row in enumerate(rows):
+        start, end = len(row.prompt), len(row.prompt) + len(row.completion)
+        tokens_BT[index, :end] = torch.tensor(row.prompt + row.completion)
+        mask_BT[index, start - 1 : end - 1] = 1
+        if row.logprobs:
+            behaviour_BT[index, start - 1 : end - 1] = torch.tensor(row.logprobs)
+    logits_BTV = model(input_ids=tokens_BT[:, :-1], use_cache=False).logits
+    nll_BT = F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten(), reduction="none")
+    return Scored(
+        logprobs_BT=-nll_BT.view_as(mask_BT),
+        behaviour_BT=behaviour_BT,
+        weights_B=torch.tensor([row.weight for row in rows]),
+        mask_BT=mask_BT,
+    )

@@ -1,0 +1,132 @@
+"""Who learns: a model, its optimiser and its memory, moved by one batch at a time.
+Knows no event log and no files.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.batch import Batch
+from trainer.config import LearnerConfig, WarmupConfig
+from trainer.forward import score
+from trainer.losses.loss import Loss
+from trainer.losses.nll import Nll, NllConfig
+from trainer.optimizer import Optimizer
+from trainer.replay import Replay
+from trainer.rows import Row
+
+
+@dataclass(slots=True, kw_only=True)
+class Learner:
+    """The raw weights, their moving average (what is published), and what steps them.
+
+    Threads: none of its own; not to be shared between threads.
+    """
+
+    model: Any
+    optimizer: Optimizer
+    loss: Loss
+    config: LearnerConfig
+    seed: int
+    replay: Replay = field(init=False)
+    ema: dict[str, Tensor] = field(init=False)
+    num_steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.replay = Replay(self.config.replay_capacity)
+        self.ema = {
+            name: parameter.detach().clone() for name, parameter in self.model.named_parameters()
+        }
+
+    def learn(self, batch: Batch, version: int) -> dict[str, float]:
+        """Move the weights by one batch; the metrics of it.
+
+        The order of rows follows from (seed, version) alone. A step whose loss or gradient is
+        not finite is skipped and counted in `skipped`.
+        """
+        random = Random(f"{self.seed}/{version}")
+        losses, norms, skipped = [], [], 0
+        self.model.train()
+        for rows in self.loss.steps(batch, self.replay, random):
+            loss, norm = self._step(rows)
+            if math.isfinite(loss) and math.isfinite(norm):
+                losses.append(loss)
+                norms.append(norm)
+            else:
+                skipped += 1
+        metrics = {"steps": float(len(losses)), "skipped": float(skipped)}
+        if losses:
+            metrics |= {"loss": fmean(losses), "grad_norm": fmean(norms)}
+        return metrics
+
+    def _step(self, rows: Sequence[Row]) -> tuple[float, float]:
+        loss = self.loss(score(self.model, rows))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            return value, value
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = self.optimizer.step()
+        if math.isfinite(norm):
+            self.num_steps += 1
+            self._average()
+        return value, norm
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        names = list(self.ema)
+        raw = dict(self.model.named_parameters())
+        torch._foreach_lerp_(
+            [self.ema[name] for name in names],
+            [raw[name] for name in names],
+            1 - self.config.ema_decay,
+        )
+
+    def published(self) -> dict[str, Tensor]:
+        """The averaged weights, by parameter name; raises `ArithmeticError` if not finite."""
+        for name, tensor in self.ema.items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise ArithmeticError(f"{name} is not finite; nothing is published")
+        return self.ema
+
+    def state(self) -> dict[str, Tensor]:
+        """All that training resumes from beside the published weights."""
+        raw = {f"raw.{name}": p.detach() for name, p in self.model.named_parameters()}
+        return {**raw, **self.optimizer.state(), **self.replay.state()}
+
+    @torch.no_grad()
+    def restore(self, published: dict[str, Tensor], state: dict[str, Tensor], step: int) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(state[f"raw.{name}"])
+            self.ema[name].copy_(published[name])
+        self.optimizer.restore(state)
+        self.replay.restore(state)
+        self.num_steps = step
+
+
+def warm_up(
+    model: Any,
+    draw: Callable[[int], Row],
+    config: WarmupConfig,
+    progress: Callable[[int, int], None],
+) -> float:
+    """Supervised training on `draw(index)` rows; the last loss. `progress(step, steps)`."""
+    optimizer = Optimizer(model, config.optimizer)
+    nll = Nll(NllConfig())
+    model.train()
+    value = math.nan
+    for step in range(config.steps):
+        rows = [draw(step * config.batch + index) for index in range(config.batch)]
+        loss = nll(score(model, rows))
+        loss.backward()  # type: ignore[no-untyped-call]
+        done = step / config.steps
+        fall = max(0.0, done - config.fall_from) / max(1e-9, 1 - config.fall_from)
+        optimizer.step(min(1.0, (step + 1) / config.rise_steps) * (1 - 0.9 * fall))
+        value = float(loss.detach())
+        progress(step + 1, config.steps)
+    return value

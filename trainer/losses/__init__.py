@@ -1,0 +1,1 @@
+"""What is minimised: one loss per file, behind `Loss`."""

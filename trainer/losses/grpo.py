@@ -1,0 +1,70 @@
+"""Group-relative policy optimisation: the clipped policy gradient against the group's mean.
+
+GRPO (Shao et al. 2024, arXiv 2402.03300, eq. 3 without the KL term), with the asymmetric clip
+of DAPO (Yu et al. 2025, arXiv 2503.14476). Groups that are all right or all wrong teach nothing.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from statistics import fmean, pstdev
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trainer.batch import Batch
+from trainer.rows import Row, row_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trainer.forward import Scored
+    from trainer.replay import Replay
+
+
+class GrpoConfig(BaseModel):
+    """`clip_low` and `clip_high` bound the ratio to the behaviour policy to
+    [1 - clip_low, 1 + clip_high]; `steps` optimiser steps share the batch's groups."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["grpo"] = "grpo"
+    steps: int = Field(default=1, gt=0)
+    clip_low: float = Field(default=0.2, gt=0)
+    clip_high: float = Field(default=0.28, gt=0)
+
+    def build(self) -> "Grpo":
+        return Grpo(self)
+
+
+class Grpo:
+    """Advantage of a sample: its reward less the group's mean, over the group's deviation."""
+
+    def __init__(self, config: GrpoConfig) -> None:
+        self._config = config
+
+    @property
+    def learns_refusals(self) -> bool:
+        return False
+
+    def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
+        rows = []
+        for judgment in batch.judgments:
+            rewards = [verdict.reward for verdict in judgment.verdicts]
+            deviation = pstdev(rewards)
+            if deviation == 0:
+                continue
+            mean = fmean(rewards)
+            for sample, reward in zip(judgment.attempt.samples, rewards, strict=True):
+                advantage = (reward - mean) / (deviation + 1e-4)
+                rows += [row_of(turn, advantage) for turn in sample.turns]
+        random.shuffle(rows)
+        for step in range(self._config.steps):
+            if share := rows[step :: self._config.steps]:
+                yield share
+
+    def __call__(self, scored: "Scored") -> "Tensor":
+        ratio_BT = (scored.logprobs_BT - scored.behaviour_BT).exp()
+        clipped_BT = ratio_BT.clamp(1 - self._config.clip_low, 1 + self._config.clip_high)
+        advantage_B1 = scored.weights_B[:, None]
+        gain_BT = (ratio_BT * advantage_B1).minimum(clipped_BT * advantage_B1)
+        return -(gain_BT * scored.mask_BT).sum() / scored.mask_BT.sum()

@@ -1,0 +1,89 @@
+"""Rejection-sampling fine-tuning: likelihood of right answers, fresh and replayed.
+
+RFT (Yuan et al. 2023, arXiv 2308.01825) as a running stream: of every solved task one right
+sample is kept. With `proposal_rows` the same model learns to propose as well.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bus.events import Judgment
+from trainer.batch import Batch
+from trainer.losses.proposals import ANCHOR, keep_proposals, proposal_rows
+from trainer.rows import Row, row_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trainer.forward import Scored
+    from trainer.replay import Replay
+
+SOLVED = "solved/"
+
+
+class NllConfig(BaseModel):
+    """Per optimiser step: `fresh_rows` right answers of this batch and `replay_rows` of earlier
+    ones (one queue a level); `proposal_rows` and `anchor_rows` in the
+    proposer's role (learnable proposals; tasks of the warm-up)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["nll"] = "nll"
+    steps: int = Field(default=3, gt=0)
+    fresh_rows: int = Field(default=32, ge=0)
+    replay_rows: int = Field(default=32, ge=0)
+    proposal_rows: int = Field(default=0, ge=0)
+    anchor_rows: int = Field(default=0, ge=0)
+
+    def build(self) -> "Nll":
+        return Nll(self)
+
+
+class Nll:
+    """Mean negative log-likelihood over the completion tokens of the step."""
+
+    def __init__(self, config: NllConfig) -> None:
+        self._config = config
+
+    @property
+    def learns_refusals(self) -> bool:
+        return False
+
+    def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
+        config = self._config
+        solved, unsure = [], []
+        for judgment in batch.judgments:
+            row = _right_answer(judgment)
+            if row is None:
+                continue
+            replay.add(f"{SOLVED}{judgment.attempt.task.level}", row)
+            solved.append(row)
+            if judgment.success < 1:
+                unsure.append(row)
+        if config.proposal_rows:
+            keep_proposals(batch.judgments, replay)
+        # A batch with hardly any unsure task is learned from as a whole.
+        fresh = unsure if len(unsure) >= config.fresh_rows // 4 else solved
+        for _ in range(config.steps):
+            rows = random.sample(fresh, min(config.fresh_rows, len(fresh)))
+            missing = config.fresh_rows - len(rows)
+            rows += replay.sample(config.replay_rows + missing, random, SOLVED)
+            rows += proposal_rows(config.proposal_rows, replay, random)
+            rows += replay.sample(config.anchor_rows, random, ANCHOR)
+            if rows:
+                yield rows
+
+    def __call__(self, scored: "Scored") -> "Tensor":
+        weights_BT = scored.mask_BT * scored.weights_B[:, None]
+        return -(scored.logprobs_BT * weights_BT).sum() / weights_BT.sum()
+
+
+def _right_answer(judgment: Judgment) -> Row | None:
+    """The first sample with the full reward: of one task they are all the same text or as good."""
+    for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
+        if verdict.reward >= 1.0:
+            return row_of(sample.turns[-1])
+    return None

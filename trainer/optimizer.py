@@ -1,0 +1,102 @@
+"""How weights move: Muon for the matrices of the hidden layers, AdamW for all else.
+
+Muon (Jordan et al. 2024): Nesterov momentum, orthogonalised by five quintic Newton-Schulz
+steps. Here in fp32 and batched over equal shapes, which a CPU without fast bf16 wants.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from trainer.config import OptimizerConfig
+
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+
+
+def orthogonalise(matrices_BMN: Tensor, steps: int = 5) -> Tensor:
+    """The nearest semi-orthogonal matrices, roughly: singular values between 0.7 and 1.2."""
+    wide = matrices_BMN.shape[1] > matrices_BMN.shape[2]
+    X = matrices_BMN.mT if wide else matrices_BMN
+    X = X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    a, b, c = _NEWTON_SCHULZ
+    for _ in range(steps):
+        # The smaller Gram matrix: X has at least as many rows as columns.
+        gram = X.mT @ X
+        X = a * X + X @ (b * gram + c * gram @ gram)
+    result: Tensor = X.mT if wide else X
+    return result
+
+
+class Optimizer:
+    """One optimiser over a model. Its state is a flat dict of tensors."""
+
+    def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
+        self._config = config
+        named = list(model.named_parameters())
+        matrices = [item for item in named if item[1].ndim == 2 and ".layers." in item[0]]
+        hidden = {name for name, _ in matrices}
+        rest = [item for item in named if item[0] not in hidden]
+        self._parameters = [parameter for _, parameter in named]
+        groups: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+        for _, parameter in matrices:
+            groups[parameter.shape].append(parameter)
+        self._groups = list(groups.values())
+        self._momenta = [torch.zeros(len(group), *group[0].shape) for group in self._groups]
+        self._rest_names = [name for name, _ in rest]
+        self._adamw = torch.optim.AdamW(
+            [parameter for _, parameter in rest],
+            lr=config.adamw_lr,
+            betas=(0.9, 0.98),
+            eps=1e-8,
+            weight_decay=0.0,
+        )
+
+    def step(self, scale: float = 1.0) -> float:
+        """One step at `scale` times the learning rates; returns the gradient's global norm.
+
+        A gradient that is not finite moves nothing. Gradients are cleared.
+        """
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._config.grad_clip))
+        if norm < float("inf"):
+            self._step_muon(self._config.muon_lr * scale)
+            self._adamw.param_groups[0]["lr"] = self._config.adamw_lr * scale
+            self._adamw.step()
+        for parameter in self._parameters:
+            parameter.grad = None
+        return norm
+
+    @torch.no_grad()
+    def _step_muon(self, lr: float) -> None:
+        for group, momentum in zip(self._groups, self._momenta, strict=True):
+            gradient = torch.stack(
+                [torch.zeros_like(p) if p.grad is None else p.grad for p in group]
+            )
+            momentum.lerp_(gradient, 1 - self._config.momentum)
+            update = orthogonalise(gradient.lerp(momentum, self._config.momentum))
+            rows, columns = group[0].shape
+            size = lr * max(1.0, rows / columns) ** 0.5
+            for parameter, direction in zip(group, update, strict=True):
+                parameter.mul_(1 - self._config.weight_decay * lr)
+                parameter.add_(direction, alpha=-size)
+
+    def state(self) -> dict[str, Tensor]:
+        tensors = {f"muon.{index}": momentum for index, momentum in enumerate(self._momenta)}
+        for index, moments in self._adamw.state_dict()["state"].items():
+            for kind, value in moments.items():
+                tensors[f"adamw.{self._rest_names[index]}.{kind}"] = value
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        for index, momentum in enumerate(self._momenta):
+            momentum.copy_(tensors[f"muon.{index}"])
+        state = {
+            index: {
+                kind: tensors[f"adamw.{name}.{kind}"] for kind in ("step", "exp_avg", "exp_avg_sq")
+            }
+            for index, name in enumerate(self._rest_names)
+            if f"adamw.{name}.step" in tensors
+        }
+        groups = self._adamw.state_dict()["param_groups"]
+        self._adamw.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,88 @@
+"""The seed model before it has learned anything: a tiny character transformer and its
+tokenizer, saved as an ordinary Hugging Face folder. Knows no task and no training.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, SmolLM3Config, SmolLM3ForCausalLM
+
+from trainer.config import ModelConfig
+
+PAD, EOS = "<pad>", "<eos>"
+CHARACTERS = "0123456789+-*=:abcdefghijklmnopqrstuvwxyz,;>PS#|"
+"""The alphabet in the order of its ids, which begin at 2."""
+
+
+def make_model(config: ModelConfig, seed: int = 0) -> SmolLM3ForCausalLM:
+    """A model with random weights fixed by `seed`, fp32.
+
+    It has no position encoding: the causal mask alone gives order, which is what makes
+    lengths beyond those trained on reachable.
+    """
+    architecture = SmolLM3Config(
+        vocab_size=config.vocab,
+        hidden_size=config.hidden,
+        intermediate_size=config.intermediate,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.heads,
+        head_dim=config.head_dim,
+        no_rope_layers=[0] * config.layers,
+        max_position_embeddings=config.max_positions,
+        tie_word_embeddings=True,
+        initializer_range=0.02,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+        attn_implementation="sdpa",
+        dtype=torch.float32,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = SmolLM3ForCausalLM(architecture)
+    return model.eval()
+
+
+def make_tokenizer(vocab: int = 64) -> PreTrainedTokenizerFast:
+    """One token per character. Spare ids have visible names, so that a stray one in an answer
+    is not overlooked; a character outside the alphabet is an error."""
+    names = [PAD, EOS, *CHARACTERS]
+    if vocab < len(names):
+        raise ValueError(f"vocab is {vocab}: the alphabet needs at least {len(names)} ids")
+    names += [f"<spare{index}>" for index in range(len(names), vocab)]
+    tokenizer = Tokenizer(models.WordLevel({name: index for index, name in enumerate(names)}))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=EOS,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def save_model(
+    model: SmolLM3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> dict[str, str]:
+    """Write the folder that `from_pretrained` reads; the sha256 of every file in it.
+
+    Tied parameters are written once, as the format wants it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().contiguous() for name, value in model.named_parameters()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    }

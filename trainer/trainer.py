@@ -1,0 +1,265 @@
+"""Exactly-once learning: a batch in, a durable checkpoint, then one commit that publishes it.
+
+    take judgments -> batch -> learn -> checkpoint aside, synced, renamed
+                                            -> one commit: Weights published, judgments done
+
+A crash before the rename repeats the batch; a crash after it publishes what the manifest says,
+without training again. The newest trainer fences every older one. Knows no agent.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import ParamSpec, TypeVar
+
+from bus.bus import Bus, BusError, Position, Subscription
+from bus.events import Weights, derive_id
+from bus.faults import fault_point
+from trainer.batch import Batch, BatchConfig, Gathering, arrival
+from trainer.checkpoint import Checkpoints, Snapshot
+from trainer.learner import Learner
+from trainer.manifest import Manifest
+
+AGENT = "trainer"
+GROUP = "trainer"
+TOPICS = ("judgments", "refusals", "tasks.dead", "attempts.dead", "judgments.dead")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeded:
+    """A seed model: the learner that holds it, and the folder with its configuration."""
+
+    learner: Learner
+    folder: Path
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """Who is learning: the run, the recipe it started with, its seed, and where it lies."""
+
+    run: str
+    recipe_digest: str
+    seed: int
+    checkpoints: Checkpoints
+
+
+class Trainer:
+    """One trainer of a run. `make_seed` makes version 0, `make_learner` an empty learner for the
+    checkpoint folder it is given; both run in
+    `executor`, the compute thread of this process, as learning does."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        subscription: Subscription,
+        lineage: Lineage,
+        batch: BatchConfig,
+        make_seed: Callable[[], Seeded],
+        make_learner: Callable[[Path], Learner],
+        executor: ThreadPoolExecutor,
+    ) -> None:
+        self._bus = bus
+        self._subscription = subscription
+        self._lineage = lineage
+        self._checkpoints = lineage.checkpoints
+        self._batch = batch
+        self._make_seed = make_seed
+        self._make_learner = make_learner
+        self._executor = executor
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Learn until `stop`. Raises `Fenced`, `BusError`, `DamagedCheckpoint`."""
+        # Taking ownership first fences an older trainer before its checkpoints are read.
+        taken = await self._subscription.take(self._batch.size, timeout_seconds=0.0)
+        parent, learner = await self._recover()
+        recent = self._checkpoints.recent(parent, self._batch.max_staleness + 2)
+        known = {consumed.id for manifest in recent for consumed in manifest.consumed}
+        trained = [consumed.id for manifest in recent for consumed in manifest.trained]
+        gathering = Gathering(self._batch, trained, learner.loss.learns_refusals)
+        arrivals = [arrival(delivery) for delivery in taken]
+        just_done = {consumed.position for consumed in parent.consumed}
+        arrivals = [
+            arrived
+            for arrived in arrivals
+            if not (arrived.consumed.id in known and arrived.consumed.position in just_done)
+        ]
+        gathering.add(arrivals, time.monotonic())
+        while not stop.is_set():
+            started = time.monotonic()
+            batch = await self._gather(gathering, parent.version, stop)
+            if batch is None:
+                break
+            waited = time.monotonic() - started
+            parent = await self._advance(learner, parent, batch, waited)
+
+    async def _recover(self) -> tuple[Manifest, Learner]:
+        """The version to go on from, published, and the learner that holds it."""
+        head = newest_weights(self._bus)
+        on_disk = self._checkpoints.newest()
+        following = 0 if head is None else head.number + 1
+        if on_disk is not None and on_disk > following:
+            raise BusError(
+                f"the log went back: it ends at version {following - 1}, the checkpoints at "
+                f"{on_disk}; restore log.sqlite or start a new run"
+            )
+        pending = self._checkpoints.pending(None if head is None else head.number)
+        if pending is not None:
+            if pending.weights.parent_id != (head.id if head else None):
+                raise BusError(f"checkpoint {pending.folder_name} does not follow the log's head")
+            learner = await self._compute(self._load, pending)
+            await self._publish(pending)
+            return pending, learner
+        if head is None:
+            return await self._seed()
+        manifest = self._checkpoints.published(head)
+        return manifest, await self._compute(self._load, manifest)
+
+    def _load(self, manifest: Manifest) -> Learner:
+        snapshot = self._checkpoints.load(manifest)
+        learner = self._make_learner(snapshot.shared_from)
+        learner.restore(snapshot.model, snapshot.state, manifest.weights.step)
+        return learner
+
+    async def _seed(self) -> tuple[Manifest, Learner]:
+        seeded = await self._compute(self._make_seed)
+        manifest = await self._compute(
+            self._write, seeded.learner, None, Batch.empty(), seeded.metrics, seeded.folder
+        )
+        await self._publish(manifest)
+        return manifest, seeded.learner
+
+    async def _gather(self, gathering: Gathering, parent: int, stop: asyncio.Event) -> Batch | None:
+        """The next batch; None when stopped."""
+        while not stop.is_set():
+            now = time.monotonic()
+            batch = gathering.take(parent, now)
+            if batch is not None:
+                return batch
+            timeout = min(0.5, gathering.wait_seconds(now))
+            deliveries = await self._subscription.take(self._batch.size, timeout)
+            gathering.add([arrival(delivery) for delivery in deliveries], time.monotonic())
+        return None
+
+    async def _advance(
+        self, learner: Learner, parent: Manifest, batch: Batch, waited: float
+    ) -> Manifest:
+        """Parent version and batch in, the next version out, durable and published."""
+        started = time.monotonic()
+        metrics = await self._compute(learner.learn, batch, parent.version + 1)
+        metrics |= {"seconds_wait": waited, "seconds_train": time.monotonic() - started}
+        metrics |= _rollout_metrics(batch, parent.version)
+        folder = self._checkpoints.root / parent.folder_name
+        manifest = await self._compute(self._write, learner, parent, batch, metrics, folder)
+        await self._publish(manifest)
+        await self._compute(self._checkpoints.prune)
+        return manifest
+
+    def _write(
+        self,
+        learner: Learner,
+        parent: Manifest | None,
+        batch: Batch,
+        metrics: dict[str, float],
+        shared_from: Path,
+    ) -> Manifest:
+        """Make the next version durable; from here on it exists and will be published."""
+        started = time.monotonic()
+        number = 0 if parent is None else parent.version + 1
+        epoch = self._subscription.epoch
+        parent_id = None if parent is None else parent.weights.id
+        fault_point("trainer.before_stage")
+        snapshot = Snapshot(
+            model=learner.published(), state=learner.state(), shared_from=shared_from
+        )
+        staged = self._checkpoints.stage(snapshot, number, epoch)
+        fault_point("trainer.staged")
+        metrics["seconds_checkpoint"] = time.monotonic() - started
+        weights = Weights(
+            id=derive_id(self._lineage.run, AGENT, parent_id or "seed model", epoch),
+            run=self._lineage.run,
+            agent=AGENT,
+            number=number,
+            parent=None if parent is None else parent.version,
+            parent_id=parent_id,
+            location=self._checkpoints.location(number, epoch),
+            files=staged.files,
+            step=learner.num_steps,
+            epoch=epoch,
+            positions=_ranges([consumed.position for consumed in (*batch.trained, *batch.dropped)]),
+            trained=len(batch.trained),
+            dropped=len(batch.dropped),
+            consumed=(0 if parent is None else parent.weights.consumed) + batch.num_tasks,
+            batch=batch.levels(),
+            metrics=metrics,
+            seed=self._lineage.seed,
+        )
+        manifest = Manifest(
+            recipe=self._lineage.recipe_digest,
+            trained=batch.trained,
+            dropped=batch.dropped,
+            files=staged.files,
+            state=staged.state,
+            weights=weights,
+        )
+        staged.commit(manifest)
+        fault_point("trainer.renamed")
+        return manifest
+
+    async def _compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, partial(work, *args, **kwargs))
+
+    async def _publish(self, manifest: Manifest) -> None:
+        """One commit: the version is on the log and everything it consumed is done."""
+        done = [consumed.position for consumed in manifest.consumed]
+        await self._subscription.complete(done, [manifest.weights])
+        fault_point("trainer.published")
+
+
+def newest_weights(bus: Bus) -> Weights | None:
+    """The head of the log's chain of versions."""
+    end = bus.heads()["weights", 0]
+    for record in bus.read("weights", start=max(0, end - 1), end=end):
+        event = record.event()
+        assert isinstance(event, Weights)
+        return event
+    return None
+
+
+def _ranges(positions: list[Position]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Positions as half-open ranges of offsets by "topic/partition"."""
+    ranges: dict[str, list[tuple[int, int]]] = {}
+    for position in sorted(positions):
+        found = ranges.setdefault(f"{position.topic}/{position.partition}", [])
+        if found and found[-1][1] == position.offset:
+            found[-1] = (found[-1][0], position.offset + 1)
+        else:
+            found.append((position.offset, position.offset + 1))
+    return {name: tuple(found) for name, found in ranges.items()}
+
+
+def _rollout_metrics(batch: Batch, parent: int) -> dict[str, float]:
+    """What the batch was made of: tokens and samples, rewards, staleness in versions."""
+    if not batch.judgments:
+        return {"tokens": 0.0, "samples": 0.0}
+    attempts = [judgment.attempt for judgment in batch.judgments]
+    staleness = [parent - attempt.oldest_version for attempt in attempts]
+    samples = [sample for attempt in attempts for sample in attempt.samples]
+    rewards = [verdict.reward for judgment in batch.judgments for verdict in judgment.verdicts]
+    return {
+        "tokens": float(sum(sample.num_tokens for sample in samples)),
+        "samples": float(len(samples)),
+        "reward": fmean(rewards),
+        "staleness_mean": fmean(staleness),
+        "staleness_max": float(max(staleness)),
+    }
