@@ -1,0 +1,113 @@
+"""Whether this machine and environment can run evolvent: what was found, and what to do."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from evolvent.errors import UsageError
+
+PACKAGES = ("bus", "agents", "trainer", "observability", "evolvent")
+_LIBRARIES = {
+    "torch": "local",
+    "transformers": "local",
+    "safetensors": "local",
+    "reasoning-gym": "gym",
+    "matplotlib": "report",
+    "jinja2": "report",
+}
+_MIN_FREE_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at. `advice` says what to do when it is not well."""
+
+    name: str
+    well: bool
+    found: str
+    advice: str = ""
+
+
+def check_names() -> None:
+    """Raise `UsageError` when a package that Python would import under one of our names is
+    not ours. Cheap: looks at places, imports nothing."""
+    home = Path(__file__).resolve().parent.parent
+    for name in PACKAGES:
+        spec = find_spec(name)
+        origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
+        if origin is None or origin.parent.parent != home:
+            raise UsageError(
+                f"the package name {name} belongs to {_owner(name)} here, not to evolvent: "
+                f"uninstall that, or give evolvent an environment of its own"
+            )
+
+
+def diagnose(folder: Path) -> Iterator[Finding]:
+    """Everything that `evolvent doctor` looks at; `folder` is where runs are kept."""
+    python = sys.version_info
+    yield Finding(
+        name="Python",
+        well=(3, 11) <= python[:2] <= (3, 13),
+        found=".".join(map(str, python[:3])),
+        advice="use Python 3.11, 3.12 or 3.13",
+    )
+    for name in PACKAGES:
+        owners = [owner for owner in packages_distributions().get(name, []) if owner != "evolvent"]
+        yield Finding(
+            name=f"package {name}",
+            well=not owners,
+            found="evolvent's" if not owners else f"also in {', '.join(sorted(set(owners)))}",
+            advice="uninstall that distribution, or give evolvent an environment of its own",
+        )
+    yield _sqlite()
+    for library, extra in _LIBRARIES.items():
+        yield _library(library, extra)
+    yield Finding(
+        name="CPU cores",
+        well=(os.cpu_count() or 1) >= 2,
+        found=str(os.cpu_count()),
+        advice="two processes compute at a time; on one core a run takes twice as long",
+    )
+    existing = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    yield Finding(
+        name="disk",
+        well=free > _MIN_FREE_BYTES and os.access(existing, os.W_OK),
+        found=f"{free / 1024**3:.1f} GiB free at {existing}",
+        advice="a run of 90 seconds takes about 300 MB: free some space, or choose another --dir",
+    )
+
+
+def _sqlite() -> Finding:
+    import apsw
+
+    # WAL mode with several connections lost commits before this version.
+    numbers = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    return Finding(
+        name="SQLite",
+        well=numbers >= (3, 51, 3),
+        found=apsw.sqlite_lib_version(),
+        advice="install apsw 3.51.3 or later: older SQLite can lose commits in WAL mode",
+    )
+
+
+def _library(name: str, extra: str) -> Finding:
+    try:
+        return Finding(name=name, well=True, found=version(name))
+    except PackageNotFoundError:
+        return Finding(
+            name=name,
+            well=False,
+            found="not installed",
+            advice=f"install the extra: uv sync --extra {extra}",
+        )
+
+
+def _owner(name: str) -> str:
+    owners = sorted(set(packages_distributions().get(name, [])) - {"evolvent"})
+    return f"the distribution {owners[0]}" if owners else "another package"

@@ -1,0 +1,171 @@
+"""A recipe: one TOML file that names every part of a run. Loads no part and no torch."""
+
+import hashlib
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from agents.domains.config import DomainConfig
+from agents.engines.config import EngineConfig, LocalConfig
+from agents.evaluator import EvaluatorConfig
+from agents.judges.config import JudgeConfig
+from agents.judges.exact import ExactConfig
+from agents.proposer import ProposerConfig
+from agents.solver import SolverConfig
+from agents.sources.config import SourceConfig
+from agents.sources.curriculum import CurriculumConfig
+from bus.config import BusConfig, SqliteConfig
+from evolvent.errors import UsageError
+from trainer.batch import BatchConfig
+from trainer.config import LearnerConfig, LossConfig, ModelConfig, OptimizerConfig, WarmupConfig
+from trainer.losses.nll import NllConfig
+
+RoleName = Literal["proposer", "solver", "critic", "evaluator", "trainer"]
+ROLES: tuple[RoleName, ...] = ("proposer", "solver", "critic", "evaluator", "trainer")
+
+
+class RunConfig(BaseModel):
+    """`budget_seconds` of evolution per start; `processes` lists the roles that share a process,
+    `keep_states` how many checkpoints keep what training resumes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    budget_seconds: float = Field(default=90.0, gt=0)
+    processes: tuple[tuple[RoleName, ...], ...] = (
+        ("proposer", "solver", "critic", "evaluator"),
+        ("trainer",),
+    )
+    keep_states: int = Field(default=3, gt=0)
+
+    @model_validator(mode="after")
+    def _every_role_once(self) -> "RunConfig":
+        named = sorted(role for process in self.processes for role in process)
+        if named != sorted(ROLES):
+            raise ValueError(f"name each of {', '.join(ROLES)} exactly once")
+        return self
+
+
+class Recipe(BaseModel):
+    """All settings of a run; every section is the configuration of one part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    description: str
+    seed: int = 1
+    run: RunConfig = RunConfig()
+    domain: DomainConfig
+    model: ModelConfig = ModelConfig()
+    warmup: WarmupConfig = WarmupConfig()
+    source: SourceConfig = CurriculumConfig()
+    proposer: ProposerConfig = ProposerConfig()
+    engine: EngineConfig = LocalConfig()
+    solver: SolverConfig = SolverConfig()
+    judge: JudgeConfig = ExactConfig()
+    trainer: BatchConfig = BatchConfig()
+    loss: LossConfig = NllConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    learner: LearnerConfig = LearnerConfig()
+    evaluator: EvaluatorConfig = EvaluatorConfig()
+    bus: BusConfig = SqliteConfig()
+
+    @model_validator(mode="after")
+    def _paced_within_bounds(self) -> "Recipe":
+        if self.proposer.ahead > self.trainer.max_staleness:
+            raise ValueError("proposer.ahead must not exceed trainer.max_staleness")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """sha256 of everything that decides what is learned; how long it runs does not."""
+        settings = self.model_dump_json(exclude={"run": {"budget_seconds"}})
+        return hashlib.sha256(settings.encode()).hexdigest()
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with evolvent, by name."""
+    folder = files("evolvent") / "recipes"
+    return {
+        Path(str(entry)).stem: Path(str(entry))
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".toml")
+    }
+
+
+def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
+    """A shipped recipe by name, or a TOML file by path, with `section.field=value` overrides.
+
+    Raises `UsageError` with the field, the value and what is allowed.
+    """
+    path = shipped().get(name, Path(name))
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        names = ", ".join(shipped())
+        raise UsageError(f"there is no recipe {name}: name a TOML file or one of {names}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    settings.setdefault("name", path.stem)
+    for override in overrides or []:
+        _override(settings, override)
+    try:
+        return Recipe.model_validate(settings)
+    except ValidationError as error:
+        raise UsageError(f"recipe {name}: {explain(error)}") from None
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    place, equals, text = override.partition("=")
+    if not equals or not all(place.split(".")):
+        raise UsageError(f"--set {override}: write it as section.field=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, field = place.split(".")
+    section = settings
+    for name in sections:
+        section = section.setdefault(name, {})
+        if not isinstance(section, dict):
+            raise UsageError(f"--set {override}: {name} is not a section")
+    section[field] = value
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing wrong, in one sentence: the field, the value, what is allowed."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in _TAGS)
+    if first["type"] == "extra_forbidden":
+        return f"there is no field {place}; {_neighbours(first['loc'])}"
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    value = first["input"]
+    if isinstance(value, dict | BaseModel):
+        return f"{place}: {message}" if place else message
+    return f"{place} = {value!r}: {message}"
+
+
+_TAGS = frozenset({"nll", "grpo", "curriculum", "learned", "uniform", "exact", "vote", "chance"})
+
+
+def _neighbours(loc: tuple[int | str, ...]) -> str:
+    """The fields that stand where an unknown one was found."""
+    model: Any = Recipe
+    for part in loc[:-1]:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            model = fields[str(part)].annotation
+            continue
+        members = getattr(model, "__args__", (model,))
+        for member in members:
+            tag = getattr(member, "model_fields", {}).get("type")
+            if tag is not None and tag.default == part:
+                model = member
+    allowed = getattr(model, "model_fields", None)
+    return f"there are {', '.join(allowed)}" if allowed else "look at `evolvent recipes --show`"

@@ -1,0 +1,218 @@
+"""One process of a run: some roles on one event loop, one compute thread. `python -m
+evolvent.worker RUN ROLE…` is started by the supervisor and ends when its standard input does.
+
+    bus -> Runner(role) -> bus        PolicyFollower -> engine <- solver, proposer
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from agents.critic import Critic
+from agents.domains.domain import Domain
+from agents.engines.engine import Engine, SwapRefused
+from agents.evaluator import Evaluator
+from agents.follower import PolicyFollower
+from agents.proposer import Proposer, last_curriculum
+from agents.solver import Solver
+from agents.sources.curriculum import Curriculum, CurriculumConfig
+from agents.sources.learned import Learned, LearnedConfig
+from agents.sources.source import Source
+from agents.sources.uniform import Uniform
+from bus.bus import Bus, BusError, Fenced, Subscription
+from bus.events import Task, Weights
+from bus.runner import Role, Runner
+from evolvent.errors import UsageError
+from evolvent.recipe import Recipe
+from evolvent.run_folder import RunFolder
+from evolvent.voice import Voice
+from trainer.manifest import DamagedCheckpoint
+from trainer.trainer import GROUP, TOPICS
+
+
+class Worker:
+    """The roles of one process, built from the recipe. They share an engine and a thread."""
+
+    def __init__(self, folder: RunFolder, bus: Bus, voice: Voice) -> None:
+        self._folder = folder
+        self._recipe: Recipe = folder.recipe()
+        self._run = folder.run_id
+        self._bus = bus
+        self._voice = voice
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._domain: Domain = self._recipe.domain.build()
+        self._engine = self._recipe.engine.build(self._executor, self._recipe.seed)
+        self._follower = PolicyFollower(bus, self._engine, folder.path, voice.swapped)
+
+    async def run(self, roles: Iterable[str], stop: asyncio.Event) -> None:
+        """Serve until `stop`; whatever a role raises ends the process."""
+        roles = list(roles)
+        follows = "solver" in roles or ("proposer" in roles and self._proposes_itself)
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(self._follower.run()) if follows else None
+            serving = [group.create_task(self._serve(role, stop)) for role in roles]
+            await asyncio.gather(*serving)
+            if following is not None:
+                following.cancel()
+        await self._engine.close()
+
+    @property
+    def _proposes_itself(self) -> bool:
+        return isinstance(self._recipe.source, LearnedConfig)
+
+    async def _serve(self, role: str, stop: asyncio.Event) -> None:
+        await getattr(self, f"_serve_{role}")(stop)
+
+    async def _serve_proposer(self, stop: asyncio.Event) -> None:
+        proposer = Proposer(
+            run=self._run,
+            seed=self._recipe.seed,
+            domain=self._domain.name,
+            source=self._source(),
+            batch=self._recipe.trainer.size,
+            ahead=self._recipe.proposer.ahead,
+        )
+        async with self._subscription(["weights"], "proposer") as subscription:
+            # Ownership first: an older proposer can no longer move the state on.
+            await subscription.take(0, timeout_seconds=0.0)
+            if (last := last_curriculum(self._bus)) is not None:
+                proposer.restore(last)
+            await self._run_role(proposer, subscription, "proposer", 1, stop)
+
+    async def _serve_solver(self, stop: asyncio.Event) -> None:
+        solver = Solver(
+            self._run,
+            self._engine,
+            self._follower,
+            self._recipe.solver,
+            self._domain.max_answer_tokens,
+        )
+        async with self._subscription(["tasks"], "solver") as subscription:
+            await self._run_role(
+                solver, subscription, "solver", self._recipe.solver.concurrency, stop
+            )
+
+    async def _serve_critic(self, stop: asyncio.Event) -> None:
+        critic = Critic(self._run, self._recipe.judge.build(self._domain, self._recipe.seed))
+        async with self._subscription(["attempts"], "critic") as subscription:
+            await self._run_role(critic, subscription, "critic", 128, stop)
+
+    async def _serve_evaluator(self, stop: asyncio.Event) -> None:
+        engine = self._recipe.engine.build(self._executor, self._recipe.seed)
+        evaluator = Evaluator(
+            run=self._run,
+            domain=self._domain,
+            config=self._recipe.evaluator,
+            serve=lambda weights: self._serving(engine, weights),
+            bus=self._bus,
+        )
+        async with self._subscription(["weights", "control"], "evaluator") as subscription:
+            await self._run_role(evaluator, subscription, "evaluator", 1, stop)
+        await engine.close()
+
+    async def _serve_trainer(self, stop: asyncio.Event) -> None:
+        from evolvent.learning import build_trainer
+
+        async with self._subscription(list(TOPICS), GROUP, exclusive=True) as subscription:
+            trainer = build_trainer(
+                self._folder,
+                self._recipe,
+                self._bus,
+                subscription,
+                self._executor,
+                self._voice.progress,
+            )
+            await trainer.run(stop)
+
+    async def _serving(self, engine: Engine, weights: Weights) -> Engine:
+        """`engine` at exactly this version; an older one gets an engine of its own."""
+        if weights.number < engine.version:
+            engine = self._recipe.engine.build(self._executor, self._recipe.seed)
+        await engine.swap(weights.number, self._folder.path / weights.location, weights.files)
+        return engine
+
+    def _source(self) -> Source:
+        config = self._recipe.source
+        if isinstance(config, CurriculumConfig):
+            return Curriculum(self._domain, config)
+        if isinstance(config, LearnedConfig):
+            return Learned(self._domain, config, self._engine, self._follower, self._asked)
+        return Uniform(self._domain)
+
+    def _asked(self, count: int) -> Iterable[str]:
+        """The prompts of about the last `count` tasks on the log."""
+        heads = {part: end for (topic, part), end in self._bus.heads().items() if topic == "tasks"}
+        share = count // len(heads)
+        for partition, end in heads.items():
+            for record in self._bus.read("tasks", partition, max(0, end - share), end):
+                task = record.event()
+                if isinstance(task, Task):
+                    yield task.prompt
+
+    def _subscription(
+        self, topics: list[str], group: str, *, exclusive: bool = False
+    ) -> Subscription:
+        # A role that starts again under its name takes over at once, without waiting for a lease.
+        return self._bus.subscribe(topics, group, group, exclusive=exclusive)
+
+    async def _run_role(
+        self,
+        role: Role[Any],
+        subscription: Subscription,
+        group: str,
+        concurrency: int,
+        stop: asyncio.Event,
+    ) -> None:
+        runner = Runner(role, subscription, group=group, run=self._run, concurrency=concurrency)
+        await runner.run(stop)
+
+
+@asynccontextmanager
+async def _until_input_ends() -> AsyncIterator[asyncio.Event]:
+    """An event that is set when standard input ends: the supervisor said stop, or is gone."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), ended)
+    yield stop
+    loop.remove_reader(sys.stdin.fileno())
+
+
+async def serve(path: Path, roles: list[str], voice: Voice) -> None:
+    folder = RunFolder(path)
+    async with folder.log(writable=True) as bus, _until_input_ends() as stop:
+        await Worker(folder, bus, voice).run(roles, stop)
+
+
+def main() -> int:
+    """0 when stopped, 2 with a sentence when a restart would not help. Anything else is a
+    crash: the traceback goes to the log of the process, and the supervisor starts it again."""
+    voice = Voice()
+    try:
+        asyncio.run(serve(Path(sys.argv[1]), sys.argv[2:], voice))
+    except BaseException as error:
+        cause = error
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, Fenced):
+            voice.failed("another process has taken over: only one evolvent may serve a run")
+        elif isinstance(cause, UsageError | BusError | DamagedCheckpoint | SwapRefused):
+            voice.failed(str(cause))
+        else:
+            raise
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
