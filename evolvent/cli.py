@@ -54,17 +54,21 @@ def run(
     budget: Annotated[
         str | None, typer.Option(help="How long to evolve: 90s, 5m, 2h. [default: the recipe's]")
     ] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Stop as soon as held-out accuracy reaches this."),
+    ] = None,
     settings: Set = None,
 ) -> None:
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
-    from evolvent.run import prepare, start
+    from evolvent.run import Budget, prepare, start
 
     seconds = None if budget is None else _seconds(budget)
     folder, wanted = _folder_and_recipe(recipe, directory, settings)
     with folder.locked():
         stored = prepare(folder, wanted)
-        budget_seconds = seconds or stored.run.budget_seconds
-        asyncio.run(start(folder, budget_seconds, _console()))
+        limits = Budget(seconds=seconds or stored.run.budget_seconds, until=until)
+        asyncio.run(start(folder, limits, _console()))
 
 
 @app.command()

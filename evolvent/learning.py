@@ -18,7 +18,8 @@ from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
 from trainer.checkpoint import Checkpoints
 from trainer.learner import Learner, warm_up
-from trainer.losses.proposals import ANCHOR
+from trainer.losses.nll import WARMUP_SOLVED
+from trainer.losses.proposals import WARMUP_PROPOSED
 from trainer.optimizer import Optimizer
 from trainer.rows import Row
 from trainer.seed_model import make_model, make_tokenizer, save_model
@@ -81,9 +82,10 @@ def make_seed(recipe: Recipe, folder: Path, progress: Progress) -> Seeded:
     shutil.rmtree(folder, ignore_errors=True)
     save_model(model, tokenizer, folder)
     learner = make_learner(recipe, model)
-    if recipe.warmup.proposal_share > 0:
-        for index in range(recipe.learner.replay_capacity):
-            learner.replay.add(ANCHOR, examples.proposal(index))
+    for index in range(recipe.learner.replay_capacity):
+        learner.replay.add(WARMUP_SOLVED, examples.solution(index))
+        if recipe.warmup.proposal_share > 0:
+            learner.replay.add(WARMUP_PROPOSED, examples.proposal(index))
     metrics = {"warmup_steps": float(recipe.warmup.steps)}
     metrics["warmup_seconds"] = time.monotonic() - started
     if math.isfinite(loss):
@@ -106,6 +108,9 @@ class Examples:
         """In the solver's role, or with probability `proposal_share` in the proposer's."""
         if Random(f"{self._seed}/role/{index}").random() < proposal_share:
             return self.proposal(index)
+        return self.solution(index)
+
+    def solution(self, index: int) -> Row:
         problem = self._problem(index)
         return self._row(problem.prompt, problem.answer)
 

@@ -113,10 +113,17 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     settings.setdefault("name", path.stem)
     for override in overrides or []:
         _override(settings, override)
+    for section, default in _UNIONS.items():
+        if default is not None and isinstance(settings.get(section), dict):
+            settings[section].setdefault("type", default)
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
         raise UsageError(f"recipe {name}: {explain(error)}") from None
+
+
+_UNIONS = {"domain": None, "source": "curriculum", "judge": "exact", "loss": "nll"}
+"""Sections that choose one of several parts by `type`, and what they choose by default."""
 
 
 def _override(settings: dict[str, Any], override: str) -> None:
@@ -139,7 +146,11 @@ def _override(settings: dict[str, Any], override: str) -> None:
 def explain(error: ValidationError) -> str:
     """The first thing wrong, in one sentence: the field, the value, what is allowed."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in _TAGS)
+    loc = first["loc"]
+    if len(loc) > 1 and loc[0] in _UNIONS:
+        # Pydantic names the chosen member of a union too; the file does not.
+        loc = (loc[0], *loc[2:])
+    place = ".".join(str(part) for part in loc)
     if first["type"] == "extra_forbidden":
         return f"there is no field {place}; {_neighbours(first['loc'])}"
     if first["type"] == "missing":
@@ -149,9 +160,6 @@ def explain(error: ValidationError) -> str:
     if isinstance(value, dict | BaseModel):
         return f"{place}: {message}" if place else message
     return f"{place} = {value!r}: {message}"
-
-
-_TAGS = frozenset({"nll", "grpo", "curriculum", "learned", "uniform", "exact", "vote", "chance"})
 
 
 def _neighbours(loc: tuple[int | str, ...]) -> str:

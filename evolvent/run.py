@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -28,14 +29,22 @@ _TICK_SECONDS = 0.25
 _LAST_EVALUATION_SECONDS = 60.0
 
 
-class Start:
-    """One start of a run. `budget_seconds` count from the first version that is served."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How long to evolve, and the held-out accuracy that ends it sooner."""
 
-    def __init__(self, folder: RunFolder, bus: Bus, budget_seconds: float) -> None:
+    seconds: float
+    until: float | None = None
+
+
+class Start:
+    """One start of a run. The budget counts from the first version that is served."""
+
+    def __init__(self, folder: RunFolder, bus: Bus, budget: "Budget") -> None:
         self._folder = folder
         self._recipe = folder.recipe()
         self._bus = bus
-        self._budget_seconds = budget_seconds
+        self._budget = budget
         self._progress = Progress(bus)
         self._supervisor = Supervisor(folder.path, self._recipe.run.processes, self._position)
         self._interrupted = asyncio.Event()
@@ -84,12 +93,17 @@ class Start:
         deadline: float | None = None
         while not self._interrupted.is_set():
             if deadline is None and any(child.swap for child in self._supervisor.children):
-                deadline = time.monotonic() + self._budget_seconds
+                deadline = time.monotonic() + self._budget.seconds
             left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            if (left is not None and left <= 0) or self._reached():
                 return
             view.update(self._activity("evolving" if deadline else "starting", left))
             await asyncio.sleep(_TICK_SECONDS)
+
+    def _reached(self) -> bool:
+        newest = self._progress.newest_evaluation
+        until = self._budget.until
+        return until is not None and newest is not None and newest.held_out >= until
 
     async def _finish(self, view: LiveView) -> None:
         """Let the trainer end its batch, then have the last version evaluated."""
@@ -120,7 +134,7 @@ class Start:
 
     def _activity(self, phase: str, left: float | None = None) -> Activity:
         children = self._supervisor.children
-        fraction = None if left is None else 1 - left / self._budget_seconds
+        fraction = None if left is None else 1 - left / self._budget.seconds
         warming = next((child.said for child in children if "phase" in child.said), None)
         if phase == "starting" and warming is not None:
             fraction = warming["done"] / warming["total"]
@@ -197,13 +211,13 @@ def check_log(folder: RunFolder, bus: Bus) -> None:
                 )
 
 
-async def start(folder: RunFolder, budget_seconds: float, console: Console) -> Path | None:
+async def start(folder: RunFolder, budget: Budget, console: Console) -> Path | None:
     """One start of the run in `folder`, which is locked by the caller; the report's page."""
     from observability.report import write_report
 
     async with folder.log(writable=True) as bus:
         check_log(folder, bus)
-        job = Start(folder, bus, budget_seconds)
+        job = Start(folder, bus, budget)
         await job.run(console)
         report = None
         if bus.heads()["weights", 0] > 0:

@@ -4,6 +4,7 @@ A batch is ready when `size` judgments are fresh enough, or when `timeout_second
 since the first record of it arrived. What is not learned from is dropped with a reason.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -11,7 +12,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from bus.bus import Delivery, Unreadable
-from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal
+from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal, derive_id
 from trainer.manifest import Consumed, Dropped
 
 
@@ -65,8 +66,11 @@ class Batch:
 
 def arrival(delivery: Delivery) -> Arrival:
     """Read a delivery; a record that cannot be read becomes an arrival without an event."""
+    place = f"{delivery.topic}/{delivery.partition}/{delivery.offset}"
+    known = re.fullmatch("[0-9a-f]{32}", delivery.record.event_id) is not None
     consumed = Consumed(
-        id=delivery.record.event_id,
+        # A record without a valid id is named by its place.
+        id=delivery.record.event_id if known else derive_id("", "unreadable", place),
         topic=delivery.topic,
         partition=delivery.partition,
         offset=delivery.offset,
@@ -110,7 +114,7 @@ class Gathering:
             reason = self._reason_to_drop(arrived, parent, seen)
             seen.add(arrived.consumed.id)
             if reason is not None:
-                num_dead += not isinstance(arrived.event, Refusal) and reason != "duplicate"
+                num_dead += arrived.consumed.topic != "refusals" and reason != "duplicate"
                 dropped.append(Dropped(**arrived.consumed.model_dump(), reason=reason))
             elif isinstance(arrived.event, Refusal):
                 refusals.append((arrived.consumed, arrived.event))

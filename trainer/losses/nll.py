@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bus.events import Judgment
 from trainer.batch import Batch
-from trainer.losses.proposals import ANCHOR, keep_proposals, proposal_rows
+from trainer.losses.proposals import WARMUP_PROPOSED, keep_proposals, proposal_rows
 from trainer.rows import Row, row_of
 
 if TYPE_CHECKING:
@@ -22,19 +22,23 @@ if TYPE_CHECKING:
     from trainer.replay import Replay
 
 SOLVED = "solved/"
+WARMUP_SOLVED = "warm-up/solved"
 
 
 class NllConfig(BaseModel):
-    """Per optimiser step: `fresh_rows` right answers of this batch and `replay_rows` of earlier
-    ones (one queue a level); `proposal_rows` and `anchor_rows` in the
-    proposer's role (learnable proposals; tasks of the warm-up)."""
+    """Rows of each optimiser step: right answers of this batch (`fresh_rows`, of tasks that were
+    solved now and then, or of all with `fresh_from` "solved"), earlier ones (`replay_rows`, one
+    queue a level), tasks of the warm-up (`warmup_rows`); and in the proposer's role learnable
+    proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["nll"] = "nll"
     steps: int = Field(default=3, gt=0)
     fresh_rows: int = Field(default=32, ge=0)
+    fresh_from: Literal["unsure", "solved"] = "unsure"
     replay_rows: int = Field(default=32, ge=0)
+    warmup_rows: int = Field(default=0, ge=0)
     proposal_rows: int = Field(default=0, ge=0)
     anchor_rows: int = Field(default=0, ge=0)
 
@@ -66,13 +70,15 @@ class Nll:
         if config.proposal_rows:
             keep_proposals(batch.judgments, replay)
         # A batch with hardly any unsure task is learned from as a whole.
-        fresh = unsure if len(unsure) >= config.fresh_rows // 4 else solved
+        enough = config.fresh_from == "unsure" and len(unsure) >= config.fresh_rows // 4
+        fresh = unsure if enough else solved
         for _ in range(config.steps):
             rows = random.sample(fresh, min(config.fresh_rows, len(fresh)))
             missing = config.fresh_rows - len(rows)
             rows += replay.sample(config.replay_rows + missing, random, SOLVED)
+            rows += replay.sample(config.warmup_rows, random, WARMUP_SOLVED)
             rows += proposal_rows(config.proposal_rows, replay, random)
-            rows += replay.sample(config.anchor_rows, random, ANCHOR)
+            rows += replay.sample(config.anchor_rows, random, WARMUP_PROPOSED)
             if rows:
                 yield rows
 

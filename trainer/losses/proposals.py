@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trainer.replay import Replay
 
 PROPOSED = "proposed/"
-ANCHOR = "anchor/"
+WARMUP_PROPOSED = "warm-up/proposed"
 _CHOICES = 4
 _FLOOR = 0.02
 _FULL_COUNT = 4
