@@ -1,0 +1,1 @@
+"""Who watches: the progress of a run, its audit, its report."""
