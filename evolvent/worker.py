@@ -52,6 +52,9 @@ class Worker:
     async def run(self, roles: Iterable[str], stop: asyncio.Event) -> None:
         """Serve until `stop`; whatever a role raises ends the process."""
         roles = list(roles)
+        if "proposer" in roles or "critic" in roles or "evaluator" in roles:
+            # Opening a domain may load a library for seconds: before work arrives.
+            await asyncio.to_thread(self._open_domain)
         follows = "solver" in roles or ("proposer" in roles and self._proposes_itself)
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follower.run()) if follows else None
@@ -60,6 +63,11 @@ class Worker:
             if following is not None:
                 following.cancel()
         await self._engine.close()
+
+    def _open_domain(self) -> None:
+        for family in self._domain.families:
+            for level in self._domain.levels:
+                self._domain.held_out(family, level, 1)
 
     @property
     def _proposes_itself(self) -> bool:
