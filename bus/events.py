@@ -397,7 +397,15 @@ class DeadLetter(Event):
 EVENTS: dict[str, type[Event]] = {
     event.type(): event
     for event in (
-        Task, Refusal, Attempt, Judgment, Weights, Curriculum, Evaluation, Promotion, Control,
+        Task,
+        Refusal,
+        Attempt,
+        Judgment,
+        Weights,
+        Curriculum,
+        Evaluation,
+        Promotion,
+        Control,
         DeadLetter,
     )
 }

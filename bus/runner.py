@@ -17,6 +17,7 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 from bus import trace
 from bus.bus import Delivery, Subscription, Unreadable
 from bus.events import DeadLetter, Event, derive_id
+from bus.faults import fault_point
 
 MAX_DEAD_BYTES = 4 * 1024 * 1024
 """A dead letter keeps this much of a record, so that it can itself be written."""
@@ -154,7 +155,9 @@ class Runner(Generic[In]):
         makers = {output.id: result.maker for result in results for output in result.outputs}
         with trace.made_by(makers):
             done = [result.delivery for result in results]
+            fault_point(f"{self._group}.completing")
             await _whole(self._subscription.complete(done, outputs))
+        fault_point(f"{self._group}.completed")
         rejected = sum(result.rejected for result in results)
         self.counters.rejected += rejected
         self.counters.handled += len(results) - rejected

@@ -147,12 +147,14 @@ class SqliteBus:
 
     def _stop(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            self._writer.finish()
         self._watch.close()
         self._thread.shutdown()
         self._connection.close()
         with self._replaying:
             self._replay.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def _writing(self) -> Writer:
         if self._writer is None:

@@ -79,7 +79,10 @@ def explain(error: apsw.Error, path: Path) -> BusError:
             f"{path} stayed locked by another process for {BUSY_SECONDS:.0f} s: "
             "end that process or its long transaction.",
         ),
-        (apsw.CantOpenError, f"{path} cannot be opened: check that its folder exists and allows."),
+        (
+            apsw.CantOpenError,
+            f"{path} cannot be opened: check that its folder exists and that you may write there.",
+        ),
         (
             apsw.IOError,
             f"The disk of {path} failed ({error}): check its free space and its health; "

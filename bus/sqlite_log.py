@@ -83,8 +83,10 @@ def append(connection: apsw.Connection, entries: list[Entry]) -> int:
 
 def _unknown(connection: apsw.Connection, entries: list[Entry]) -> list[Entry]:
     """The entries whose ids are not on the log, each once."""
-    fresh = {entry.event_id: entry for entry in reversed(entries)}
-    ids = [entry.event_id for entry in entries]
+    fresh: dict[bytes, Entry] = {}
+    for entry in entries:
+        fresh.setdefault(entry.event_id, entry)
+    ids = list(fresh)
     for start in range(0, len(ids), ROWS_PER_STEP):
         chunk = ids[start : start + ROWS_PER_STEP]
         marks = ",".join("?" * len(chunk))
@@ -92,7 +94,7 @@ def _unknown(connection: apsw.Connection, entries: list[Entry]) -> list[Entry]:
             f"SELECT event_id FROM log WHERE event_id IN ({marks})", chunk
         ):
             fresh.pop(row[0], None)
-    return [entry for entry in reversed(fresh.values())]
+    return list(fresh.values())
 
 
 def head_of(connection: apsw.Connection, stream: Stream) -> int:

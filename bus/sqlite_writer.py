@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import apsw
 
 from bus.bus import BusError, Fenced
+from bus.faults import fault_point
 from bus.sqlite_file import WAL_LIMIT_BYTES, connection_immediate, explain
 
 Result = TypeVar("Result")
@@ -74,13 +75,18 @@ class Writer:
             self._queue.put(_Job(work, future))
         return future
 
-    def close(self) -> None:
-        """Commit what is queued, end the thread and close the connection."""
+    def finish(self) -> None:
+        """Commit what is queued and end the thread."""
         with self._gate:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
         self._thread.join()
+
+    def close(self) -> None:
+        """Let go of the file, once all readers have: the last to go empties the WAL, and only
+        a connection that writes can do that."""
+        self._connection.close()
 
     def _run(self) -> None:
         next_tick = time.monotonic() + self._tick_seconds
@@ -97,7 +103,6 @@ class Writer:
             if jobs and now >= next_check:
                 self._shorten_wal()
                 next_check = now + WAL_CHECK_SECONDS
-        self._connection.close()
 
     def _drain(self, timeout_seconds: float) -> tuple[list[_Job], bool]:
         """What is queued now, after waiting for the first; False when it is the last."""
@@ -122,6 +127,7 @@ class Writer:
                     outcomes.append((job, *self._attempt(job, transaction, len(jobs) > 1)))
                 if all(error is not None for _, _, error in outcomes):
                     raise _NothingToCommit
+                fault_point("bus.committing")
         except _NothingToCommit:
             pass
         except Exception as error:
@@ -129,6 +135,7 @@ class Writer:
             for job in jobs:
                 job.future.set_exception(failure)
             return
+        fault_point("bus.committed")
         for callback in transaction.after:
             callback()
         for job, result, failed in outcomes:

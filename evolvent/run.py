@@ -7,7 +7,7 @@ create or open -> check -> processes up -> evolve until the budget ends or Ctrl-
 import asyncio
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,8 @@ class Start:
         self._bus = bus
         self._budget = budget
         self._progress = Progress(bus)
-        self._supervisor = Supervisor(folder.path, self._recipe.run.processes, self._position)
+        self._supervisor = self._supervise(self._recipe.run.processes)
+        self.restarts = 0
         self._interrupted = asyncio.Event()
         self._first_version = bus.heads()["weights", 0]
 
@@ -54,21 +55,29 @@ class Start:
         """Evolve, then report; the number of versions that were added."""
         await self._bus.publish([self._started()])
         with LiveView(self._progress, console) as view, self._interruptible():
-            async with asyncio.TaskGroup() as group:
-                supervising = group.create_task(self._supervisor.run())
-                await self._evolve(view)
-                if not self._interrupted.is_set():
-                    await self._finish(view)
-                self._supervisor.stop()
-                while not supervising.done():
-                    view.update(self._activity("stopping"))
-                    await asyncio.wait({supervising}, timeout=_TICK_SECONDS)
+            await self._supervised(view, self._learn)
+            if not self._interrupted.is_set() and not self._is_evaluated():
+                # The evaluator shared the trainer's process and ended with it.
+                self._supervisor = self._supervise((("evaluator",),))
+                await self._supervised(view, self._evaluate)
         self._progress.refresh()
         return self._bus.heads()["weights", 0] - self._first_version
 
-    @property
-    def restarts(self) -> int:
-        return sum(child.restarts for child in self._supervisor.children)
+    def _supervise(self, groups: tuple[tuple[str, ...], ...]) -> Supervisor:
+        return Supervisor(self._folder.path, groups, self._position)
+
+    async def _supervised(
+        self, view: LiveView, work: Callable[[LiveView], Awaitable[None]]
+    ) -> None:
+        """Do `work` while the processes are kept alive, then stop them."""
+        async with asyncio.TaskGroup() as group:
+            supervising = group.create_task(self._supervisor.run())
+            await work(view)
+            self._supervisor.stop()
+            while not supervising.done():
+                view.update(self._activity("stopping"))
+                await asyncio.wait({supervising}, timeout=_TICK_SECONDS)
+        self.restarts += sum(child.restarts for child in self._supervisor.children)
 
     @property
     def progress(self) -> Progress:
@@ -105,15 +114,28 @@ class Start:
         until = self._budget.until
         return until is not None and newest is not None and newest.held_out >= until
 
-    async def _finish(self, view: LiveView) -> None:
-        """Let the trainer end its batch, then have the last version evaluated."""
+    async def _learn(self, view: LiveView) -> None:
+        """Evolve; let the trainer end its batch, then have the last version evaluated."""
+        await self._evolve(view)
+        if self._interrupted.is_set():
+            return
         self._supervisor.stop("trainer")
         for child in self._supervisor.children:
-            while "trainer" in child.roles and len(self._supervisor.children) > 1 and child.pid:
+            while "trainer" in child.roles and child.pid:
                 view.update(self._activity("finishing the last batch"))
                 await asyncio.sleep(_TICK_SECONDS)
+        if any("evaluator" in child.roles for child in self._supervisor.children if child.pid):
+            await self._evaluate(view)
+
+    def _is_evaluated(self) -> bool:
+        """Whether the last version is; so is a run without one."""
+        self._progress.refresh()
+        newest, head = self._progress.newest_evaluation, self._bus.heads()["weights", 0] - 1
+        return head < 0 or (newest is not None and newest.weights_version == head)
+
+    async def _evaluate(self, view: LiveView) -> None:
         head = self._bus.heads()["weights", 0] - 1
-        if head < 0 or len(self._supervisor.children) == 1:
+        if head < 0:
             return
         request = Control(
             id=derive_id(self._folder.run_id, "evolvent", "evaluate", head),
@@ -127,8 +149,7 @@ class Start:
         deadline = time.monotonic() + _LAST_EVALUATION_SECONDS
         while time.monotonic() < deadline and not self._interrupted.is_set():
             view.update(self._activity("evaluating the last version"))
-            newest = self._progress.newest_evaluation
-            if newest is not None and newest.weights_version == head:
+            if self._is_evaluated():
                 return
             await asyncio.sleep(_TICK_SECONDS)
 

@@ -7,9 +7,10 @@ evolvent.worker RUN ROLE…` is started by the supervisor and ends when its stan
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
 from evolvent.voice import Voice
 from trainer.manifest import DamagedCheckpoint
-from trainer.trainer import GROUP, TOPICS
 
 
 class Worker:
@@ -46,25 +46,42 @@ class Worker:
         self._voice = voice
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._domain: Domain = self._recipe.domain.build()
-        self._engine = self._recipe.engine.build(self._executor, self._recipe.seed)
-        self._follower = PolicyFollower(bus, self._engine, folder.path, voice.swapped)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._recipe.engine.build(self._executor, self._recipe.seed)
+
+    @cached_property
+    def _follower(self) -> PolicyFollower:
+        return PolicyFollower(self._bus, self._engine, self._folder.path, self._voice.swapped)
 
     async def run(self, roles: Iterable[str], stop: asyncio.Event) -> None:
         """Serve until `stop`; whatever a role raises ends the process."""
         roles = list(roles)
-        if "proposer" in roles or "critic" in roles or "evaluator" in roles:
-            # Opening a domain may load a library for seconds: before work arrives.
-            await asyncio.to_thread(self._open_domain)
         follows = "solver" in roles or ("proposer" in roles and self._proposes_itself)
+        generates = follows or "evaluator" in roles
+        # What takes seconds to load comes before work is taken over; whoever was told to stop
+        # meanwhile, or lost its supervisor, takes nothing from its successor.
+        await asyncio.to_thread(self._load, roles, generates)
+        if stop.is_set():
+            return
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follower.run()) if follows else None
             serving = [group.create_task(self._serve(role, stop)) for role in roles]
             await asyncio.gather(*serving)
             if following is not None:
                 following.cancel()
-        await self._engine.close()
+        if generates:
+            await self._engine.close()
 
-    def _open_domain(self) -> None:
+    def _load(self, roles: Sequence[str], generates: bool) -> None:
+        """Import the libraries of what is served here, build what it shares."""
+        if "trainer" in roles:
+            import evolvent.learning  # noqa: F401
+        if roles == ["trainer"]:
+            return
+        if generates:
+            _ = self._engine
         for family in self._domain.families:
             for level in self._domain.levels:
                 self._domain.held_out(family, level, 1)
@@ -125,6 +142,7 @@ class Worker:
 
     async def _serve_trainer(self, stop: asyncio.Event) -> None:
         from evolvent.learning import build_trainer
+        from trainer.trainer import GROUP, TOPICS
 
         async with self._subscription(list(TOPICS), GROUP, exclusive=True) as subscription:
             trainer = build_trainer(

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bus.events import Weights
+from bus.faults import fault_point
 from trainer.manifest import (
     CHECKPOINTS,
     MANIFEST,
@@ -146,6 +147,7 @@ class Staged:
         (self.aside / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         for name in (MODEL, STATE, MANIFEST, "state", "."):
             _sync(self.aside / name)
+        fault_point("trainer.synced")
         if self.folder.exists():
             raise DamagedCheckpoint(f"{self.folder} exists already; two trainers share an epoch")
         self.aside.rename(self.folder)

@@ -97,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate(raw)
     except FileNotFoundError:
         raise DamagedCheckpoint(f"{path} is missing") from None
-    except (ValueError, AttributeError, ValidationError) as error:
+    except (ValueError, TypeError, AttributeError, ValidationError) as error:
         raise DamagedCheckpoint(f"{path} cannot be read ({type(error).__name__})") from None
 
 

@@ -159,7 +159,12 @@ class Trainer:
         metrics |= {"seconds_wait": waited, "seconds_train": time.monotonic() - started}
         metrics |= _rollout_metrics(batch, parent.version)
         folder = self._checkpoints.root / parent.folder_name
-        manifest = await self._compute(self._write, learner, parent, batch, metrics, folder)
+        try:
+            manifest = await self._compute(self._write, learner, parent, batch, metrics, folder)
+        except FileNotFoundError:
+            # A successor clears away what a fenced trainer had staged.
+            await self._subscription.complete([], [])
+            raise
         await self._publish(manifest)
         await self._compute(self._checkpoints.prune)
         return manifest

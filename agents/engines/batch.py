@@ -41,6 +41,7 @@ class Batch:
         self._stop_ids = torch.tensor(served.stop_ids, dtype=torch.long, device=self._device)
         self._sampling = Sampling(requests, self._room, generator, self._device)
         self._marks = [(served.version, 0)]
+        self._spans_by_length: dict[int, tuple[Span, ...]] = {}
         self._collected: set[int] = set()
         self.num_live = len(owners)
         self.num_steps = 0
@@ -139,6 +140,7 @@ class Batch:
         token is exactly what these weights say."""
         self._model = served.model
         self._marks.append((served.version, self.num_steps))
+        self._spans_by_length.clear()
         so_far = self._tokens_RN[self._rows, : self.num_steps]
         ids_RT = torch.cat([self._prompts_RT[self._rows], so_far], dim=1)
         self._cache, self._logits_RV = self._read(
@@ -179,11 +181,13 @@ class Batch:
     ) -> Completion:
         stopped = first_stop < request.max_tokens
         length = first_stop + 1 if stopped else request.max_tokens
+        if length not in self._spans_by_length:
+            self._spans_by_length[length] = self._spans(length)
         return Completion(
             tokens=tuple(tokens[:length]),
             logprobs=tuple(logprobs[:length]),
             finish_reason="stop" if stopped else "length",
-            spans=self._spans(length),
+            spans=self._spans_by_length[length],
         )
 
     def _spans(self, length: int) -> tuple[Span, ...]:

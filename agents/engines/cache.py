@@ -46,12 +46,12 @@ class ReservedLayer(CacheLayerMixin):  # type: ignore[misc]
     def get_max_length(self) -> int:
         return self.capacity
 
-    def select(self, rows: torch.Tensor, capacity: int) -> "ReservedLayer":
-        """A layer of the given rows (repeats allowed), with room for `capacity` positions."""
+    def select(self, rows: torch.Tensor, repeats: int, capacity: int) -> "ReservedLayer":
+        """See `select`; `repeats` is 0 where the rows are not each row repeated in order."""
         chosen = ReservedLayer(capacity)
         chosen.length = self.length
-        chosen.keys = _gather(self.keys, rows, self.length, capacity)
-        chosen.values = _gather(self.values, rows, self.length, capacity)
+        chosen.keys = _gather(self.keys, rows, repeats, self.length, capacity)
+        chosen.values = _gather(self.values, rows, repeats, self.length, capacity)
         chosen.is_initialized = True
         return chosen
 
@@ -63,10 +63,22 @@ def reserve(num_layers: int, capacity: int) -> Cache:
 
 def select(cache: Cache, rows: torch.Tensor, capacity: int) -> Cache:
     """The given rows of a cache (repeats allowed), with room for `capacity` positions."""
-    return Cache(layers=[layer.select(rows, capacity) for layer in cache.layers])
+    num_rows = cache.layers[0].keys.shape[0]
+    repeats = len(rows) // num_rows
+    in_order = torch.arange(num_rows, device=rows.device).repeat_interleave(repeats)
+    if not torch.equal(rows, in_order):
+        repeats = 0
+    return Cache(layers=[layer.select(rows, repeats, capacity) for layer in cache.layers])
 
 
-def _gather(old: torch.Tensor, rows: torch.Tensor, length: int, capacity: int) -> torch.Tensor:
-    new = old.new_empty(len(rows), old.shape[1], capacity, old.shape[3])
-    new[:, :, :length] = old[:, :, :length].index_select(0, rows)
+def _gather(
+    old: torch.Tensor, rows: torch.Tensor, repeats: int, length: int, capacity: int
+) -> torch.Tensor:
+    num_rows, heads, _, head_dim = old.shape
+    new = old.new_empty(len(rows), heads, capacity, head_dim)
+    if repeats:  # one copy instead of two
+        grouped = new.view(num_rows, repeats, heads, capacity, head_dim)
+        grouped[:, :, :, :length] = old[:, None, :, :length]
+    else:
+        new[:, :, :length] = old[:, :, :length].index_select(0, rows)
     return new

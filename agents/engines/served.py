@@ -15,6 +15,7 @@ from safetensors.torch import load as load_tensors
 from tokenizers import Tokenizer
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
+from agents.engines.attention import register
 from agents.engines.engine import SwapRefused
 from agents.engines.verified import read_verified
 
@@ -136,7 +137,7 @@ def _build(config: Mapping[str, Any]) -> Any:
         dtype = described.dtype or torch.float32
         with torch.random.fork_rng(devices=[]):
             model = AutoModelForCausalLM.from_config(
-                described, dtype=dtype, attn_implementation="sdpa"
+                described, dtype=dtype, attn_implementation=register()
             )
     except Exception as error:  # whatever a wrong configuration makes the library raise
         raise SwapRefused(f"config.json describes no model: {error}") from None

@@ -2,9 +2,9 @@
 completion: the reference every engine is held against."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +18,12 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from agents.engines.engine import Completion
+from agents.engines.engine import Completion, Engine, Request
 from agents.engines.local import LocalEngine
-from trainer.seed_model import ModelConfig, make_model, make_tokenizer, save_model
+from trainer.config import ModelConfig
+from trainer.seed_model import make_model, make_tokenizer, save_model
+
+Open = Callable[[], AbstractAsyncContextManager[Engine]]
 
 _ROPE = {
     "vocab_size": 64,
@@ -63,6 +66,11 @@ def save_checkpoint(
 
 def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def request(engine: Engine, text: str = "rabcde>", **settings: Any) -> Request:
+    fields = {"n": 1, "max_tokens": 8, "prompt_tokens": engine.encode(text), **settings}
+    return Request(**fields)
 
 
 @contextmanager

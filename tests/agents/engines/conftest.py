@@ -1,0 +1,52 @@
+"""Every engine behind one fixture, and checkpoints for them to serve."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+
+from agents.engines.engine import Engine
+from agents.engines.local import LocalEngine
+from agents.engines.scripted import ScriptedEngine
+from tests.agents.engines.tiny_checkpoint import Checkpoint, Open, save_checkpoint
+
+
+def babble(prompt: str, version: int, random: Random) -> str:
+    return "".join(random.choice(prompt + "abcdefgh") for _ in range(random.randrange(1, 20)))
+
+
+@asynccontextmanager
+async def open_scripted() -> AsyncIterator[Engine]:
+    engine = ScriptedEngine(babble, latency_seconds=0.02)
+    yield engine
+    await engine.close()
+
+
+@asynccontextmanager
+async def open_waiting() -> AsyncIterator[Engine]:
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        engine = LocalEngine(executor, inflight="wait")
+        yield engine
+        await engine.close()
+
+
+@asynccontextmanager
+async def open_keeping() -> AsyncIterator[Engine]:
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        engine = LocalEngine(executor, inflight="keep")
+        yield engine
+        await engine.close()
+
+
+@pytest.fixture(params=[open_scripted, open_waiting, open_keeping])
+def open_engine(request: pytest.FixtureRequest) -> Open:
+    opener: Open = request.param
+    return opener
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
+    root = tmp_path_factory.mktemp("checkpoints")
+    return [save_checkpoint(root / str(seed), seed) for seed in range(3)]
