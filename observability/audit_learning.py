@@ -157,7 +157,7 @@ class Learning:
         for part in self._log.parts.values():
             group = WORKERS.get(part.stream[0])
             # A group whose cursors cannot be read has been reported, and proves nothing more.
-            if group not in self._before or group not in after:
+            if group is None or group not in self._before or group not in after:
                 continue
             if part.stream[0] in LEARNED_FROM:
                 self._check_learned(part, group)

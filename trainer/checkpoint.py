@@ -126,7 +126,7 @@ class Checkpoints:
 
     def prune(self) -> None:
         """Delete the resume state of all but the newest checkpoints, and what crashes left."""
-        for aside in self.root.glob(".v*"):
+        for aside in self.root.glob(".*"):
             shutil.rmtree(aside, ignore_errors=True)
         with_state = [path for path in checkpoint_folders(self.run) if (path / "state").is_dir()]
         for folder in with_state[: -self._keep_states]:
