@@ -31,6 +31,9 @@ async def ask(
 ) -> list[Answer]:
     """Greedy answers, version by version. No `versions` means the newest."""
     domain = folder.recipe().domain.build()
+    if family is not None and family not in domain.families:
+        names = ", ".join(domain.families)
+        raise UsageError(f"there is no family {family} in this run: there are {names}")
     try:
         problems = [domain.pose(text, family) for text in inputs]
     except NotATask as error:

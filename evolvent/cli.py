@@ -1,7 +1,6 @@
 """The command line: thin commands, each of which loads only what it needs."""
 
 import asyncio
-import errno
 import json
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evolvent.errors import UsageError
+from evolvent.errors import UsageError, disk_sentence
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -245,15 +244,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app(args=arguments)
     except UsageError as error:
         return _refuse(str(error))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        return _refuse(f"{error.strerror}{where}: free or choose another place and go on")
     except Exception as error:
-        if not _is_mendable(error):
+        sentence = str(error) if _is_mendable(error) else disk_sentence(error)
+        if sentence is None:
             raise
-        return _refuse(str(error))
+        return _refuse(sentence)
     return 0
 
 

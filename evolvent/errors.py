@@ -1,5 +1,21 @@
 """What a user can mend: one sentence that says what is wrong and what to do, exit code 2."""
 
+import errno
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
 
 class UsageError(Exception):
     """The user's input, files or machine are at fault."""
+
+
+def disk_sentence(error: BaseException) -> str | None:
+    """What a full or unwritable disk asks of the user; None for any other error."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        what = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+    elif "No space left on device" in str(error):
+        # Libraries in other languages raise errors of their own.
+        what = "No space left on device"
+    else:
+        return None
+    return f"{what}: free some space or make it writable, then start again; nothing was lost"

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from agents.domains.config import DomainConfig
 from agents.engines.config import EngineConfig, LocalConfig
@@ -40,12 +40,15 @@ class RunConfig(BaseModel):
     )
     keep_states: int = Field(default=3, gt=0)
 
-    @model_validator(mode="after")
-    def _every_role_once(self) -> "RunConfig":
-        named = sorted(role for process in self.processes for role in process)
+    @field_validator("processes")
+    @classmethod
+    def _every_role_once(
+        cls, processes: tuple[tuple[RoleName, ...], ...]
+    ) -> tuple[tuple[RoleName, ...], ...]:
+        named = sorted(role for process in processes for role in process)
         if named != sorted(ROLES):
             raise ValueError(f"name each of {', '.join(ROLES)} exactly once")
-        return self
+        return processes
 
 
 class Recipe(BaseModel):
@@ -75,7 +78,10 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _paced_within_bounds(self) -> "Recipe":
         if self.proposer.ahead > self.trainer.max_staleness:
-            raise ValueError("proposer.ahead must not exceed trainer.max_staleness")
+            raise ValueError(
+                f"proposer.ahead = {self.proposer.ahead} must not exceed "
+                f"trainer.max_staleness = {self.trainer.max_staleness}"
+            )
         return self
 
     @property
@@ -155,6 +161,8 @@ def explain(error: ValidationError) -> str:
         return f"there is no field {place}; {_neighbours(first['loc'])}"
     if first["type"] == "missing":
         return f"{place} is missing"
+    if first["type"] == "union_tag_invalid":
+        return f"{place}.type = {first['ctx']['tag']!r}: there are {first['ctx']['expected_tags']}"
     message = first["msg"].removeprefix("Value error, ")
     value = first["input"]
     if isinstance(value, dict | BaseModel):

@@ -38,7 +38,8 @@ class Budget:
 
 
 class Start:
-    """One start of a run. The budget counts from the first version that is served."""
+    """One start of a run. The budget counts from the first version that is
+    published and served, so that a start costs nothing of it."""
 
     def __init__(self, folder: RunFolder, bus: Bus, budget: "Budget") -> None:
         self._folder = folder
@@ -69,14 +70,17 @@ class Start:
     async def _supervised(
         self, view: LiveView, work: Callable[[LiveView], Awaitable[None]]
     ) -> None:
-        """Do `work` while the processes are kept alive, then stop them."""
-        async with asyncio.TaskGroup() as group:
-            supervising = group.create_task(self._supervisor.run())
-            await work(view)
-            self._supervisor.stop()
-            while not supervising.done():
-                view.update(self._activity("stopping"))
-                await asyncio.wait({supervising}, timeout=_TICK_SECONDS)
+        """Do `work` while the processes are kept alive, then stop them. Raises `UsageError`."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                supervising = group.create_task(self._supervisor.run())
+                await work(view)
+                self._supervisor.stop()
+                while not supervising.done():
+                    view.update(self._activity("stopping"))
+                    await asyncio.wait({supervising}, timeout=_TICK_SECONDS)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         self.restarts += sum(child.restarts for child in self._supervisor.children)
 
     @property
@@ -101,13 +105,18 @@ class Start:
         """Until the budget is used up or a person interrupts."""
         deadline: float | None = None
         while not self._interrupted.is_set():
-            if deadline is None and any(child.swap for child in self._supervisor.children):
+            if deadline is None and self._evolving():
                 deadline = time.monotonic() + self._budget.seconds
             left = None if deadline is None else deadline - time.monotonic()
             if (left is not None and left <= 0) or self._reached():
                 return
             view.update(self._activity("evolving" if deadline else "starting", left))
             await asyncio.sleep(_TICK_SECONDS)
+
+    def _evolving(self) -> bool:
+        """Whether the trainer has published since the start, and an engine serves."""
+        published = self._bus.heads()["weights", 0] > self._first_version
+        return published and any(child.swap for child in self._supervisor.children)
 
     def _reached(self) -> bool:
         newest = self._progress.newest_evaluation

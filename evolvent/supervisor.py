@@ -68,8 +68,9 @@ class Supervisor:
             raise errors.exceptions[0] from None
         finally:
             for child in self.children:
-                if child.pid is not None:
-                    os.kill(child.pid, signal.SIGKILL)
+                if child.process is not None and child.pid is not None:
+                    child.process.kill()
+                    await child.process.wait()
 
     def stop(self, role: str | None = None) -> None:
         """Tell the process of `role`, or all, to finish what is in flight and end."""

@@ -28,7 +28,7 @@ from agents.sources.uniform import Uniform
 from bus.bus import Bus, BusError, Fenced, Subscription
 from bus.events import Task, Weights
 from bus.runner import Role, Runner
-from evolvent.errors import UsageError
+from evolvent.errors import UsageError, disk_sentence
 from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
 from evolvent.voice import Voice
@@ -234,6 +234,8 @@ def main() -> int:
             voice.failed("another process has taken over: only one evolvent may serve a run")
         elif isinstance(cause, UsageError | BusError | DamagedCheckpoint | SwapRefused):
             voice.failed(str(cause))
+        elif (sentence := disk_sentence(cause)) is not None:
+            voice.failed(sentence)
         else:
             raise
         return 2

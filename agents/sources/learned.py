@@ -81,6 +81,8 @@ class Learned:
         self._rule.fold(batch)
 
     async def draw(self, count: int, random: Random, version: int, draw_id: str) -> Draw:
+        if count == 0:
+            return Draw(drafts=())
         await self._policy.at_least(version)
         request = Request(
             prompt_tokens=self._engine.encode(self._domain.proposer_prompt()),

@@ -1,0 +1,103 @@
+"""What must stay light: the command line, the events, the watchers; and nothing unpickles."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGES = ("bus", "agents", "trainer", "observability", "evolvent")
+HEAVY = ("torch", "transformers", "reasoning_gym", "matplotlib", "numpy", "safetensors")
+LIGHT = (
+    "bus.sqlite",
+    "bus.runner",
+    "bus.schema",
+    "agents.proposer",
+    "agents.solver",
+    "agents.critic",
+    "agents.evaluator",
+    "agents.follower",
+    "agents.domains.config",
+    "agents.domains.strings",
+    "agents.engines.config",
+    "agents.engines.scripted",
+    "agents.judges.config",
+    "agents.sources.config",
+    "trainer.config",
+    "trainer.manifest",
+    "trainer.batch",
+    "observability.audit",
+    "observability.curve",
+    "observability.live",
+    "observability.progress",
+    "observability.report",
+    "observability.summary",
+    "evolvent.cli",
+    "evolvent.doctor",
+    "evolvent.recipe",
+    "evolvent.run",
+    "evolvent.run_folder",
+    "evolvent.supervisor",
+)
+COMMANDS = (
+    "run",
+    "status",
+    "ask",
+    "audit",
+    "curve",
+    "evaluate",
+    "report",
+    "seed",
+    "topics",
+    "schema",
+    "doctor",
+    "recipes",
+)
+
+
+def python(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_light_parts_load_nothing_heavy() -> None:
+    code = (
+        "import importlib, sys\n"
+        f"for name in {LIGHT!r}:\n"
+        "    importlib.import_module(name)\n"
+        f"    loaded = [heavy for heavy in {HEAVY!r} if heavy in sys.modules]\n"
+        "    if loaded: print(name, 'loads', *loaded); break\n"
+    )
+    assert python(code) == ""
+
+
+def test_help_of_every_command_is_quick_to_load_and_whole() -> None:
+    """One process for all: `--help` ends a command before it loads anything."""
+    code = (
+        "import sys\n"
+        "from evolvent.cli import app\n"
+        f"for command in {COMMANDS!r}:\n"
+        "    try: app(args=[command, '--help'])\n"
+        "    except SystemExit as end: assert not end.code, command\n"
+        "app(args=['--help'], standalone_mode=False)\n"
+        f"assert not [heavy for heavy in {HEAVY!r} if heavy in sys.modules]\n"
+    )
+    shown = python(code)
+    for command in COMMANDS:
+        assert f" {command} [OPTIONS]" in shown
+        assert re.search(rf"^  {command}  +\w", shown, re.MULTILINE), f"{command} is not listed"
+    assert "pydantic" not in shown and "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    "word", [r"\bpickle\b", r"torch\.load\b", r"\bmarshal\b", r"(?<![.\w])eval\("]
+)
+def test_nothing_that_runs_code_is_read(word: str) -> None:
+    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    assert len(sources) > 50
+    found = [path for path in sources if re.search(word, path.read_text(encoding="utf-8"))]
+    assert found == []

@@ -1,0 +1,186 @@
+"""The batch rule: what is trained on, what is dropped and why, what is left for the next."""
+
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bus.bus import Delivery, Position
+from bus.events import DeadLetter, Event, derive_id
+from tests.trainer.lessons import RUN, delivery, judgment, refusal, task
+from trainer.batch import Batch, BatchConfig, Gathering, arrival
+from trainer.manifest import Consumed, Dropped
+
+CONFIG = BatchConfig(size=3, max_staleness=2, timeout_seconds=10.0)
+
+
+def dead(index: int) -> DeadLetter:
+    return DeadLetter(
+        id=derive_id(RUN, "solver", f"tasks/0/{index}"),
+        run=RUN,
+        agent="solver",
+        origin_topic="tasks",
+        origin_partition=0,
+        origin_offset=index,
+        group="solver",
+        reason="poison",
+        value="",
+        headers={},
+    )
+
+
+def gathering(*events: Event, recent: tuple[str, ...] = (), learns: bool = False) -> Gathering:
+    gathered = Gathering(CONFIG, recent, learns)
+    gathered.add([arrival(delivery(event, at)) for at, event in enumerate(events)], now=0.0)
+    return gathered
+
+
+def taken(gathered: Gathering, parent: int = 0, now: float = 0.0) -> Batch:
+    batch = gathered.take(parent, now)
+    assert batch is not None
+    return batch
+
+
+def reasons(batch: Batch) -> list[str]:
+    return [dropped.reason for dropped in batch.dropped]
+
+
+def test_a_full_batch_is_ready_at_once_and_the_rest_waits() -> None:
+    events = [judgment(index) for index in range(5)]
+    gathered = gathering(*events)
+    first = taken(gathered)
+    assert first.judgments == tuple(events[:3])
+    assert [consumed.id for consumed in first.trained] == [event.id for event in events[:3]]
+    assert (first.num_tasks, first.dropped) == (3, ())
+    assert gathered.take(1, 1.0) is None
+    gathered.add([arrival(delivery(judgment(9), 9))], 2.0)
+    assert taken(gathered, 1, 2.0).judgments == (*events[3:], judgment(9))
+
+
+def test_a_batch_that_does_not_fill_is_taken_when_its_time_is_over() -> None:
+    gathered = gathering(judgment(1))
+    assert gathered.wait_seconds(4.0) == 6.0
+    assert gathered.take(0, 9.9) is None
+    assert len(taken(gathered, 0, 10.0).judgments) == 1
+    assert gathered.take(0, 99.0) is None
+
+
+def test_nothing_is_no_batch_however_long_one_waits() -> None:
+    gathered = gathering()
+    assert gathered.take(0, 1e9) is None
+    assert gathered.wait_seconds(1e9) == CONFIG.timeout_seconds
+
+
+@pytest.mark.parametrize(("parent", "stale"), [(0, False), (2, False), (3, True)])
+def test_attempts_older_than_the_bound_are_dropped(parent: int, stale: bool) -> None:
+    batch = taken(gathering(judgment(1, version=0)), parent, 10.0)
+    assert reasons(batch) == (["stale: 3 versions old"] if stale else [])
+    assert batch.num_tasks == 1
+
+
+def test_what_was_trained_on_or_came_twice_is_a_duplicate_and_no_task() -> None:
+    known, new = judgment(1), judgment(2)
+    batch = taken(gathering(known, new, new, recent=(known.id,)), 0, 10.0)
+    assert batch.judgments == (new,)
+    assert reasons(batch) == ["duplicate", "duplicate"]
+    assert batch.num_tasks == 1
+
+
+def test_what_one_batch_trained_on_is_a_duplicate_for_the_next() -> None:
+    gathered = gathering(*(judgment(index) for index in range(3)))
+    taken(gathered)
+    gathered.add([arrival(delivery(judgment(2), 77))], 1.0)
+    assert reasons(taken(gathered, 1, 99.0)) == ["duplicate"]
+
+
+def test_a_dead_letter_is_dropped_with_its_reason_and_its_task_is_done() -> None:
+    batch = taken(gathering(dead(4)), 0, 10.0)
+    assert reasons(batch) == ["dead letter of solver: poison"]
+    assert batch.num_tasks == 1
+
+
+def test_a_refusal_is_no_task_and_learned_from_only_where_the_loss_does() -> None:
+    ignored = taken(gathering(refusal(1)), 0, 10.0)
+    assert (reasons(ignored), ignored.refusals) == (["refused by the task gate"], ())
+    learned = taken(gathering(refusal(1), learns=True), 0, 10.0)
+    assert (learned.refusals, reasons(learned)) == ((refusal(1),), [])
+    assert ignored.num_tasks == learned.num_tasks == 0
+
+
+def test_what_is_no_judgment_is_dropped() -> None:
+    assert reasons(taken(gathering(task(1)), 0, 10.0)) == ["a task is nothing to learn from"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"ce_id": "not an id"}])
+def test_a_record_that_cannot_be_read_is_dropped_under_a_name_of_its_own(
+    headers: dict[str, str],
+) -> None:
+    record = replace(delivery(judgment(1), 5).record, value=b"{", headers=headers)
+    gathered = Gathering(CONFIG, (), False)
+    gathered.add([arrival(Delivery(record=record, epoch=1))], 0.0)
+    gathered.add([arrival(Delivery(record=replace(record, offset=6), epoch=1))], 0.0)
+    batch = taken(gathered, 0, 10.0)
+    assert all(reason.startswith("unreadable: ") for reason in reasons(batch))
+    assert len({dropped.id for dropped in batch.dropped}) == 2
+    assert batch.num_tasks == 2
+
+
+def test_an_unreadable_refusal_is_no_task() -> None:
+    record = replace(delivery(refusal(1), 5).record, value=b"{")
+    gathered = Gathering(CONFIG, (), False)
+    gathered.add([arrival(Delivery(record=record, epoch=1))], 0.0)
+    assert taken(gathered, 0, 10.0).num_tasks == 0
+
+
+def test_levels_count_tasks_samples_and_right_answers() -> None:
+    events = [judgment(1, [1, 0, 0]), judgment(2, [1, 1]), judgment(3, [0], level=7)]
+    levels = taken(gathering(*events)).levels()
+    assert [(each.family, each.level) for each in levels] == [("reverse", 1), ("reverse", 7)]
+    assert [(each.tasks, each.samples, each.correct) for each in levels] == [(2, 5, 3), (1, 1, 0)]
+
+
+EVENTS = st.one_of(
+    st.builds(
+        lambda index, version: judgment(index, version=version),
+        st.integers(0, 12),
+        st.integers(0, 5),
+    ),
+    st.builds(refusal, st.integers(0, 4)),
+    st.builds(dead, st.integers(0, 4)),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    turns=st.lists(st.tuples(st.lists(EVENTS, max_size=7), st.floats(0, 15)), max_size=6),
+    size=st.integers(1, 4),
+    learns=st.booleans(),
+)
+def test_every_arrival_is_trained_on_dropped_or_left_and_only_one_of_these(
+    turns: list[tuple[list[Event], float]], size: int, learns: bool
+) -> None:
+    gathered = Gathering(BatchConfig(size=size, timeout_seconds=10.0), (), learns)
+    offsets, now, version = count(), 0.0, 0
+    came: list[Position] = []
+    trained: list[Consumed] = []
+    dropped: list[Dropped] = []
+    for events, seconds in turns:
+        new = [arrival(delivery(event, next(offsets))) for event in events]
+        came += [arrived.consumed.position for arrived in new]
+        gathered.add(new, now)
+        now += seconds
+        if (batch := gathered.take(version, now)) is not None:
+            assert len(batch.judgments) <= size
+            assert batch.trained or batch.dropped
+            trained += batch.trained
+            dropped += batch.dropped
+            version += 1
+    while (batch := gathered.take(version, now := now + 1e6)) is not None:
+        trained += batch.trained
+        dropped += batch.dropped
+    finished = [consumed.position for consumed in (*trained, *dropped)]
+    assert sorted(finished) == sorted(came)
+    ids = [consumed.id for consumed in trained]
+    assert len(set(ids)) == len(ids)
