@@ -55,6 +55,14 @@ class Checkpoints:
         """Write the files of a version aside. Nothing of it exists until `Staged.commit`."""
         aside = self.root / f".{folder_name(version, epoch)}"
         shutil.rmtree(aside, ignore_errors=True)
+        try:
+            return self._write_aside(snapshot, aside, self.root / folder_name(version, epoch))
+        except BaseException:
+            # On a full disk what was half written takes space that is needed.
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+    def _write_aside(self, snapshot: Snapshot, aside: Path, folder: Path) -> "Staged":
         (aside / "state").mkdir(parents=True)
         shared = sorted(
             path
@@ -68,7 +76,7 @@ class Checkpoints:
         names = [path.name for path in shared] + [MODEL]
         return Staged(
             aside=aside,
-            folder=self.root / folder_name(version, epoch),
+            folder=folder,
             files={name: sha256_of(aside / name) for name in names},
             state={STATE: sha256_of(aside / STATE)},
         )
