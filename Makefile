@@ -4,6 +4,8 @@ UV := .tools/bin/uv
 RUN := $(UV) run --frozen --all-extras
 export PYTHONDONTWRITEBYTECODE :=
 export UV_HTTP_TIMEOUT := 300
+# The system knows the certificates of a company's proxy; the bundled list does not.
+export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
 .PHONY: install run test check bench
