@@ -1,5 +1,5 @@
 """Keeps the processes of a run alive: starts, listens, restarts with back-off, stops.
-Knows no role and no log; `alive` tells it whether the run still moves.
+Knows no role and no log; `position` tells it whether the run still moves.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Supervisor:
                     child.process.stdin.close()
 
     async def _keep(self, child: Child) -> None:
-        crashes, pause = 0, _FIRST_PAUSE_SECONDS
+        crashes = 0
         while not child.stopping:
             before = self._position()
             code = await self._live(child)
