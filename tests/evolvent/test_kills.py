@@ -1,15 +1,13 @@
 """Real processes of a real run, killed at random and at the worst moment there is."""
 
 import asyncio
-import json
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks._runs import ROOT, Start, command, events, opened
+from benchmarks._runs import Start, audit, events, opened
 from benchmarks.kills import measure
 from bus.bus import Bus
 from bus.events import Weights
@@ -58,10 +56,7 @@ def test_a_checkpoint_that_was_not_published_is_published_and_not_trained_again(
         if folder.name.startswith(f"v{pending.version:06d}-")
     ]
     assert [read_manifest(folder) for folder in of_that_version] == [pending]
-    audited = subprocess.run(
-        command("audit", str(run), "--json"), cwd=ROOT, capture_output=True, check=True
-    )
-    counts = json.loads(audited.stdout)["counts"]
+    counts = audit(run)["counts"]
     assert counts["violations"] == counts["trained_twice"] == counts["orphans"] == 0
     assert counts["epochs"] == 2
 

@@ -1,0 +1,268 @@
+"""What is learned: held-out accuracy at version 0 and at the end of whole runs, seed by seed, and
+what the same compute reaches without the loop, without its verdicts, without its curriculum.
+
+    python benchmarks/learning.py [--seeds 5] [--recipes words,strings,…] [--no-controls]
+                                  [--early] [--quick]
+
+The means are over all families and the levels that `PROOFS` names, none of which was in the
+warm-up. Runs follow one another: each uses two cores. The last line is the first recipe's row, and
+all rows under `table`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+# Run as a script, this file's neighbours would hide the package `bus`.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks._runs import ROOT, command, mean_of, read_scores, read_versions, run, say
+from bus.events import Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A seed passes when it starts at most at `at_most` and ends at least at `at_least`.
+
+    `needed` of five seeds must; None where nothing is promised.
+    """
+
+    recipe: str
+    levels: range
+    at_most: float
+    at_least: float
+    budget: str | None = None
+    needed: int | None = 5
+    until: float | None = None
+    """The run's own held-out mean from which on it is certain to pass."""
+
+
+PROOFS = {
+    "words": Proof(recipe="words", levels=range(5, 11), at_most=0.20, at_least=0.95, until=0.97),
+    "strings": Proof(recipe="strings", levels=range(5, 13), at_most=0.30, at_least=0.95),
+    "strings-20": Proof(
+        recipe="strings",
+        levels=range(5, 21),
+        at_most=0.30,
+        at_least=0.90,
+        budget="5m",
+        until=0.93,
+    ),
+    "learned": Proof(
+        recipe="learned",
+        levels=range(5, 13),
+        at_most=0.30,
+        at_least=0.80,
+        budget="180s",
+        needed=4,
+        until=0.85,
+    ),
+    "grpo": Proof(
+        recipe="grpo", levels=range(5, 11), at_most=0.20, at_least=0.95, needed=None, until=0.97
+    ),
+    "vote": Proof(
+        recipe="vote", levels=range(5, 11), at_most=0.20, at_least=0.95, needed=None, until=0.97
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """One run: the means of version 0 and of the last, its versions, and what it cost."""
+
+    seed: int
+    start: float
+    end: float
+    versions: int
+    seconds: float
+    trainer_cpu_seconds: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """One recipe's figures over its seeds."""
+
+    recipe: str
+    start: float
+    end: float
+    seeds_passed: int
+    seeds: int
+    needed: int | None
+    runs: list[Whole]
+    controls: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Bench:
+    """Does the runs, each in a folder of its own below `folder`."""
+
+    def __init__(self, folder: Path, early: bool, quick: bool) -> None:
+        self._folder = folder
+        self._early = early
+        self._budget = "6s" if quick else None
+        self._control_budget = "2s" if quick else None
+        self._control_settings = ["warmup.steps=60", "evaluator.count=8"] if quick else []
+
+    def row(self, name: str, seeds: Iterable[int]) -> Row:
+        proof = PROOFS[name]
+        runs = [self.whole(name, proof, seed, self._budget or proof.budget) for seed in seeds]
+        passed = [run.start <= proof.at_most and run.end >= proof.at_least for run in runs]
+        return Row(
+            recipe=name,
+            start=round(fmean(run.start for run in runs), 4),
+            end=round(fmean(run.end for run in runs), 4),
+            seeds_passed=sum(passed),
+            seeds=len(runs),
+            needed=proof.needed,
+            runs=runs,
+        )
+
+    def whole(
+        self, name: str, proof: Proof, seed: int, budget: str | None, settings: Iterable[str] = ()
+    ) -> Whole:
+        arguments = _settings([f"seed={seed}", *settings])
+        if budget is not None:
+            arguments += ["--budget", budget]
+        if self._early and proof.until is not None:
+            arguments += ["--until", str(proof.until)]
+        folder = self._folder / f"{name}-{seed}"
+        cpu_seconds = run(folder, "--recipe", proof.recipe, *arguments, timeout_seconds=1800)
+        scores = read_scores(folder, proof.levels)
+        whole = Whole(
+            seed=seed,
+            start=round(scores[0].mean, 4),
+            end=round(scores[-1].mean, 4),
+            versions=scores[-1].version,
+            seconds=round(scores[-1].seconds, 1),
+            trainer_cpu_seconds=round(cpu_seconds, 1),
+        )
+        say(f"{name:24} {whole}")
+        return whole
+
+    def controls(self, row: Row, seeds: Iterable[int]) -> None:
+        """The same recipe: more of the seed data, rewards by chance, levels by chance."""
+        proof, seeds = PROOFS[row.recipe], list(seeds)
+        compared = {run.seed: run for run in row.runs}
+        versions = read_versions(self._folder / f"{row.recipe}-{row.runs[0].seed}")
+        rewards = [event.metrics["reward"] for event in versions if "reward" in event.metrics]
+        chance = ("judge.type=chance", f"judge.rate={fmean(rewards):.3f}")
+        random_rewards = [self._control("chance", row.recipe, seed, *chance) for seed in seeds]
+        uniform = [
+            self._control("uniform", row.recipe, seed, "source.type=uniform") for seed in seeds
+        ]
+        warmed = [self.warmed(proof, compared[seed]) for seed in seeds]
+        row.controls = {
+            "seed_data": {
+                "end": [end for end, _ in warmed],
+                "mean": round(fmean(end for end, _ in warmed), 4),
+                "trainer_cpu_seconds": [cpu for _, cpu in warmed],
+                "trainer_cpu_seconds_of_runs": [
+                    compared[seed].trainer_cpu_seconds for seed in seeds
+                ],
+            },
+            "random_rewards": {**_ends(random_rewards), "rate": round(fmean(rewards), 3)},
+            "uniform_proposer": _ends(uniform),
+        }
+
+    def _control(self, name: str, recipe: str, seed: int, *settings: str) -> Whole:
+        proof = PROOFS[recipe]
+        budget = self._control_budget or proof.budget
+        return self.whole(
+            f"{recipe}-{name}", proof, seed, budget, (*self._control_settings, *settings)
+        )
+
+    def warmed(self, proof: Proof, compared: Whole) -> tuple[float, float]:
+        """A seed model warmed up for as long as the whole run's trainer computed: its mean, and
+        the CPU seconds of its making."""
+        name = f"{proof.recipe}-warmed-{compared.seed}"
+        first = read_versions(self._folder / f"{proof.recipe}-{compared.seed}")[0]
+        steps, seconds = first.metrics["warmup_steps"], first.metrics["warmup_seconds"]
+        steps *= compared.trainer_cpu_seconds / min(seconds, compared.trainer_cpu_seconds)
+        arguments = _settings([f"seed={compared.seed}", f"warmup.steps={round(steps)}"])
+        folder = str(self._folder / name)
+        cpu_seconds = _spend("seed", "--recipe", proof.recipe, "--dir", folder, *arguments)
+        scored = subprocess.run(
+            command("evaluate", folder, "--version", "0", "--json"),
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+        end = mean_of(Evaluation.model_validate_json(scored.stdout), proof.levels)
+        say(f"{name:24} {end:.4f} after {cpu_seconds:.1f} CPU-seconds")
+        return round(end, 4), round(cpu_seconds, 1)
+
+
+def _settings(settings: Iterable[str]) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def _ends(runs: list[Whole]) -> dict[str, Any]:
+    return {"end": [run.end for run in runs], "mean": round(fmean(run.end for run in runs), 4)}
+
+
+def _spend(*arguments: str) -> float:
+    """Run a command to its end; the CPU seconds it took."""
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"evolvent {' '.join(arguments)} ended with code {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def show(rows: list[Row]) -> None:
+    print(f"{'recipe':16}{'seed':>6}{'start':>9}{'end':>9}{'versions':>10}{'seconds':>9}{'cpu':>8}")
+    for row in rows:
+        for one in row.runs:
+            print(
+                f"{row.recipe:16}{one.seed:6}{one.start:9.3f}{one.end:9.3f}"
+                f"{one.versions:10}{one.seconds:9.0f}{one.trainer_cpu_seconds:8.0f}"
+            )
+        needed = "" if row.needed is None else f", {row.needed} of 5 are needed"
+        print(f"{row.recipe:16}{row.seeds_passed} of {row.seeds} seeds passed{needed}")
+        for name, control in row.controls.items():
+            ends = ", ".join(f"{end:.3f}" for end in control["end"])
+            print(f"{row.recipe:16}control {name}: {control['mean']:.3f} ({ends})")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    promised = ",".join(name for name, proof in PROOFS.items() if proof.needed is not None)
+    parser.add_argument("--recipes", default=promised, help=f"of {', '.join(PROOFS)}")
+    parser.add_argument(
+        "--controls",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the controls of the first recipe, 3 seeds",
+    )
+    parser.add_argument("--early", action="store_true", help="end a run once it is sure to pass")
+    parser.add_argument("--quick", action="store_true", help="one seed, seconds of evolution")
+    arguments = parser.parse_args()
+    names = arguments.recipes.split(",")
+    if unknown := set(names) - set(PROOFS):
+        parser.error(f"unknown recipes: {', '.join(sorted(unknown))}")
+    if arguments.quick:
+        # Its tasks load no library, which would take most of the minute.
+        names, arguments.seeds = ["strings"], 1
+    seeds = range(1, arguments.seeds + 1)
+    with tempfile.TemporaryDirectory(prefix="evolvent-learning-") as temporary:
+        bench = Bench(Path(temporary), arguments.early, arguments.quick)
+        rows = [bench.row(name, seeds) for name in names]
+        if arguments.controls:
+            bench.controls(rows[0], seeds[:3])
+    show(rows)
+    table = [asdict(row) for row in rows]
+    print(json.dumps({**table[0], "table": table}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
