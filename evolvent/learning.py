@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from agents.domains.domain import Domain
 from bus.bus import Bus, Subscription
@@ -38,6 +39,7 @@ def build_trainer(
 ) -> Trainer:
     """The trainer of a run, every part from its recipe."""
     torch.set_num_threads(1)
+    disable_progress_bar()
     checkpoints = Checkpoints(folder.path, recipe.run.keep_states)
     return Trainer(
         bus=bus,

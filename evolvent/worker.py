@@ -5,6 +5,7 @@ evolvent.worker RUN ROLE…` is started by the supervisor and ends when its stan
 """
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -33,6 +34,8 @@ from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
 from evolvent.voice import Voice
 from trainer.manifest import DamagedCheckpoint
+
+_log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -65,6 +68,7 @@ class Worker:
         await asyncio.to_thread(self._load, roles, generates)
         if stop.is_set():
             return
+        _log.info("serving %s", ", ".join(roles))
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follower.run()) if follows else None
             serving = [group.create_task(self._serve(role, stop)) for role in roles]
@@ -73,6 +77,7 @@ class Worker:
                 following.cancel()
         if generates:
             await self._engine.close()
+        _log.info("stopped")
 
     def _load(self, roles: Sequence[str], generates: bool) -> None:
         """Import the libraries of what is served here, build what it shares."""
@@ -224,22 +229,30 @@ def main() -> int:
     """0 when stopped, 2 with a sentence when a restart would not help. Anything else is a
     crash: the traceback goes to the log of the process, and the supervisor starts it again."""
     voice = Voice()
+    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
+    _log.setLevel(logging.INFO)
     try:
         asyncio.run(serve(Path(sys.argv[1]), sys.argv[2:], voice))
     except BaseException as error:
         cause = error
         while isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
-        if isinstance(cause, Fenced):
-            voice.failed("another process has taken over: only one evolvent may serve a run")
-        elif isinstance(cause, UsageError | BusError | DamagedCheckpoint | SwapRefused):
-            voice.failed(str(cause))
-        elif (sentence := disk_sentence(cause)) is not None:
-            voice.failed(sentence)
-        else:
+        sentence = _sentence(cause)
+        if sentence is None:
             raise
+        _log.error(sentence)
+        voice.failed(sentence)
         return 2
     return 0
+
+
+def _sentence(error: BaseException) -> str | None:
+    """What a person can do about it; None for a crash that a restart may mend."""
+    if isinstance(error, Fenced):
+        return "another process has taken over: only one evolvent may serve a run"
+    if isinstance(error, UsageError | BusError | DamagedCheckpoint | SwapRefused):
+        return str(error)
+    return disk_sentence(error)
 
 
 if __name__ == "__main__":
