@@ -5,7 +5,9 @@ create or open -> check -> processes up -> evolve until the budget ends or Ctrl-
 """
 
 import asyncio
+import shlex
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -241,6 +243,13 @@ def check_log(folder: RunFolder, bus: Bus) -> None:
                 )
 
 
+def _program() -> str:
+    """What to type to start this program again, from the folder it was started in."""
+    program = Path(sys.argv[0]).resolve()
+    inside = program.is_relative_to(Path.cwd()) and program.name == "evolvent"
+    return str(program.relative_to(Path.cwd())) if inside else "evolvent"
+
+
 async def start(folder: RunFolder, budget: Budget, console: Console) -> Path | None:
     """One start of the run in `folder`, which is locked by the caller; the report's page."""
     from observability.report import write_report
@@ -253,6 +262,6 @@ async def start(folder: RunFolder, budget: Budget, console: Console) -> Path | N
         if bus.heads()["weights", 0] > 0:
             with console.status("drawing the report"):
                 report = await asyncio.to_thread(write_report, bus, folder.path)
-        go_on = f"evolvent run --dir {folder.path}"
+        go_on = f"{_program()} run --dir {shlex.quote(str(folder.path))}"
         console.print(summary(job.progress, restarts=job.restarts, report=report, go_on=go_on))
     return report
