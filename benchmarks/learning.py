@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -106,9 +107,10 @@ class Bench:
     def __init__(self, folder: Path, early: bool, quick: bool) -> None:
         self._folder = folder
         self._early = early
-        self._budget = "6s" if quick else None
+        self._quick = quick
+        self._budget = "4s" if quick else None
         self._control_budget = "2s" if quick else None
-        self._control_settings = ["warmup.steps=60", "evaluator.count=8"] if quick else []
+        self._settings = ["warmup.steps=60", "evaluator.count=8"] if quick else []
 
     def row(self, name: str, seeds: Iterable[int]) -> Row:
         proof = PROOFS[name]
@@ -127,7 +129,7 @@ class Bench:
     def whole(
         self, name: str, proof: Proof, seed: int, budget: str | None, settings: Iterable[str] = ()
     ) -> Whole:
-        arguments = _settings([f"seed={seed}", *settings])
+        arguments = _settings([f"seed={seed}", *self._settings, *settings])
         if budget is not None:
             arguments += ["--budget", budget]
         if self._early and proof.until is not None:
@@ -153,11 +155,16 @@ class Bench:
         versions = read_versions(self._folder / f"{row.recipe}-{row.runs[0].seed}")
         rewards = [event.metrics["reward"] for event in versions if "reward" in event.metrics]
         chance = ("judge.type=chance", f"judge.rate={fmean(rewards):.3f}")
-        random_rewards = [self._control("chance", row.recipe, seed, *chance) for seed in seeds]
-        uniform = [
-            self._control("uniform", row.recipe, seed, "source.type=uniform") for seed in seeds
-        ]
-        warmed = [self.warmed(proof, compared[seed]) for seed in seeds]
+        # Whole runs take both cores and follow one another; quick ones measure nothing.
+        with ThreadPoolExecutor(3 if self._quick else 1) as runs:
+            random_rewards = runs.map(
+                lambda seed: self._control("chance", row.recipe, seed, *chance), seeds
+            )
+            uniform = runs.map(
+                lambda seed: self._control("uniform", row.recipe, seed, "source.type=uniform"),
+                seeds,
+            )
+            warmed = list(runs.map(lambda seed: self.warmed(proof, compared[seed]), seeds))
         row.controls = {
             "seed_data": {
                 "end": [end for end, _ in warmed],
@@ -167,16 +174,14 @@ class Bench:
                     compared[seed].trainer_cpu_seconds for seed in seeds
                 ],
             },
-            "random_rewards": {**_ends(random_rewards), "rate": round(fmean(rewards), 3)},
-            "uniform_proposer": _ends(uniform),
+            "random_rewards": {**_ends(list(random_rewards)), "rate": round(fmean(rewards), 3)},
+            "uniform_proposer": _ends(list(uniform)),
         }
 
     def _control(self, name: str, recipe: str, seed: int, *settings: str) -> Whole:
         proof = PROOFS[recipe]
         budget = self._control_budget or proof.budget
-        return self.whole(
-            f"{recipe}-{name}", proof, seed, budget, (*self._control_settings, *settings)
-        )
+        return self.whole(f"{recipe}-{name}", proof, seed, budget, settings)
 
     def warmed(self, proof: Proof, compared: Whole) -> tuple[float, float]:
         """A seed model warmed up for as long as the whole run's trainer computed: its mean, and
@@ -185,7 +190,8 @@ class Bench:
         first = read_versions(self._folder / f"{proof.recipe}-{compared.seed}")[0]
         steps, seconds = first.metrics["warmup_steps"], first.metrics["warmup_seconds"]
         steps *= compared.trainer_cpu_seconds / min(seconds, compared.trainer_cpu_seconds)
-        arguments = _settings([f"seed={compared.seed}", f"warmup.steps={round(steps)}"])
+        chosen = [f"seed={compared.seed}", *self._settings, f"warmup.steps={round(steps)}"]
+        arguments = _settings(chosen)
         folder = str(self._folder / name)
         cpu_seconds = _spend("seed", "--recipe", proof.recipe, "--dir", folder, *arguments)
         scored = subprocess.run(
