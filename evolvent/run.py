@@ -43,7 +43,7 @@ class Start:
     """One start of a run. The budget counts from the first version that is
     published and served, so that a start costs nothing of it."""
 
-    def __init__(self, folder: RunFolder, bus: Bus, budget: "Budget") -> None:
+    def __init__(self, folder: RunFolder, bus: Bus, budget: Budget) -> None:
         self._folder = folder
         self._recipe = folder.recipe()
         self._bus = bus
@@ -54,8 +54,8 @@ class Start:
         self._interrupted = asyncio.Event()
         self._first_version = bus.heads()["weights", 0]
 
-    async def run(self, console: Console) -> int:
-        """Evolve, then report; the number of versions that were added."""
+    async def run(self, console: Console) -> None:
+        """Evolve before the eyes of whoever looks at `console`, to a clean stop."""
         await self._bus.publish([self._started()])
         with LiveView(self._progress, console) as view, self._interruptible():
             await self._supervised(view, self._learn)
@@ -64,7 +64,6 @@ class Start:
                 self._supervisor = self._supervise((("evaluator",),))
                 await self._supervised(view, self._evaluate)
         self._progress.refresh()
-        return self._bus.heads()["weights", 0] - self._first_version
 
     def _supervise(self, groups: tuple[tuple[str, ...], ...]) -> Supervisor:
         return Supervisor(self._folder.path, groups, self._position)

@@ -96,7 +96,14 @@ class Worker:
         return isinstance(self._recipe.source, LearnedConfig)
 
     async def _serve(self, role: str, stop: asyncio.Event) -> None:
-        await getattr(self, f"_serve_{role}")(stop)
+        serve = {
+            "proposer": self._serve_proposer,
+            "solver": self._serve_solver,
+            "critic": self._serve_critic,
+            "evaluator": self._serve_evaluator,
+            "trainer": self._serve_trainer,
+        }
+        await serve[role](stop)
 
     async def _serve_proposer(self, stop: asyncio.Event) -> None:
         proposer = Proposer(
