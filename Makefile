@@ -8,7 +8,7 @@ export UV_HTTP_TIMEOUT := 300
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: install run test check bench
+.PHONY: install run kafka test check bench
 
 install: $(UV)
 	$(UV) sync --quiet --frozen --all-extras
@@ -19,6 +19,9 @@ $(UV):
 
 run: install  ## evolve a model before your eyes
 	$(RUN) evolvent run
+
+kafka: install  ## a real Apache Kafka at 127.0.0.1:9092, its data in .kafka/
+	$(RUN) evolvent kafka start
 
 test: install  ## the whole test suite
 	$(RUN) pytest

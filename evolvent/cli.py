@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evolvent.errors import UsageError, disk_sentence
+from evolvent.kafka_cli import app as kafka_app
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(kafka_app)
 
 Run = Annotated[Path, typer.Argument(help="Folder of the run, for example runs/words.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
