@@ -6,6 +6,7 @@ DATA/log/         Kafka's own files      DATA/*.properties, DATA/broker.log, DAT
 
 import base64
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,7 @@ from evolvent.errors import UsageError
 DEFAULT_PORT = 9092
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
+_CAUSE = re.compile(r"[\w.$ :\"]*(Exception|Error)\b")
 
 
 class Broker:
@@ -115,7 +117,7 @@ class Broker:
             settings.write_text(server_properties(aside.name, self.port), encoding="utf-8")
             identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             tool = ("kafka.tools.StorageTool", "format", "--standalone", "-c", settings.name)
-            self._run((str(program), "-cp", jars, *tool, f"--cluster-id={identity}"))
+            self._run((str(program), *JAVA_OPTIONS, "-cp", jars, *tool, f"--cluster-id={identity}"))
             aside.rename(self._log)
         settings.write_text(server_properties(self._log.name, self.port), encoding="utf-8")
 
@@ -179,9 +181,10 @@ class Broker:
     def _last_error(self) -> str:
         for file in (self.log_file, self.data / "broker.out"):
             lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-            for line in reversed(lines):
-                if " ERROR " in line or " FATAL " in line or "Error" in line:
-                    return f"{line.strip()} (see {file})"
+            # Log lines begin with the date and only head the cause, which is a Java exception.
+            causes = [line for line in lines if not line[:1].isdigit() and _CAUSE.match(line)]
+            if causes:
+                return f"{causes[-1].strip()} (see {file})"
         return f"see {self.log_file}"
 
     def _cluster_id(self) -> str | None:
