@@ -11,10 +11,14 @@ import pytest
 
 from bus.bus import Bus, BusError, Delivery, Fenced, Position, Record, Subscription
 from bus.events import Control, DeadLetter, Event, Promotion, Task, derive_id
+from bus.kafka import KafkaBus
+from bus.kafka_cluster import Cluster
 from bus.memory import MemoryBus
 from bus.memory_groups import MemorySubscription
 from bus.sqlite import SqliteBus
+from tests.bus.kafka_runs import forget, new_run
 
+KAFKA_LEASE_SECONDS = 2.0
 LEASE_SECONDS = 1.0
 SOON = 10.0
 SHORT = 0.1
@@ -66,7 +70,31 @@ class SqliteDriver:
             await bus.close()
 
 
-DRIVERS: dict[str, Callable[[Path], Driver]] = {"memory": MemoryDriver, "sqlite": SqliteDriver}
+@dataclass
+class KafkaDriver:
+    folder: Path
+    cluster: Cluster = field(default_factory=new_run)
+    buses: list[KafkaBus] = field(default_factory=list)
+
+    def open(self) -> Bus:
+        bus = KafkaBus(self.cluster, lease_seconds=KAFKA_LEASE_SECONDS)
+        self.buses.append(bus)
+        return bus
+
+    async def die(self, bus: Bus, subscription: Subscription) -> None:
+        await bus.close()
+
+    async def close(self) -> None:
+        for bus in self.buses:
+            await bus.close()
+        await forget(self.cluster)
+
+
+DRIVERS: dict[str, Callable[[Path], Driver]] = {
+    "memory": MemoryDriver,
+    "sqlite": SqliteDriver,
+    "kafka": KafkaDriver,
+}
 
 Run = Callable[[Callable[[Driver], Awaitable[None]]], None]
 

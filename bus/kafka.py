@@ -1,0 +1,213 @@
+"""The bus on a Kafka cluster, shared by the processes of many machines.
+
+publish, complete -> writers -> transactions -> topics and journal
+take              <- shelves <- topics          heads, find, lag, cursors <- state <- journal
+
+The journal, one partition, holds an entry for every commit; its order is the order of the log.
+It goes with the outputs, and with Kafka's own offsets, in one transaction.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from uuid import uuid4
+
+from bus.bus import BusError, Lag, Record, Topic
+from bus.cursor import Cursor
+from bus.events import Event
+from bus.kafka_beats import Beats
+from bus.kafka_cluster import Cluster, quiet_client_log
+from bus.kafka_commits import Committer, new_id
+from bus.kafka_entry import Entry
+from bus.kafka_journal import Journal
+from bus.kafka_member import KafkaMember
+from bus.kafka_pages import Pages
+from bus.kafka_records import to_records
+from bus.kafka_subscription import KafkaSubscription
+from bus.kafka_thread import Background, end
+from bus.kafka_topics import prepare
+from bus.shares import Stream
+from bus.topics import TOPICS
+
+PAGE = 500
+
+
+class KafkaBus:
+    """Implements `Bus`. `create=False` and `read_only=True` want a run that exists already."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        topics: Mapping[str, Topic] = TOPICS,
+        create: bool = True,
+        read_only: bool = False,
+        lease_seconds: float = 10.0,
+    ) -> None:
+        self._cluster, self._topics, self._read_only = cluster, topics, read_only
+        self._members: list[KafkaMember] = []
+        self._publisher: Committer | None = None
+        self._closed = False
+        quiet_client_log()
+        self._thread = Background("bus-kafka")
+        try:
+            self._thread.call(self._open(create, lease_seconds))
+        except BaseException:
+            self._thread.close()
+            raise
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        records = to_records(events, self._topics)
+        await self._thread.wait(self._publish(records))
+
+    def subscribe(
+        self, topics: Sequence[str], group: str, member: str, *, exclusive: bool = False
+    ) -> KafkaSubscription:
+        unknown = [topic for topic in topics if topic not in self._topics]
+        if unknown or not topics or not member:
+            raise BusError(
+                f"Group {group!r} cannot read {', '.join(unknown) or 'nothing'} as {member!r}: "
+                f"there are the topics {', '.join(self._topics)}."
+            )
+        self._check_writing()
+        joining = Entry(
+            id=new_id(),
+            kind="join",
+            group=group,
+            member=member,
+            instance=uuid4().hex,
+            topics=tuple(topics),
+            exclusive=exclusive,
+        )
+        return self._thread.call(self._subscribe(joining))
+
+    async def follow(self, topic: str, start: int = 0) -> AsyncIterator[Record]:
+        at = {stream: start for stream in self._journal.state.raws if stream[0] == topic}
+        if not at:
+            raise BusError(f"There is no topic {topic!r} on the log of {self._cluster.app}.")
+        while True:
+            with self._journal.waiting() as news:
+                if self._journal.failure is not None:
+                    raise self._journal.failure
+                pages = [
+                    await self._thread.wait(self._page(stream, first, None))
+                    for stream, first in at.items()
+                    if first < len(self._journal.state.raws[stream])
+                ]
+                if not pages:
+                    await news.wait()
+            for record in (record for page in pages for record in page):
+                at[record.topic, record.partition] = record.offset + 1
+                yield record
+
+    def read(
+        self, topic: str, partition: int = 0, start: int = 0, end: int | None = None
+    ) -> Iterator[Record]:
+        stream = (topic, partition)
+        if stream not in self._journal.state.raws:
+            raise BusError(
+                f"There is no partition {topic}/{partition} on the log of {self._cluster.app}."
+            )
+        head = self.heads()[stream]
+        end = head if end is None else min(end, head)
+        while start < end:
+            page = self._thread.call(self._page(stream, start, end))
+            yield from page
+            start += len(page)
+
+    def heads(self) -> dict[Stream, int]:
+        self._thread.call(self._journal.catch_up())
+        with self._journal.state.lock:
+            return self._journal.state.heads()
+
+    def find(self, event_id: str) -> Record | None:
+        self._thread.call(self._journal.catch_up())
+        with self._journal.state.lock:
+            found = self._journal.state.find(event_id)
+        if found is None:
+            return None
+        stream, offset = found
+        return self._thread.call(self._page(stream, offset, offset + 1))[0]
+
+    def lag(self, group: str) -> list[Lag]:
+        self._thread.call(self._journal.catch_up())
+        with self._journal.state.lock:
+            heads, holdings = self._journal.state.heads(), self._journal.state.group(group).holdings
+            return [
+                Lag(
+                    topic=topic,
+                    partition=part,
+                    base=holding.cursor.base,
+                    done=holding.cursor.num_done,
+                    end=heads[topic, part],
+                    epoch=holding.epoch,
+                    owner=holding.owner,
+                )
+                for (topic, part), holding in sorted(holdings.items())
+            ]
+
+    def cursors(self, group: str) -> dict[Stream, Cursor]:
+        self._thread.call(self._journal.catch_up())
+        with self._journal.state.lock:
+            holdings = self._journal.state.group(group).holdings
+            return {stream: holding.cursor for stream, holding in holdings.items()}
+
+    async def close(self) -> None:
+        """Members that did not close their subscription lose it when its lease has passed."""
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(BusError):
+                await self._thread.wait(self._stop())
+            await asyncio.to_thread(self._thread.close)
+
+    async def _open(self, create: bool, lease_seconds: float) -> None:
+        await prepare(self._cluster, self._topics, create=create and not self._read_only)
+        self._journal = Journal(self._cluster, self._topics)
+        self._pages = Pages(self._cluster)
+        self._beats = Beats(self._cluster, lease_seconds)
+        self._journal.on_beat = self._beats.heard
+        await self._journal.start()
+        self._always = [
+            self._thread.spawn(self._journal.run()),
+            self._thread.spawn(self._beats.run()),
+        ]
+        await self._journal.catch_up()
+
+    async def _stop(self) -> None:
+        for member in self._members:
+            await member.abandon()
+        if self._publisher is not None:
+            await self._publisher.close()
+        for task in self._always:
+            await end(task)
+        await self._beats.stop()
+        await self._pages.stop()
+        await self._journal.stop()
+
+    async def _publish(self, records: Sequence[Record]) -> None:
+        self._check_writing()
+        if self._publisher is None:
+            self._publisher = Committer(
+                self._cluster, self._journal, f"publish.{uuid4().hex}", lambda: None
+            )
+            self._thread.spawn(self._publisher.run())
+        if records:
+            await self._publisher.submit(Entry(id=new_id()), records)
+
+    async def _subscribe(self, joining: Entry) -> KafkaSubscription:
+        member = KafkaMember(self._cluster, self._journal, self._thread, self._beats, joining)
+        await member.join()
+        self._members.append(member)
+        return KafkaSubscription(
+            member, self._journal, self._thread, self._topics, self._members.remove
+        )
+
+    async def _page(self, stream: Stream, start: int, end: int | None) -> list[Record]:
+        with self._journal.state.lock:
+            stop = start + PAGE if end is None else min(end, start + PAGE)
+            raws = list(self._journal.state.raws[stream][start:stop])
+        return await self._pages.read(stream, start, raws)
+
+    def _check_writing(self) -> None:
+        if self._read_only:
+            raise BusError(f"The log of {self._cluster.app} was opened for reading only.")

@@ -1,0 +1,174 @@
+"""How to reach a Kafka cluster: every setting of every client in one place, its errors in plain
+sentences. Knows no event and no group.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.helpers import create_ssl_context
+
+from bus.bus import BusError
+from bus.codec import MAX_VALUE_BYTES
+
+PASSWORD = "EVOLVENT_KAFKA_PASSWORD"
+"""The environment variable of the password: it stands in no file."""
+
+MAX_MESSAGE_BYTES = MAX_VALUE_BYTES + (1 << 20)
+"""Of a record with its headers, on every topic."""
+
+START_SECONDS = 20.0
+STOP_SECONDS = 5.0
+TRANSACTION_SECONDS = 10.0
+"""A writer that dies inside a transaction holds readers up for so long, or until it is fenced."""
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """Who we are and how we know the brokers. The password comes from the environment."""
+
+    protocol: Protocol = "PLAINTEXT"
+    mechanism: str = "SCRAM-SHA-512"
+    username: str = ""
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def options(self) -> dict[str, Any]:
+        """What every client of aiokafka takes; raises `BusError`."""
+        options: dict[str, Any] = {"security_protocol": self.protocol}
+        if self.protocol.startswith("SASL"):
+            if not (password := os.environ.get(PASSWORD)):
+                raise BusError(f"Kafka wants a password: set {PASSWORD} in the environment.")
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": password,
+            }
+        if self.protocol.endswith("SSL"):
+            try:
+                options["ssl_context"] = create_ssl_context(
+                    cafile=self.ca_file, certfile=self.cert_file, keyfile=self.key_file
+                )
+            except OSError as error:
+                raise BusError(
+                    f"The certificates for Kafka cannot be read ({error}): check ca_file, "
+                    "cert_file and key_file."
+                ) from error
+        return options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The brokers, and the name `app` that stands before every topic, group and writer. New
+    topics are kept `replication` times."""
+
+    bootstrap_servers: str
+    app: str
+    replication: int = 1
+    security: Security = field(default_factory=Security)
+
+    def topic(self, name: str) -> str:
+        return f"{self.app}.{name}"
+
+    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        transactions: dict[str, Any] = {}
+        if transactional_id is not None:
+            transactions = {
+                "transactional_id": transactional_id,
+                "transaction_timeout_ms": int(TRANSACTION_SECONDS * 1000),
+            }
+        return AIOKafkaProducer(
+            **self._common(),
+            **transactions,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=1 << 20,
+            max_request_size=MAX_MESSAGE_BYTES,
+            request_timeout_ms=15_000,
+            # While the broker still ends the previous transaction it asks to come back later.
+            retry_backoff_ms=10,
+        )
+
+    def consumer(self, *, max_wait_seconds: float = 0.5) -> AIOKafkaConsumer:
+        """Belongs to no group: it is told what to read and from where."""
+        return AIOKafkaConsumer(
+            **self._common(),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=int(max_wait_seconds * 1000),
+            fetch_max_bytes=4 * MAX_MESSAGE_BYTES,
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            request_timeout_ms=15_000,
+        )
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        client = AIOKafkaAdminClient(**self._common(), request_timeout_ms=15_000)
+        try:
+            await self.start(client)
+            yield client
+        finally:
+            await self._quietly(client.close())
+
+    async def start(
+        self, client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient
+    ) -> None:
+        """Raises `BusError` when no broker answers."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await client.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            if not isinstance(client, AIOKafkaAdminClient):
+                await self.stop(client)
+            raise self.unreachable(error) from error
+
+    async def stop(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+        await self._quietly(client.stop())
+
+    async def fence(self, transactional_id: str) -> None:
+        """Whoever writes under this id can write no more, and what it left open is undone."""
+        producer = self.producer(transactional_id)
+        await self.start(producer)
+        await self.stop(producer)
+
+    def unreachable(self, error: BaseException) -> BusError:
+        said = str(error) or type(error).__name__
+        return BusError(
+            f"Kafka at {self.bootstrap_servers} does not answer as it should ({said}): check that "
+            "the broker runs, its address and the security settings."
+        )
+
+    async def _quietly(self, stopping: Any) -> None:
+        """A client that cannot say good-bye is left behind: the broker forgets it by itself."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await stopping
+        except (KafkaError, OSError, TimeoutError, AssertionError):
+            return
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "bootstrap_servers": self.bootstrap_servers,
+            "client_id": self.app,
+            **self.security.options(),
+        }
+
+
+def quiet_client_log() -> None:
+    """The client reports as a warning what it retries by itself: not for a user's eyes."""
+    logger = logging.getLogger("aiokafka")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)
