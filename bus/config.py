@@ -1,11 +1,12 @@
 """Which transports there are: what a recipe chooses from. Loads no driver."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from bus.bus import Bus
+from bus.bus import Bus, BusError
 
 
 class SqliteConfig(BaseModel):
@@ -25,4 +26,53 @@ class SqliteConfig(BaseModel):
         return SqliteBus(path, synchronous=self.synchronous, create=create, read_only=read_only)
 
 
-BusConfig = SqliteConfig
+class KafkaSecurityConfig(BaseModel):
+    """Who we are and how we know the brokers. The password is EVOLVENT_KAFKA_PASSWORD in the
+    environment, so that it stands in no file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str = ""
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class KafkaConfig(BaseModel):
+    """A Kafka cluster. `app` stands before the name of every topic, group and writer; it is the
+    name of the run's folder when it is empty. A role that is silent for `lease_seconds` loses its
+    partitions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["kafka"] = "kafka"
+    bootstrap_servers: str = "127.0.0.1:9092"
+    app: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,200}$")
+    replication: int = Field(default=1, ge=1)
+    lease_seconds: float = Field(default=10.0, ge=1, le=600)
+    security: KafkaSecurityConfig = KafkaSecurityConfig()
+
+    def build(self, run: Path, *, create: bool = False, read_only: bool = False) -> Bus:
+        """The log of a run; raises `BusError`."""
+        try:
+            from bus.kafka import KafkaBus
+            from bus.kafka_cluster import Cluster, Security
+        except ModuleNotFoundError as error:
+            raise BusError(
+                f"Kafka needs the extra `kafka` ({error}): install it with uv sync --extra kafka."
+            ) from error
+        cluster = Cluster(
+            bootstrap_servers=self.bootstrap_servers,
+            app=self.app or re.sub(r"[^A-Za-z0-9._-]", "-", run.absolute().name),
+            replication=self.replication,
+            security=Security(**self.security.model_dump()),
+        )
+        return KafkaBus(
+            cluster, create=create, read_only=read_only, lease_seconds=self.lease_seconds
+        )
+
+
+BusConfig = Annotated[SqliteConfig | KafkaConfig, Field(discriminator="type")]
+"""What a recipe says under `[bus]`."""
