@@ -19,11 +19,11 @@ from bus.kafka_journal import RETRY_SECONDS, Journal
 from bus.kafka_pages import is_ours
 from bus.shares import Stream
 
-MAX_WAITING = 500
+MAX_WAITING = 1_000
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 """Of one partition, after which its reading pauses."""
 
-PAGE = 200
+PAGE = 500
 LOOK_AROUND = 1_000
 """Overlapping writers disturb the order over fewer records than that."""
 

@@ -23,6 +23,9 @@ TOGETHER_SECONDS = 0.1
 """A commit becomes visible partition by partition: a take that found something waits so long
 for what belongs to it."""
 
+PLENTY = 64
+"""With so many records at hand it does not wait."""
+
 
 class KafkaSubscription:
     """Implements `Subscription`."""
@@ -54,7 +57,7 @@ class KafkaSubscription:
                 late = until is not None and now >= until
                 with self._journal.state.lock:
                     self._member.check()
-                    few = self._num_ready() < limit and self._member.inbox.lacking()
+                    few = self._num_ready() < min(limit, PLENTY) and self._member.inbox.lacking()
                     if not few or late or (together and now >= together):
                         taken = self._pick(limit)
                         if taken or late:
