@@ -50,6 +50,9 @@ class KafkaSubscription:
     async def take(self, limit: int, timeout_seconds: float | None = None) -> list[Delivery]:
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         together = 0.0
+        self._member.check()
+        # Whoever has been replaced before this call learns it now, not at its next commit.
+        await self._thread.wait(self._journal.catch_up())
         with self._journal.waiting() as news:
             while True:
                 news.clear()
