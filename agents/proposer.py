@@ -3,10 +3,12 @@
     open tasks <= (1 + ahead) x batch        credit = consumed + (1 + ahead) x batch - proposed
 
 One commit holds the tasks, the refusals and the `Curriculum` event with the source's state, so
-a restart goes on from the last one. Knows no solver and no verdict, only counts by level.
+whoever answers the next version, after a restart or in another's place, goes on from the last one.
+Knows no solver and no verdict, only counts by level.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from random import Random
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,17 +29,28 @@ class ProposerConfig(BaseModel):
 
 
 class Proposer:
-    """Weights in; tasks, refusals and the curriculum's state out."""
+    """Weights in; tasks, refusals and the curriculum's state out. `last` finds the newest state
+    on the log, None in a new run."""
 
     def __init__(
-        self, *, run: str, seed: int, domain: str, source: Source, batch: int, ahead: int
+        self,
+        *,
+        run: str,
+        seed: int,
+        domain: str,
+        source: Source,
+        batch: int,
+        ahead: int,
+        last: Callable[[], Curriculum | None] = lambda: None,
     ) -> None:
         self._run = run
         self._seed = seed
         self._domain = domain
         self._source = source
         self._open_tasks = (1 + ahead) * batch
+        self._last = last
         self._proposed = 0
+        self._answered: str | None = None
 
     def restore(self, last: Curriculum) -> None:
         """Go on from the last state on the log."""
@@ -45,6 +58,11 @@ class Proposer:
         self._proposed = last.proposed
 
     async def handle(self, event: Weights) -> Sequence[Event]:
+        # Another proposer, or an earlier process of this one, may have answered the parent.
+        others = event.parent_id != self._answered
+        if others and (last := await asyncio.to_thread(self._last)) is not None:
+            self.restore(last)
+        self._answered = event.id
         self._source.fold(event.batch)
         credit = max(0, event.consumed + self._open_tasks - self._proposed)
         random = Random(f"{self._seed}/{AGENT}/{event.number}")

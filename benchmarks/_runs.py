@@ -33,8 +33,37 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def show(figures: Mapping[str, Any]) -> None:
+    """A table for people; the last line is one JSON object for programs."""
+    for name, value in figures.items():
+        rows = value.items() if isinstance(value, dict) else [("", value)]
+        for kind, number in rows:
+            print(f"{f'{name} {kind}':40}{number!s:>10}")
+    print(json.dumps(figures))
+
+
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "evolvent.cli", *arguments]
+
+
+def launch(
+    printed: Path, arguments: Sequence[str], environment: Mapping[str, str] | None
+) -> psutil.Popen:
+    """A program whose words go to the file `printed`."""
+    printed.parent.mkdir(parents=True, exist_ok=True)
+    with printed.open("ab") as output:
+        return psutil.Popen(
+            arguments,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+        )
+
+
+def last_words(printed: Path) -> str:
+    return printed.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
 class Start:
@@ -45,16 +74,8 @@ class Start:
     ) -> None:
         self.folder = folder
         self.printed = folder.with_name(f"{folder.name}.txt")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with self.printed.open("ab") as output:
-            self.process = psutil.Popen(
-                command("run", "--dir", str(folder), *arguments),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-            )
+        words = command("run", "--dir", str(folder), *arguments)
+        self.process = launch(self.printed, words, environment)
 
     @property
     def code(self) -> int | None:
@@ -81,7 +102,7 @@ class Start:
         return int(self.process.wait(timeout_seconds))
 
     def last_words(self) -> str:
-        return self.printed.read_text(encoding="utf-8", errors="replace")[-2000:]
+        return last_words(self.printed)
 
     def end(self) -> None:
         """Leave no process behind, whatever happened."""
@@ -91,6 +112,34 @@ class Start:
                 process.wait(10)
             except psutil.Error:
                 continue
+
+
+class Agent:
+    """One start of `evolvent agent`: a process of one role of the run in `folder`, beside those
+    that `evolvent run` keeps. What it prints goes to `<folder>-<name>.txt`."""
+
+    def __init__(
+        self, folder: Path, role: str, name: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.role = role
+        self.printed = folder.with_name(f"{folder.name}-{name}.txt")
+        words = command("agent", role, "--dir", str(folder), "--name", name)
+        self.process = launch(self.printed, words, environment)
+
+    @property
+    def code(self) -> int | None:
+        """How it ended; None while it runs."""
+        code: int | None = self.process.poll()
+        return code
+
+    def terminate(self, timeout_seconds: float = 120.0) -> int:
+        """Stop it in order and wait for its end; its exit code."""
+        if self.code is None:
+            self.process.terminate()
+        return int(self.process.wait(timeout_seconds))
+
+    def last_words(self) -> str:
+        return last_words(self.printed)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """What one event costs on the embedded bus: throughput with exactly-once completion, cost by
-length of the log, start-up by length of the log, and the same rows through plain SQLite.
+length of the log, start-up by length of the log, and the same rows through plain SQLite. Or on
+Kafka, beside a plain aiokafka loop and the libraries of others, with kills.
 
-    python benchmarks/bus.py [--quick]
+    python benchmarks/bus.py [--kafka] [--quick]
 """
 
 import argparse
@@ -176,9 +177,17 @@ async def measure(folder: Path, sizes: Sequence[int], count: int, rounds: int) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What one event costs on the embedded bus.")
+    parser = argparse.ArgumentParser(description="What one event costs on the bus.")
     parser.add_argument("--quick", action="store_true", help="under a minute")
-    quick = parser.parse_args().quick
+    parser.add_argument("--kafka", action="store_true", help="on a broker of its own, not SQLite")
+    chosen = parser.parse_args()
+    if chosen.kafka:
+        # Only here: whoever measures SQLite needs neither Kafka's client nor those of others.
+        from benchmarks._kafka_bench import kafka_figures
+
+        print(json.dumps(asyncio.run(kafka_figures(quick=chosen.quick))))
+        return
+    quick = chosen.quick
     sizes = [1_000, 10_000, 100_000] if quick else [1_000, 10_000, 100_000, 1_000_000]
     with tempfile.TemporaryDirectory(prefix="evolvent-bus-") as folder:
         figures = asyncio.run(

@@ -30,6 +30,10 @@ class BusError(Exception):
     """The bus cannot be used: one sentence that says what is wrong and what to do."""
 
 
+class Unreachable(BusError):
+    """No broker answers: it may later."""
+
+
 class Fenced(Exception):
     """Another owner has taken these partitions over: this one must stop writing."""
 
@@ -170,10 +174,22 @@ class Bus(Protocol):
         """Append in one atomic commit; ids already on the log are passed over."""
         ...
 
+    async def append(self, records: Sequence[Record]) -> None:
+        """Like `publish`, with records of another log as they are, readable or not: each goes to
+        its partition, at the next offset there. One without an id is nobody's double."""
+        ...
+
     def subscribe(
-        self, topics: Sequence[str], group: str, member: str, *, exclusive: bool = False
+        self,
+        topics: Sequence[str],
+        group: str,
+        member: str,
+        *,
+        exclusive: bool = False,
+        above: int = 0,
     ) -> Subscription:
-        """Join `group` as `member`. `exclusive` takes every partition, fencing all others."""
+        """Join `group` as `member`. `exclusive` takes every partition, fencing all others, under
+        epochs higher than `above`."""
         ...
 
     def follow(self, topic: str, start: int = 0) -> AsyncIterator[Record]:
@@ -200,6 +216,14 @@ class Bus(Protocol):
 
     def cursors(self, group: str) -> dict[tuple[str, int], Cursor]:
         """How far the group has come on every (topic, partition) it ever subscribed to."""
+        ...
+
+    def groups(self) -> list[str]:
+        """Every group that ever subscribed, by name."""
+        ...
+
+    def members(self, group: str) -> list[str]:
+        """The members of a group, without those known to have been silent for a lease."""
         ...
 
     async def close(self) -> None:

@@ -2,11 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bus.bus import Bus, BusError
+
+if TYPE_CHECKING:
+    from bus.kafka_cluster import Cluster
 
 
 class SqliteConfig(BaseModel):
@@ -17,6 +20,22 @@ class SqliteConfig(BaseModel):
 
     type: Literal["sqlite"] = "sqlite"
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
+
+    def named(self, run: Path) -> "SqliteConfig":
+        """As it is kept in the folder of a run."""
+        return self
+
+    def name(self, run: Path) -> str:
+        """What the run is called on its log."""
+        return run.resolve().name
+
+    def place(self, run: Path) -> str:
+        """Where the log lies, in words."""
+        return str(run / "log.sqlite")
+
+    def is_log_of(self, other: "BusConfig") -> bool:
+        """Whether a run that said `other` later is still on this log."""
+        return isinstance(other, SqliteConfig)
 
     def build(self, run: Path, *, create: bool = False, read_only: bool = False) -> Bus:
         """The log of a run; raises `BusError`."""
@@ -54,25 +73,61 @@ class KafkaConfig(BaseModel):
     lease_seconds: float = Field(default=10.0, ge=1, le=600)
     security: KafkaSecurityConfig = KafkaSecurityConfig()
 
+    def named(self, run: Path) -> "KafkaConfig":
+        """As it is kept in the folder of a run, which may be renamed."""
+        return self.model_copy(update={"app": self.name(run)})
+
+    def name(self, run: Path) -> str:
+        """What the run is called on its log."""
+        return self.app or re.sub(r"[^A-Za-z0-9._-]", "-", run.resolve().name)
+
+    def place(self, run: Path) -> str:
+        """Where the log lies, in words."""
+        return f"{self.name(run)!r} on Kafka at {self.bootstrap_servers}"
+
+    def is_log_of(self, other: "BusConfig") -> bool:
+        """Whether a run that said `other` later is still on this log: brokers may move."""
+        return isinstance(other, KafkaConfig) and other.app in ("", self.app)
+
     def build(self, run: Path, *, create: bool = False, read_only: bool = False) -> Bus:
         """The log of a run; raises `BusError`."""
+        cluster = self.cluster(run)
+        from bus.kafka import KafkaBus
+
+        return KafkaBus(
+            cluster, create=create, read_only=read_only, lease_seconds=self.lease_seconds
+        )
+
+    def cluster(self, run: Path) -> "Cluster":
+        """Where the topics of a run lie; raises `BusError`."""
         try:
-            from bus.kafka import KafkaBus
             from bus.kafka_cluster import Cluster, Security
         except ModuleNotFoundError as error:
             raise BusError(
                 f"Kafka needs the extra `kafka` ({error}): install it with uv sync --extra kafka."
             ) from error
-        cluster = Cluster(
+        return Cluster(
             bootstrap_servers=self.bootstrap_servers,
-            app=self.app or re.sub(r"[^A-Za-z0-9._-]", "-", run.absolute().name),
+            app=self.name(run),
             replication=self.replication,
             security=Security(**self.security.model_dump()),
-        )
-        return KafkaBus(
-            cluster, create=create, read_only=read_only, lease_seconds=self.lease_seconds
         )
 
 
 BusConfig = Annotated[SqliteConfig | KafkaConfig, Field(discriminator="type")]
 """What a recipe says under `[bus]`."""
+
+_SERVER = r"(?:[^\s/:,\[\]]+|\[[0-9a-fA-F:.]+\]):\d{1,5}"
+_KAFKA_URL = re.compile(rf"kafka://({_SERVER}(?:,{_SERVER})*)(?:/([A-Za-z0-9._-]{{1,200}}))?")
+
+
+def bus_from_url(url: str) -> SqliteConfig | KafkaConfig:
+    """`sqlite`, or `kafka://host:port[,host:port...][/app]`; raises `BusError`."""
+    if url in ("sqlite", "sqlite://"):
+        return SqliteConfig()
+    if found := _KAFKA_URL.fullmatch(url):
+        app = {"app": found[2]} if found[2] else {}
+        return KafkaConfig(bootstrap_servers=found[1], **app)
+    raise BusError(
+        f"The bus {url!r} is neither `sqlite` nor kafka://host:port[,host:port...][/app]."
+    )

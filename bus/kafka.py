@@ -12,6 +12,8 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
+
 from bus.bus import BusError, Lag, Record, Topic
 from bus.cursor import Cursor
 from bus.events import Event
@@ -23,11 +25,12 @@ from bus.kafka_journal import Journal
 from bus.kafka_member import KafkaMember
 from bus.kafka_pages import Pages
 from bus.kafka_records import to_records
+from bus.kafka_strays import Stray, find_strays
 from bus.kafka_subscription import KafkaSubscription
 from bus.kafka_thread import Background, end
 from bus.kafka_topics import prepare
 from bus.shares import Stream
-from bus.topics import TOPICS
+from bus.topics import TOPICS, check_places
 
 PAGE = 500
 
@@ -60,8 +63,18 @@ class KafkaBus:
         records = to_records(events, self._topics)
         await self._thread.wait(self._publish(records))
 
+    async def append(self, records: Sequence[Record]) -> None:
+        check_places(records, self._topics)
+        await self._thread.wait(self._publish(records))
+
     def subscribe(
-        self, topics: Sequence[str], group: str, member: str, *, exclusive: bool = False
+        self,
+        topics: Sequence[str],
+        group: str,
+        member: str,
+        *,
+        exclusive: bool = False,
+        above: int = 0,
     ) -> KafkaSubscription:
         unknown = [topic for topic in topics if topic not in self._topics]
         if unknown or not topics or not member:
@@ -78,6 +91,7 @@ class KafkaBus:
             instance=uuid4().hex,
             topics=tuple(topics),
             exclusive=exclusive,
+            above=above,
         )
         return self._thread.call(self._subscribe(joining))
 
@@ -152,6 +166,26 @@ class KafkaBus:
             holdings = self._journal.state.group(group).holdings
             return {stream: holding.cursor for stream, holding in holdings.items()}
 
+    def groups(self) -> list[str]:
+        self._thread.call(self._journal.catch_up())
+        with self._journal.state.lock:
+            return sorted(self._journal.state.groups)
+
+    def members(self, group: str) -> list[str]:
+        self._thread.call(self._journal.catch_up())
+        with self._journal.state.lock:
+            members = list(self._journal.state.group(group).members.values())
+        return sorted(one.name for one in members if not self._beats.silent(group, one.instance))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the bus waits for its broker, None while the broker answers."""
+        return self._journal.watch.trouble
+
+    def strays(self) -> list[Stray]:
+        """What every program can read in the topics of the run, but is not on the log."""
+        return self._thread.call(self._find_strays())
+
     async def close(self) -> None:
         """Members that did not close their subscription lose it when its lease has passed."""
         if not self._closed:
@@ -163,26 +197,31 @@ class KafkaBus:
     async def _open(self, create: bool, lease_seconds: float) -> None:
         await prepare(self._cluster, self._topics, create=create and not self._read_only)
         self._journal = Journal(self._cluster, self._topics)
-        self._pages = Pages(self._cluster)
+        self._pages = Pages(self._cluster, self._journal.watch)
         self._beats = Beats(self._cluster, lease_seconds)
         self._journal.on_beat = self._beats.heard
-        await self._journal.start()
+        try:
+            await self._journal.start()
+        except BaseException as error:
+            await self._journal.stop()
+            if isinstance(error, KafkaError):
+                raise self._cluster.unreachable(error) from error
+            raise
         self._always = [
+            self._thread.spawn(self._journal.watch.run()),
             self._thread.spawn(self._journal.run()),
             self._thread.spawn(self._beats.run()),
         ]
         await self._journal.catch_up()
 
     async def _stop(self) -> None:
-        for member in self._members:
-            await member.abandon()
+        writers = [member.abandon() for member in self._members]
         if self._publisher is not None:
-            await self._publisher.close()
+            writers.append(self._publisher.close())
+        await asyncio.gather(*writers)
         for task in self._always:
             await end(task)
-        await self._beats.stop()
-        await self._pages.stop()
-        await self._journal.stop()
+        await asyncio.gather(self._beats.stop(), self._pages.stop(), self._journal.stop())
 
     async def _publish(self, records: Sequence[Record]) -> None:
         self._check_writing()
@@ -201,6 +240,23 @@ class KafkaBus:
         return KafkaSubscription(
             member, self._journal, self._thread, self._topics, self._members.remove
         )
+
+    async def _find_strays(self) -> list[Stray]:
+        raws = self._journal.state.raws
+        await self._journal.catch_up()
+        with self._journal.state.lock:
+            known = {stream: list(some) for stream, some in raws.items()}
+        try:
+            found = await find_strays(self._cluster, known)
+        except KafkaError as error:
+            raise BusError(
+                f"The topics of {self._cluster.app} cannot be read ({error})."
+            ) from error
+        # What came while the topics were read has found its place meanwhile.
+        await self._journal.catch_up()
+        with self._journal.state.lock:
+            places = {stream: set(raws[stream][len(known[stream]) :]) for stream in known}
+        return [one for one in found if one.raw not in places[one.stream]]
 
     async def _page(self, stream: Stream, start: int, end: int | None) -> list[Record]:
         with self._journal.state.lock:

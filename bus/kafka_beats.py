@@ -5,6 +5,7 @@ outage expires no one.
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ class Beats:
         self._cluster, self._pause = cluster, lease_seconds / BEATS_PER_LEASE
         self._producer: AIOKafkaProducer | None = None
         self._silence: dict[tuple[str, str], int] = {}
+        self._lease_seconds, self._began = lease_seconds, time.monotonic()
+        self._last: dict[tuple[str, str], float] = {}
 
     async def run(self) -> None:
         while True:
@@ -53,9 +56,15 @@ class Beats:
         except (ValueError, KeyError, TypeError):
             return
         self._silence.pop((group, instance), None)
+        self._last[group, instance] = time.monotonic()
         for life in self.lives:
             if (life.group, life.instance) == (group, instance):
                 self._count(life)
+
+    def silent(self, group: str, instance: str) -> bool:
+        """Whether a whole lease has passed without a sign of this member, for all who look on."""
+        last = max(self._began, self._last.get((group, instance), 0.0))
+        return time.monotonic() - last > self._lease_seconds
 
     async def stop(self) -> None:
         producer, self._producer = self._producer, None

@@ -5,7 +5,7 @@ sentences. Knows no event and no group.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
-from bus.bus import BusError
+from bus.bus import BusError, Unreachable
 from bus.codec import MAX_VALUE_BYTES
+from bus.kafka_refusal import LASTING, in_words, refusal
 
 PASSWORD = "EVOLVENT_KAFKA_PASSWORD"
 """The environment variable of the password: it stands in no file."""
@@ -27,6 +28,7 @@ MAX_MESSAGE_BYTES = MAX_VALUE_BYTES + (1 << 20)
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
+REQUEST_SECONDS = 10.0
 TRANSACTION_SECONDS = 10.0
 """A writer that dies inside a transaction holds readers up for so long, or until it is fenced."""
 
@@ -96,7 +98,7 @@ class Cluster:
             linger_ms=0,
             max_batch_size=1 << 20,
             max_request_size=MAX_MESSAGE_BYTES,
-            request_timeout_ms=15_000,
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
             # While the broker still ends the previous transaction it asks to come back later.
             retry_backoff_ms=10,
         )
@@ -111,32 +113,48 @@ class Cluster:
             fetch_max_wait_ms=int(max_wait_seconds * 1000),
             fetch_max_bytes=4 * MAX_MESSAGE_BYTES,
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
-            request_timeout_ms=15_000,
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
         )
 
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        client = AIOKafkaAdminClient(**self._common(), request_timeout_ms=15_000)
+        """Raises `BusError` for whatever goes wrong on the way to the broker."""
+        client = AIOKafkaAdminClient(
+            **self._common(), request_timeout_ms=int(REQUEST_SECONDS * 1000)
+        )
         try:
             await self.start(client)
             yield client
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise self.unreachable(error) from error
         finally:
-            await self._quietly(client.close())
+            await _at_most(STOP_SECONDS, client.close())
 
     async def start(
         self, client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient
     ) -> None:
-        """Raises `BusError` when no broker answers."""
+        """Raises `BusError`, or `Unreachable` when waiting may help."""
         try:
             async with asyncio.timeout(START_SECONDS):
                 await client.start()
-        except (KafkaError, OSError, TimeoutError) as error:
+        except BaseException as error:
             if not isinstance(client, AIOKafkaAdminClient):
                 await self.stop(client)
-            raise self.unreachable(error) from error
+            if isinstance(error, KafkaError | OSError | TimeoutError):
+                raise self.unreachable(await self.refusal() or error) from error
+            raise
 
     async def stop(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-        await self._quietly(client.stop())
+        """A client that cannot say good-bye goes without: the broker forgets it by itself."""
+        if await _at_most(STOP_SECONDS, client.stop()):
+            return
+        if isinstance(client, AIOKafkaProducer):
+            # It would go on sending what it still has as soon as the broker is back.
+            if client._sender.sender_task is not None:
+                client._sender.sender_task.cancel()
+            await _at_most(STOP_SECONDS, client.client.close())
+        else:
+            await _at_most(STOP_SECONDS, client._client.close())
 
     async def fence(self, transactional_id: str) -> None:
         """Whoever writes under this id can write no more, and what it left open is undone."""
@@ -144,20 +162,16 @@ class Cluster:
         await self.start(producer)
         await self.stop(producer)
 
-    def unreachable(self, error: BaseException) -> BusError:
-        said = str(error) or type(error).__name__
-        return BusError(
-            f"Kafka at {self.bootstrap_servers} does not answer as it should ({said}): check that "
-            "the broker runs, its address and the security settings."
-        )
+    async def refusal(self) -> Exception | None:
+        """Why no connection can be made; None when one can."""
+        options = self._common()
+        return await refusal(options.pop("bootstrap_servers"), options)
 
-    async def _quietly(self, stopping: Any) -> None:
-        """A client that cannot say good-bye is left behind: the broker forgets it by itself."""
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await stopping
-        except (KafkaError, OSError, TimeoutError, AssertionError):
-            return
+    def unreachable(self, error: BaseException) -> BusError:
+        return (BusError if isinstance(error, LASTING) else Unreachable)(
+            f"Kafka at {self.bootstrap_servers} does not answer as it should ({in_words(error)}): "
+            "check that the broker runs, its address and the security settings."
+        )
 
     def _common(self) -> dict[str, Any]:
         return {
@@ -165,6 +179,19 @@ class Cluster:
             "client_id": self.app,
             **self.security.options(),
         }
+
+
+async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether the work ended by itself in time, be it with an error."""
+    # In a task of its own: a client that stops may hand on the cancellation of its own tasks.
+    task = asyncio.ensure_future(work)
+    _, late = await asyncio.wait([task], timeout=seconds)
+    if late:
+        task.cancel()
+        await asyncio.wait([task], timeout=seconds)
+    elif not task.cancelled():
+        task.exception()
+    return not late
 
 
 def quiet_client_log() -> None:

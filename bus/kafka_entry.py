@@ -1,22 +1,26 @@
 """What one commit says to the journal, and its JSON form. Knows no broker and no rule."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from pydantic_core import from_json
 
 from bus.cursor import Run
 from bus.shares import Stream
 
-Kind = Literal["commit", "join", "leave", "expire"]
+Kind = Literal["commit", "join", "leave", "expire", "mend"]
+"""`mend` says nothing: it lets its writer touch partitions again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a record lies in Kafka: the broker's own offset, and the id of its event."""
+class Places:
+    """Where records of a partition lie in Kafka: the broker's own offsets, and the ids of their
+    events, one for each."""
 
-    raw: int
-    event_id: str
+    raws: Sequence[int] = ()
+    ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,53 +42,51 @@ class Entry:
     instance: str = ""
     topics: tuple[str, ...] = ()
     exclusive: bool = False
+    above: int = 0
     done: Mapping[Stream, Claim] = field(default_factory=dict)
     released: Mapping[Stream, int] = field(default_factory=dict)
-    added: Mapping[Stream, tuple[Place, ...]] = field(default_factory=dict)
-    foreign: Mapping[Stream, tuple[Place, ...]] = field(default_factory=dict)
+    added: Mapping[Stream, Places] = field(default_factory=dict)
+    foreign: Mapping[Stream, Places] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         said: dict[str, Any] = {"id": self.id, "kind": self.kind}
         if self.group:
             said |= {"group": self.group, "member": self.member, "instance": self.instance}
         if self.kind == "join":
-            said |= {"topics": self.topics, "exclusive": self.exclusive}
+            said |= {"topics": self.topics, "exclusive": self.exclusive, "above": self.above}
         if self.done:
             said["done"] = [[*at, claim.epoch, claim.runs] for at, claim in self.done.items()]
         if self.released:
             said["released"] = [[*at, epoch] for at, epoch in self.released.items()]
         for name, places in (("added", self.added), ("foreign", self.foreign)):
             if places:
-                said[name] = [
-                    [*at, [one.raw for one in some], [one.event_id for one in some]]
-                    for at, some in places.items()
-                ]
+                said[name] = [[*at, some.raws, some.ids] for at, some in places.items()]
         return json.dumps(said, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, value: bytes) -> "Entry":
         """Raises `ValueError` when this is not an entry."""
         try:
-            said = json.loads(value)
-            return cls(
-                id=said["id"],
-                kind=said["kind"],
-                group=said.get("group", ""),
-                member=said.get("member", ""),
-                instance=said.get("instance", ""),
-                topics=tuple(said.get("topics", ())),
-                exclusive=said.get("exclusive", False),
-                done={
+            said = from_json(value)
+            if not said.keys() <= _FIELDS:
+                said = {name: said[name] for name in said.keys() & _FIELDS}
+            if "topics" in said:
+                said["topics"] = tuple(said["topics"])
+            if "done" in said:
+                said["done"] = {
                     (topic, part): Claim(epoch, tuple((start, end) for start, end in runs))
-                    for topic, part, epoch, runs in said.get("done", ())
-                },
-                released={(topic, part): epoch for topic, part, epoch in said.get("released", ())},
-                added=_places(said.get("added", ())),
-                foreign=_places(said.get("foreign", ())),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
+                    for topic, part, epoch, runs in said["done"]
+                }
+            if "released" in said:
+                said["released"] = {(topic, part): epoch for topic, part, epoch in said["released"]}
+            for name in ("added", "foreign"):
+                if name in said:
+                    said[name] = {
+                        (topic, part): Places(raws, ids) for topic, part, raws, ids in said[name]
+                    }
+            return cls(**said)
+        except (TypeError, AttributeError) as error:
             raise ValueError(f"not an entry of a journal: {error}") from None
 
 
-def _places(said: Any) -> dict[Stream, tuple[Place, ...]]:
-    return {(topic, part): tuple(map(Place, raws, ids)) for topic, part, raws, ids in said}
+_FIELDS = frozenset(one.name for one in fields(Entry))

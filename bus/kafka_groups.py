@@ -80,7 +80,8 @@ class Group:
         """Whoever it replaces is fenced: by name, or everybody when it is exclusive."""
         for stream in streams:
             if stream[0] in entry.topics:
-                self.holdings.setdefault(stream, Holding())
+                holding = self.holdings.setdefault(stream, Holding())
+                holding.epoch = max(holding.epoch, entry.above)
         for other in list(self.members) if entry.exclusive else [entry.member]:
             self._remove(other)
         self.members[entry.member] = Member(

@@ -9,14 +9,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.bus import BusError
 from bus.kafka_cluster import Cluster
-from bus.kafka_entry import Place
+from bus.kafka_entry import Places
 from bus.kafka_journal import RETRY_SECONDS, Journal
 from bus.kafka_pages import is_ours
+from bus.kafka_refusal import in_words, is_passing
 from bus.shares import Stream
 
 MAX_WAITING = 1_000
@@ -71,18 +73,26 @@ class Inbox:
         cluster: Cluster,
         journal: Journal,
         group: str,
-        adopt: Callable[[Mapping[Stream, tuple[Place, ...]]], None],
+        adopt: Callable[[Mapping[Stream, Places]], None],
     ) -> None:
         self.shelves: dict[Stream, Shelf] = {}
         self.failure: BusError | None = None
         self._cluster, self._journal, self._group = cluster, journal, group
         self._adopt = adopt
-        self._consumer = cluster.consumer(max_wait_seconds=0.1)
+        self._consumer = self._new_consumer()
         self._assigned: dict[Stream, Shelf] = {}
         self._moved = asyncio.Event()
 
     async def start(self) -> None:
-        await self._cluster.start(self._consumer)
+        """Raises `BusError`; may be tried again."""
+        try:
+            await self._cluster.start(self._consumer)
+        except BusError:
+            self._consumer = self._new_consumer()
+            raise
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        return self._cluster.consumer(max_wait_seconds=0.1)
 
     async def stop(self) -> None:
         await self._cluster.stop(self._consumer)
@@ -129,8 +139,11 @@ class Inbox:
             try:
                 await self._step()
             except KafkaError as error:
-                if not error.retriable:
-                    self.failure = self._cluster.unreachable(error)
+                if not is_passing(error):
+                    self.failure = BusError(
+                        f"The topics of {self._cluster.app} cannot be read ({in_words(error)}): "
+                        "records were deleted, or must not be read."
+                    )
                     self._journal.notify()
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -147,12 +160,14 @@ class Inbox:
         pages = await self._consumer.getmany(*hungry, timeout_ms=100, max_records=PAGE)
         if not pages:
             return
-        strangers: dict[Stream, tuple[Place, ...]] = {}
+        strangers: dict[Stream, Places] = {}
         with self._journal.state.lock:
             for stream, shelf in self._assigned.items():
                 records = pages.get(self._place(stream), ())
                 if foreign := [one for one in records if self._is_foreign(stream, one)]:
-                    strangers[stream] = tuple(Place(one.offset, _id(one)) for one in foreign)
+                    strangers[stream] = Places(
+                        [one.offset for one in foreign], [_id(one) for one in foreign]
+                    )
                 for record in records:
                     shelf.put(record)
             self.match()
@@ -175,7 +190,9 @@ class Inbox:
         raws = self._journal.state.raws[stream]
         wanted = raws[shelf.next] if shelf.next < len(raws) else None
         if shelf.full:
-            for raw in [raw for raw in shelf.arrived if wanted is None or raw < wanted]:
+            # While nothing is ready, all that has arrived keeps out what is wanted.
+            limit = wanted if shelf.ready else None
+            for raw in [raw for raw in shelf.arrived if limit is None or raw < limit]:
                 shelf.drop(raw)
         if wanted is None or wanted >= shelf.position:
             return not shelf.full

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -10,12 +9,13 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from bus.bus import BusError, Topic
-from bus.kafka_cluster import TRANSACTION_SECONDS, Cluster
+from bus.kafka_cluster import Cluster
 from bus.kafka_entry import Entry
+from bus.kafka_refusal import is_passing
 from bus.kafka_state import State
 from bus.kafka_topics import BEATS, JOURNAL
+from bus.kafka_watch import Watch
 
-CATCH_UP_SECONDS = 2 * TRANSACTION_SECONDS
 RETRY_SECONDS = 0.5
 
 
@@ -31,7 +31,8 @@ class Journal:
         self._cluster = cluster
         self._place = TopicPartition(cluster.topic(JOURNAL), 0)
         self._beats = TopicPartition(cluster.topic(BEATS), 0)
-        self._reader, self._ends = cluster.consumer(), cluster.consumer()
+        self._reader = cluster.consumer()
+        self.watch = Watch(cluster, self._place)
         self._position = 0
         self._moved = asyncio.Event()
         self._verdicts: dict[str, asyncio.Future[bool]] = {}
@@ -39,49 +40,45 @@ class Journal:
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     async def start(self) -> None:
-        """Read all there is."""
+        await self.watch.start()
         await self._cluster.start(self._reader)
-        await self._cluster.start(self._ends)
-        beats = (await self._ends.end_offsets([self._beats]))[self._beats]
+        beats = (await self._reader.end_offsets([self._beats]))[self._beats]
         self._reader.assign([self._place, self._beats])
         self._reader.seek(self._place, 0)
         self._reader.seek(self._beats, beats)
 
     async def run(self) -> None:
         """For ever; a journal that cannot be read is the end of the bus."""
-        while self.failure is None:
-            try:
-                await self._step()
-            except (BusError, ValueError) as error:
-                self.failure = BusError(f"The journal of {self._cluster.app} is broken: {error}.")
-            except KafkaError as error:
-                if not error.retriable:
-                    self.failure = self._cluster.unreachable(error)
-                await asyncio.sleep(RETRY_SECONDS)
-        self._tell()
+        try:
+            while self.failure is None:
+                try:
+                    await self._step()
+                except (BusError, ValueError) as error:
+                    self.failure = BusError(
+                        f"The journal of {self._cluster.app} is broken: {error}."
+                    )
+                except KafkaError as error:
+                    if not is_passing(error):
+                        self.failure = self._cluster.unreachable(error)
+                    await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self.failure = self.failure or BusError("The bus is closed.")
+            self._tell()
 
     async def catch_up(self) -> None:
-        """See every commit that was visible when this was called; raises `BusError`."""
-        until = time.monotonic() + CATCH_UP_SECONDS
-        end = -1
-        while end < 0 or self._position < end:
+        """See every commit that was visible when this was called, through any outage; raises
+        `BusError`."""
+        end = await self.watch.end()
+        while self._position < end:
             if self.failure is not None:
                 raise self.failure
-            if time.monotonic() > until:
-                raise self._cluster.unreachable(TimeoutError("the journal does not move"))
-            try:
-                if end < 0:
-                    end = (await self._ends.end_offsets([self._place]))[self._place]
-                    continue
-                self._moved.clear()
-                await asyncio.wait_for(self._moved.wait(), 1.0)
-            except TimeoutError:
-                continue
-            except KafkaError:
-                await asyncio.sleep(RETRY_SECONDS)
+            self._moved.clear()
+            await self._moved.wait()
 
     def verdict(self, entry_id: str) -> "asyncio.Future[bool]":
         """Comes true or false when the entry has been read: whether it holds."""
+        if self.failure is not None:
+            raise self.failure
         verdict = asyncio.get_running_loop().create_future()
         self._verdicts[entry_id] = verdict
         return verdict
@@ -108,8 +105,7 @@ class Journal:
 
     async def stop(self) -> None:
         self.failure = self.failure or BusError("The bus is closed.")
-        await self._cluster.stop(self._reader)
-        await self._cluster.stop(self._ends)
+        await asyncio.gather(self._cluster.stop(self._reader), self.watch.stop())
         self._tell()
 
     async def _step(self) -> None:

@@ -3,18 +3,18 @@ the bus's thread, except for what says otherwise.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from bus.bus import BusError, Delivery, Fenced, Positioned, Record
+from bus.bus import BusError, Delivery, Fenced, Positioned, Record, Unreachable
 from bus.cursor import Cursor
 from bus.kafka_beats import Beats, Life
 from bus.kafka_cluster import Cluster
 from bus.kafka_commits import Committer, new_id
-from bus.kafka_entry import Claim, Entry, Kind, Place
+from bus.kafka_entry import Claim, Entry, Kind, Places
 from bus.kafka_groups import Group, Member
 from bus.kafka_inbox import Inbox
-from bus.kafka_journal import Journal
+from bus.kafka_journal import RETRY_SECONDS, Journal
 from bus.kafka_thread import Background, end
 from bus.shares import Stream
 
@@ -65,43 +65,65 @@ class KafkaMember:
 
     async def join(self) -> None:
         await self._journal.catch_up()
-        await self._committer.start()
-        await self.inbox.start()
-        self._thread.spawn(self._committer.run())
-        if self.joining.exclusive:
-            others = [one for one in self.state().members.values() if one.name != self.name]
-            await asyncio.gather(*(self._fence(one.name) for one in others))
-        await self._committer.submit(self.joining)
+        try:
+            await self._through_outages(self._committer.start)
+            await self._through_outages(self.inbox.start)
+            self._thread.spawn(self._committer.run())
+            if self.joining.exclusive:
+                await self._through_outages(self._fence_others)
+            # Who died with a transaction open hides our joining, until its silence is noticed.
+            self._beats.lives.append(self._life)
+            await self._committer.submit(self.joining)
+            # Whoever had this name and did not leave may have died together with the broker.
+            if last := self._journal.state.written.get((self.group, self.name)):
+                self._committer.mend(last)
+        except BaseException:
+            if self._life in self._beats.lives:
+                self._beats.lives.remove(self._life)
+            await self.abandon()
+            raise
         self._joined = True
         self._journal.listeners.append(self.changed)
-        self._beats.lives.append(self._life)
         self.changed()
         self._reading = self._thread.spawn(self.inbox.run())
 
+    async def _through_outages(self, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._journal.watch.over()
+            try:
+                return await act()
+            except Unreachable:
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _fence_others(self) -> None:
+        others = [one for one in self.state().members.values() if one.name != self.name]
+        await asyncio.gather(*(self._fence(one.name) for one in others))
+
     async def leave(self) -> None:
+        """Who cannot say so, because the broker is away or it was fenced, is gone all the same."""
         self._beats.lives.remove(self._life)
         self._journal.listeners.remove(self.changed)
         try:
             self.check()
-            await self._committer.submit(self._entry("leave"))
-        except Fenced:
-            return
+            self._spawn(self._entry("leave"))
+        except (Fenced, BusError):
+            pass
         finally:
-            self.closed = True
             await self.abandon()
+            self.closed = True
             self._journal.notify()
 
     async def abandon(self) -> None:
         """Finish pending commits and fall silent."""
         await end(self._reading)
-        await self._committer.close()
-        await self.inbox.stop()
+        await asyncio.gather(self._committer.close(), self.inbox.stop())
 
     async def complete(self, done: Sequence[Positioned], outputs: Sequence[Record]) -> None:
         self.check()
         claims: dict[Stream, tuple[int, list[int]]] = {}
+        owned = self.owned()
         for positioned in done:
-            stream, epoch = self._claimed(positioned)
+            stream, epoch = self._claimed(positioned, owned)
             if not 0 <= positioned.offset < len(self._journal.state.raws[stream]):
                 await self._journal.catch_up()
             end = len(self._journal.state.raws[stream])
@@ -138,17 +160,17 @@ class KafkaMember:
         if released:
             self._spawn(self._entry(released=released))
 
-    def _claimed(self, positioned: Positioned) -> tuple[Stream, int]:
+    def _claimed(self, positioned: Positioned, owned: Mapping[Stream, int]) -> tuple[Stream, int]:
         stream = (positioned.topic, positioned.partition)
         if stream[0] not in self.joining.topics:
             raise BusError(f"This member of the group does not read {stream[0]!r}.")
-        epoch = self.owned().get(stream)
+        epoch = owned.get(stream)
         taken_under = positioned.epoch if isinstance(positioned, Delivery) else epoch
         if epoch is None or taken_under != epoch:
             raise Fenced(f"{stream[0]}/{stream[1]} does not belong to {self.name!r} any more.")
         return stream, epoch
 
-    def _adopt(self, strangers: Mapping[Stream, tuple[Place, ...]]) -> None:
+    def _adopt(self, strangers: Mapping[Stream, Places]) -> None:
         """Give records of other programs their place on the journal, as their first reader."""
         self._spawn(self._entry(foreign=strangers))
 
@@ -172,10 +194,9 @@ class KafkaMember:
         await self._cluster.fence(f"{self._cluster.app}.{self.group}.{name}")
 
     def _spawn(self, entry: Entry) -> None:
-        async def commit() -> None:
-            await self._committer.submit(entry)
-
-        self._thread.spawn(_quietly(commit()))
+        """Commit; nobody waits for it, and a failure that lasts shows at the next commit."""
+        submitted = self._committer.submit(entry)
+        submitted.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _entry(
         self,
@@ -183,7 +204,7 @@ class KafkaMember:
         *,
         done: Mapping[Stream, Claim] | None = None,
         released: Mapping[Stream, int] | None = None,
-        foreign: Mapping[Stream, tuple[Place, ...]] | None = None,
+        foreign: Mapping[Stream, Places] | None = None,
     ) -> Entry:
         return Entry(
             id=new_id(),
@@ -198,7 +219,7 @@ class KafkaMember:
 
 
 async def _quietly(work: Coroutine[Any, Any, None]) -> None:
-    """Nobody waits for this work; a failure that lasts shows at the member's next commit."""
+    """Nobody waits for this work; the next sign of life tries it again."""
     try:
         await work
     except (Fenced, BusError):

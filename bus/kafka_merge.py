@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from bus.bus import Record
 from bus.cursor import Cursor
-from bus.kafka_entry import Claim, Entry, Place
+from bus.kafka_entry import Claim, Entry, Places
 from bus.shares import Stream
 
 MAX_RECORDS = 2_000
@@ -60,10 +60,11 @@ def _together(some: list[Job]) -> tuple[Entry, list[Record], list[Job]]:
             for start, end in claim.runs:
                 cursor = cursor.advance(range(start, end))
             cursors[stream] = max(epoch, claim.epoch), cursor
-    foreign: dict[Stream, tuple[Place, ...]] = {}
+    foreign: dict[Stream, Places] = {}
     for job in some:
         for stream, places in job.entry.foreign.items():
-            foreign[stream] = foreign.get(stream, ()) + places
+            before = foreign.get(stream, Places())
+            foreign[stream] = Places((*before.raws, *places.raws), (*before.ids, *places.ids))
     entry = replace(
         first,
         done={stream: Claim(epoch, cursor.runs) for stream, (epoch, cursor) in cursors.items()},

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Mapping
 
 from bus.bus import Topic
-from bus.kafka_entry import Entry, Place
+from bus.kafka_entry import Entry, Places
 from bus.kafka_groups import Group
 from bus.shares import Stream
 
@@ -24,6 +24,8 @@ class State:
             for part in range(topic.partitions)
         }
         self.groups: dict[str, Group] = {}
+        self.written: dict[tuple[str, str], tuple[Stream, ...]] = {}
+        """Where the last commit of a member went that has not left."""
         self._streams = list(self.raws)
         self._number = {stream: number for number, stream in enumerate(self._streams)}
         self._ids: dict[str, int] = {}
@@ -35,12 +37,17 @@ class State:
             group = self.groups.setdefault(entry.group, Group())
             if not group.apply(entry, self._streams):
                 return False
+        if entry.kind == "leave":
+            self.written.pop((entry.group, entry.member), None)
+        elif entry.kind == "commit" and entry.member:
+            self.written[entry.group, entry.member] = tuple(entry.added)
         for stream, places in entry.added.items():
             self._append(stream, places)
         for stream, places in entry.foreign.items():
-            fresh = [one for one in places if (stream, one.raw) not in self._foreign]
-            self._foreign.update((stream, one.raw) for one in fresh)
-            self._append(stream, fresh)
+            pairs = zip(places.raws, places.ids, strict=True)
+            fresh = [(raw, one) for raw, one in pairs if (stream, raw) not in self._foreign]
+            self._foreign.update((stream, raw) for raw, _ in fresh)
+            self._append(stream, Places([raw for raw, _ in fresh], [one for _, one in fresh]))
         return True
 
     def has(self, event_id: str) -> bool:
@@ -63,14 +70,14 @@ class State:
     def heads(self) -> dict[Stream, int]:
         return {stream: len(raws) for stream, raws in self.raws.items()}
 
-    def _append(self, stream: Stream, places: "tuple[Place, ...] | list[Place]") -> None:
-        raws = self.raws[stream]
-        base = self._number[stream] << _OFFSET_BITS
-        for place in places:
-            at = base | len(raws)
+    def _append(self, stream: Stream, places: Places) -> None:
+        raws, ids = self.raws[stream], self._ids
+        at = self._number[stream] << _OFFSET_BITS | len(raws)
+        for raw, event_id in zip(places.raws, places.ids, strict=True):
             # Without an id it is nobody's double; with one, the first on the journal counts.
-            if not place.event_id or self._ids.setdefault(place.event_id, at) == at:
-                raws.append(place.raw)
+            if not event_id or ids.setdefault(event_id, at) == at:
+                raws.append(raw)
+                at += 1
 
 
 _OFFSET_BITS = 40

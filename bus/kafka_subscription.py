@@ -52,7 +52,7 @@ class KafkaSubscription:
         together = 0.0
         self._member.check()
         # Whoever has been replaced before this call learns it now, not at its next commit.
-        await self._thread.wait(self._journal.catch_up())
+        await self._catch_up(timeout_seconds)
         with self._journal.waiting() as news:
             while True:
                 news.clear()
@@ -98,6 +98,13 @@ class KafkaSubscription:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    async def _catch_up(self, timeout_seconds: float | None) -> None:
+        if self._journal.watch.trouble is None:
+            caught_up = asyncio.wrap_future(self._thread.submit(self._journal.catch_up()))
+            done, _ = await asyncio.wait([caught_up], timeout=timeout_seconds)
+            for one in done:
+                one.result()
 
     def _num_ready(self) -> int:
         return sum(len(shelf.ready) for shelf in self._member.inbox.shelves.values())

@@ -3,6 +3,7 @@ that blocks its own loop delays no heartbeat. Knows no Kafka.
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 from bus.bus import BusError
 
 Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
 
 
 class Background:
@@ -65,6 +68,7 @@ class Background:
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(_note)
         async with asyncio.TaskGroup() as self._tasks:
             self._started.set_result(None)
             await self._stop.wait()
@@ -88,7 +92,12 @@ async def _fulfil(work: Coroutine[Any, Any, Result], future: "Future[Result]") -
             future.set_result(result)
 
 
-async def end(task: "asyncio.Task[None] | None") -> None:
+def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a client left behind when it was given up: whoever waited has been told already."""
+    _log.debug("%s", context.get("message"), exc_info=context.get("exception"))
+
+
+async def end(task: "asyncio.Task[Any] | None") -> None:
     """Cancel a task and wait until it has ended."""
     if task is not None:
         task.cancel()

@@ -10,7 +10,7 @@ from bus.events import Event
 from bus.memory_groups import Group, MemorySubscription, Place
 from bus.memory_log import MemoryLog
 from bus.shares import Stream
-from bus.topics import TOPICS
+from bus.topics import TOPICS, check_places
 
 
 class MemoryBus:
@@ -23,8 +23,19 @@ class MemoryBus:
     async def publish(self, events: Sequence[Event]) -> None:
         self._log.append(self._log.encoded(events))
 
+    async def append(self, records: Sequence[Record]) -> None:
+        self._log.check_open()
+        check_places(records, self._log.topics)
+        self._log.append(records)
+
     def subscribe(
-        self, topics: Sequence[str], group: str, member: str, *, exclusive: bool = False
+        self,
+        topics: Sequence[str],
+        group: str,
+        member: str,
+        *,
+        exclusive: bool = False,
+        above: int = 0,
     ) -> MemorySubscription:
         unknown = [topic for topic in topics if topic not in self._log.topics]
         if unknown or not topics or not member:
@@ -36,7 +47,8 @@ class MemoryBus:
         state = self._groups.setdefault(group, Group())
         for stream in self._log.streams:
             if stream[0] in topics:
-                state.places.setdefault(stream, Place())
+                place = state.places.setdefault(stream, Place())
+                place.epoch = max(place.epoch, above)
         subscription = MemorySubscription(self._log, state, member, topics, exclusive)
         state.join(subscription, member)
         self._log.wake()
@@ -90,6 +102,12 @@ class MemoryBus:
     def cursors(self, group: str) -> dict[Stream, Cursor]:
         places = self._groups[group].places if group in self._groups else {}
         return {stream: place.cursor for stream, place in places.items()}
+
+    def groups(self) -> list[str]:
+        return sorted(self._groups)
+
+    def members(self, group: str) -> list[str]:
+        return sorted(self._groups[group].members) if group in self._groups else []
 
     async def close(self) -> None:
         self._log.closed = True

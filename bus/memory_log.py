@@ -50,7 +50,8 @@ class MemoryLog:
                 stream = self.streams[record.topic, record.partition]
                 placed = replace(record, offset=len(stream))
                 stream.append(placed)
-                self.ids[record.event_id] = placed
+                if record.event_id:
+                    self.ids[record.event_id] = placed
         self.wake()
 
     def check_open(self) -> None:

@@ -19,11 +19,12 @@ from bus.cursor import Cursor
 from bus.events import Event
 from bus.shares import Stream
 from bus.sqlite_file import Synchronous, open_reader, open_writer, plain_errors
-from bus.sqlite_groups import MAX_LEASE_SECONDS, Membership
+from bus.sqlite_groups import MAX_LEASE_SECONDS, Membership, group_names, live_members
 from bus.sqlite_log import (
     Entry,
     all_heads,
     append,
+    as_entry,
     check_end,
     damaged,
     find_row,
@@ -33,7 +34,7 @@ from bus.sqlite_log import (
 from bus.sqlite_subscription import SqliteSubscription
 from bus.sqlite_watch import Watch
 from bus.sqlite_writer import Transaction, Writer
-from bus.topics import TOPICS
+from bus.topics import TOPICS, check_places
 
 Result = TypeVar("Result")
 
@@ -82,8 +83,19 @@ class SqliteBus:
         entries = to_entries(events, self._topics)
         await asyncio.wrap_future(self._writing().submit(lambda at: _append(at, entries)))
 
+    async def append(self, records: Sequence[Record]) -> None:
+        check_places(records, self._topics)
+        entries = [as_entry(record) for record in records]
+        await asyncio.wrap_future(self._writing().submit(lambda at: _append(at, entries)))
+
     def subscribe(
-        self, topics: Sequence[str], group: str, member: str, *, exclusive: bool = False
+        self,
+        topics: Sequence[str],
+        group: str,
+        member: str,
+        *,
+        exclusive: bool = False,
+        above: int = 0,
     ) -> SqliteSubscription:
         unknown = [topic for topic in topics if topic not in self._topics]
         if unknown or not topics or not member:
@@ -92,7 +104,7 @@ class SqliteBus:
                 f"there are the topics {', '.join(self._topics)}."
             )
         writer = self._writing()
-        membership = Membership(group, member, topics, exclusive, self._lease_seconds)
+        membership = Membership(group, member, topics, exclusive, above, self._lease_seconds)
         writer.submit(membership.join).result()
         self._members.append(membership)
         return SqliteSubscription(
@@ -138,6 +150,12 @@ class SqliteBus:
 
     def cursors(self, group: str) -> dict[Stream, Cursor]:
         return self._look(lambda connection: dict(_cursors(connection, group)))
+
+    def groups(self) -> list[str]:
+        return self._look(lambda connection: list(group_names(connection)))
+
+    def members(self, group: str) -> list[str]:
+        return self._look(lambda connection: sorted(live_members(connection, group)))
 
     async def close(self) -> None:
         """Members that did not close their subscription lose it when its lease has passed."""

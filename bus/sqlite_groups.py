@@ -6,7 +6,7 @@ try, the epoch who may write. Reads no record.
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -53,7 +53,13 @@ class Membership:
     """One instance of a member. `lock` guards the holdings, which two threads change."""
 
     def __init__(
-        self, group: str, member: str, topics: Sequence[str], exclusive: bool, lease: float
+        self,
+        group: str,
+        member: str,
+        topics: Sequence[str],
+        exclusive: bool,
+        above: int,
+        lease: float,
     ) -> None:
         self.group, self.member = group, member
         self.topics, self.exclusive = frozenset(topics), exclusive
@@ -61,7 +67,7 @@ class Membership:
         self.generation = -1
         self.holdings: dict[Stream, Holding] = {}
         self.lock = threading.Lock()
-        self._lease_seconds = lease
+        self._above, self._lease_seconds = above, lease
 
     def join(self, transaction: Transaction) -> None:
         connection = transaction.connection
@@ -83,6 +89,10 @@ class Membership:
                 "INSERT INTO cursor (grp, topic, part) SELECT ?, topic, part FROM head "
                 "WHERE topic = ? ON CONFLICT DO NOTHING",
                 (self.group, topic),
+            )
+            connection.execute(
+                "UPDATE cursor SET epoch = max(epoch, ?) WHERE grp = ? AND topic = ?",
+                (self._above, self.group, topic),
             )
         self._rebalance(transaction, changed=True)
 
@@ -202,16 +212,11 @@ class Membership:
         transaction.after.append(lambda: setattr(self, "generation", generation))
 
     def _live_readers(self, connection: apsw.Connection) -> dict[str, frozenset[str]]:
-        """The topics of every member whose lease holds; what one reads alone is its own."""
-        now = time.time()
-        rows: list[Any] = connection.execute(
-            "SELECT member, topics, exclusive FROM member WHERE grp = ? "
-            "AND lease_until > ? AND lease_until <= ?",
-            (self.group, now, now + MAX_LEASE_SECONDS),
-        ).fetchall()
-        alone = {name: frozenset(topics.split("\n")) for name, topics, only in rows if only}
+        """The topics of every live member; what one reads alone is its own."""
+        members = live_members(connection, self.group)
+        alone = {name: topics for name, (topics, exclusive) in members.items() if exclusive}
         taken: frozenset[str] = frozenset().union(*alone.values())
-        shared = {name: frozenset(topics.split("\n")) - taken for name, topics, _ in rows}
+        shared = {name: topics - taken for name, (topics, _) in members.items()}
         return shared | alone
 
     def _must_release(self, holding: Holding, wanted: bool) -> bool:
@@ -247,3 +252,19 @@ class Membership:
             "ON CONFLICT (grp) DO UPDATE SET number = number + 1",
             (self.group,),
         )
+
+
+def live_members(connection: apsw.Connection, group: str) -> dict[str, tuple[frozenset[str], bool]]:
+    """The members whose lease holds: the topics of each, and whether it is exclusive."""
+    now = time.time()
+    rows: list[Any] = connection.execute(
+        "SELECT member, topics, exclusive FROM member WHERE grp = ? "
+        "AND lease_until > ? AND lease_until <= ?",
+        (group, now, now + MAX_LEASE_SECONDS),
+    ).fetchall()
+    return {name: (frozenset(topics.split("\n")), bool(alone)) for name, topics, alone in rows}
+
+
+def group_names(connection: apsw.Connection) -> Iterator[str]:
+    for (group,) in connection.execute("SELECT DISTINCT grp FROM cursor ORDER BY grp"):
+        yield group

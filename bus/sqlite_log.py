@@ -3,6 +3,7 @@ Knows no group.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -20,13 +21,15 @@ ROWS_PER_STEP = 200
 PAGE_BYTES = 32 * 1024 * 1024
 
 _COLUMNS = "topic, part, off, event_id, key, headers, value, crc"
+_OUR_ID = re.compile("[0-9a-f]{32}")
+_TEXT, _PLACE = bytes(16) + b"\x01", bytes(16) + b"\x02"
 _ROW = "(?,?,?,?,?,?,?,?)"
 _WIDTH = 8
 _PAGE = f"SELECT {_COLUMNS} FROM log WHERE topic = ? AND part = ? AND off >= ? ORDER BY off LIMIT ?"
 
 
 class Entry(NamedTuple):
-    """An event ready to be appended."""
+    """An event ready to be appended; without an id, `event_id` is empty."""
 
     topic: str
     partition: int
@@ -50,6 +53,26 @@ def to_entries(events: Iterable[Event], topics: Mapping[str, Topic]) -> list[Ent
     return entries
 
 
+def as_entry(record: Record) -> Entry:
+    """A record of another log."""
+    text = json.dumps(record.headers, separators=(",", ":"))
+    identity = identity_of(record.event_id)
+    return Entry(record.topic, record.partition, identity, record.key, text, record.value)
+
+
+def identity_of(event_id: str) -> bytes:
+    """An id as the column `event_id` holds it: 16 bytes for those of our events; other programs
+    may write any text."""
+    if _OUR_ID.fullmatch(event_id):
+        return bytes.fromhex(event_id)
+    return _TEXT + event_id.encode() if event_id else b""
+
+
+def _nameless(topic: str, part: int, off: int) -> bytes:
+    """What the column holds for a record without an id: no record has it twice."""
+    return _PLACE + f"{topic}/{part}/{off}".encode()
+
+
 def checksum(topic: str, part: int, off: int, key: str, headers: str, value: bytes) -> int:
     """Covers the position too: a record that moved is a damaged record."""
     sizes = f"{topic} {part} {off} {len(key)} {len(headers)} {key}{headers}"
@@ -67,7 +90,8 @@ def append(connection: apsw.Connection, entries: list[Entry]) -> int:
             off = head_of(connection, stream)
         heads[stream] = off + 1
         crc = checksum(topic, part, off, key, headers, value)
-        rows += (topic, part, off, event_id, key, headers, value, crc)
+        identity = event_id or _nameless(topic, part, off)
+        rows += (topic, part, off, identity, key, headers, value, crc)
     # Each step of a statement hands Python's lock to another thread and waits to get it back:
     # many rows in one step keep readers and the writer out of each other's way.
     for start in range(0, len(rows), ROWS_PER_STEP * _WIDTH):
@@ -83,10 +107,10 @@ def append(connection: apsw.Connection, entries: list[Entry]) -> int:
 
 def _unknown(connection: apsw.Connection, entries: list[Entry]) -> list[Entry]:
     """The entries whose ids are not on the log, each once."""
-    fresh: dict[bytes, Entry] = {}
-    for entry in entries:
-        fresh.setdefault(entry.event_id, entry)
-    ids = list(fresh)
+    fresh: dict[bytes | int, Entry] = {}
+    for number, entry in enumerate(entries):
+        fresh.setdefault(entry.event_id or number, entry)
+    ids = [known for known in fresh if isinstance(known, bytes)]
     for start in range(0, len(ids), ROWS_PER_STEP):
         chunk = ids[start : start + ROWS_PER_STEP]
         marks = ",".join("?" * len(chunk))
@@ -121,11 +145,8 @@ def read_page(
 
 
 def find_row(connection: apsw.Connection, event_id: str) -> Record | None:
-    try:
-        key = bytes.fromhex(event_id)
-    except ValueError:
-        return None
-    for row in connection.execute(f"SELECT {_COLUMNS} FROM log WHERE event_id = ?", (key,)):
+    query = f"SELECT {_COLUMNS} FROM log WHERE event_id = ?"
+    for row in connection.execute(query, (identity_of(event_id),)):
         return to_record(row)
     return None
 
@@ -137,7 +158,8 @@ def to_record(row: tuple[Any, ...]) -> Record:
     if checksum(topic, part, off, key, text, value) != crc:
         raise damaged(topic, part, off, "its checksum is wrong")
     headers = json.loads(text)
-    if headers.get("ce_id") != event_id.hex():
+    said = headers.get("ce_id", "")
+    if said != event_id.hex() and event_id != (identity_of(said) or _nameless(topic, part, off)):
         raise damaged(topic, part, off, "its id is wrong")
     return Record(topic=topic, partition=part, offset=off, key=key, headers=headers, value=value)
 

@@ -13,12 +13,13 @@ import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from evolvent.broker_jars import classpath, jar_cache, java
 from evolvent.broker_probe import cluster_at
-from evolvent.broker_settings import JAVA_OPTIONS, log4j_properties, server_properties
+from evolvent.broker_settings import JAVA_OPTIONS, log4j_properties, server_settings
 from evolvent.broker_state import POLL_SECONDS, BrokerState, Running
 from evolvent.errors import UsageError
 
@@ -32,14 +33,25 @@ class Broker:
     """One broker and its folder. Any process may hold any number of these for one folder: what
     counts is the lock on `broker.json`, which ends with the broker however it ends.
 
+    With `proxied` it also listens at the first of these ports, and says there that it is at the
+    second: whoever comes through a proxy at the second stays behind it. `settings` are lines of
+    server.properties that take the place of ours.
+
     Raises `UsageError` for whatever a user can mend.
     """
 
-    def __init__(self, data: Path, port: int = DEFAULT_PORT) -> None:
+    def __init__(
+        self,
+        data: Path,
+        port: int = DEFAULT_PORT,
+        proxied: tuple[int, int] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         if not 1 <= port <= 65534:
             raise UsageError(f"port {port}: choose one from 1 to 65534 (Kafka takes the next too)")
         self.data = data.absolute()
         self.port = port
+        self._proxied, self._settings = proxied, settings or {}
         self.log_file = self.data / "broker.log"
         self._state = BrokerState(self.data)
         self._log = self.data / "log"
@@ -114,12 +126,16 @@ class Broker:
             # Under another name until it is whole: an interrupted start leaves nothing half made.
             aside = self._log.with_suffix(".new")
             shutil.rmtree(aside, ignore_errors=True)
-            settings.write_text(server_properties(aside.name, self.port), encoding="utf-8")
+            settings.write_text(self._properties(aside.name), encoding="utf-8")
             identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             tool = ("kafka.tools.StorageTool", "format", "--standalone", "-c", settings.name)
             self._run((str(program), *JAVA_OPTIONS, "-cp", jars, *tool, f"--cluster-id={identity}"))
             aside.rename(self._log)
-        settings.write_text(server_properties(self._log.name, self.port), encoding="utf-8")
+        settings.write_text(self._properties(self._log.name), encoding="utf-8")
+
+    def _properties(self, log: str) -> str:
+        settings = server_settings(log, self.port, self._proxied) | dict(self._settings)
+        return "".join(f"{name}={value}\n" for name, value in settings.items())
 
     def _check_ports(self) -> None:
         for port in (self.port, self.port + 1):

@@ -13,10 +13,11 @@ JAVA_OPTIONS = (
 )
 
 
-def server_properties(log: str, port: int) -> str:
+def server_settings(log: str, port: int, proxied: tuple[int, int] | None = None) -> dict[str, str]:
     """KRaft, broker and controller in one process, reachable from this machine only.
 
-    The controller listens at `port` + 1. `log` is relative to where the broker runs: Kafka reads
+    The controller listens at `port` + 1. `proxied` adds a listener at its first port, which is
+    said to be at its second. `log` is relative to where the broker runs: Kafka reads
     this file as Latin-1, in which not every path can be written.
     """
     settings = {
@@ -41,6 +42,8 @@ def server_properties(log: str, port: int) -> str:
         # A run that rests for longer than Kafka's seven days must still find its positions.
         "offsets.retention.minutes": "5256000",
         "group.initial.rebalance.delay.ms": "0",
+        # A writer that died inside a transaction holds readers up until it is looked for.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         # After a kill the controller waits for the old registration to expire.
         "broker.session.timeout.ms": "1500",
         "broker.heartbeat.interval.ms": "300",
@@ -48,7 +51,11 @@ def server_properties(log: str, port: int) -> str:
         "num.io.threads": "2",
         "log.cleaner.dedupe.buffer.size": "2097152",
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+    if proxied is not None:
+        settings["listeners"] += f",PROXIED://127.0.0.1:{proxied[0]}"
+        settings["advertised.listeners"] += f",PROXIED://127.0.0.1:{proxied[1]}"
+        settings["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
+    return settings
 
 
 def log4j_properties() -> str:

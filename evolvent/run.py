@@ -16,18 +16,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bus.bus import Bus
+from bus.bus import Bus, Unreachable
 from bus.events import Control, derive_id
 from evolvent.errors import UsageError
+from evolvent.process import log_to_file
 from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
+from evolvent.run_log import opened, started
 from evolvent.supervisor import Child, Supervisor
 from observability.live import Activity, LiveView, ProcessState
 from observability.progress import Progress
 from observability.summary import summary
-from trainer.manifest import checkpoint_folders, read_manifest
 
 _TICK_SECONDS = 0.25
+_ANSWER_SECONDS = 2.0
 _LAST_EVALUATION_SECONDS = 60.0
 
 
@@ -46,24 +48,30 @@ class Start:
     def __init__(self, folder: RunFolder, bus: Bus, budget: Budget) -> None:
         self._folder = folder
         self._recipe = folder.recipe()
+        self._heads = bus.heads()
+        self._asking: asyncio.Task[dict[tuple[str, int], int]] | None = None
         self._bus = bus
         self._budget = budget
         self._progress = Progress(bus)
-        self._supervisor = self._supervise(self._recipe.run.processes)
+        self._supervisor = self._supervise(self._recipe.processes)
         self.restarts = 0
+        self.answers = True
         self._interrupted = asyncio.Event()
-        self._first_version = bus.heads()["weights", 0]
+        self._first_version = self._heads["weights", 0]
 
     async def run(self, console: Console) -> None:
         """Evolve before the eyes of whoever looks at `console`, to a clean stop."""
-        await self._bus.publish([self._started()])
+        await self._bus.publish([started(self._folder, self._recipe, self._heads["control", 0])])
         with LiveView(self._progress, console) as view, self._interruptible():
             await self._supervised(view, self._learn)
+            await self._show(view, "stopping")
             if not self._interrupted.is_set() and not self._is_evaluated():
                 # The evaluator shared the trainer's process and ended with it.
                 self._supervisor = self._supervise((("evaluator",),))
                 await self._supervised(view, self._evaluate)
-        self._progress.refresh()
+                await self._show(view, "stopping")
+        if self._asking is not None:
+            self._asking.cancel()
 
     def _supervise(self, groups: tuple[tuple[str, ...], ...]) -> Supervisor:
         return Supervisor(self._folder.path, groups, self._position)
@@ -78,7 +86,7 @@ class Start:
                 await work(view)
                 self._supervisor.stop()
                 while not supervising.done():
-                    view.update(self._activity("stopping"))
+                    await self._show(view, "stopping")
                     await asyncio.wait({supervising}, timeout=_TICK_SECONDS)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -89,18 +97,24 @@ class Start:
         return self._progress
 
     def _position(self) -> int:
-        return sum(self._bus.heads().values())
+        return sum(self._heads.values())
 
-    def _started(self) -> Control:
-        number = self._bus.heads()["control", 0]
-        return Control(
-            id=derive_id(self._folder.run_id, "evolvent", "start", number),
-            run=self._folder.run_id,
-            agent="evolvent",
-            command="start",
-            seed=self._recipe.seed,
-            settings=self._recipe.model_dump(mode="json"),
-        )
+    async def _show(self, view: LiveView, phase: str, left: float | None = None) -> None:
+        """What the log says now. While its broker is away, screen and Ctrl-C go on."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(asyncio.to_thread(self._bus.heads))
+        await asyncio.wait({self._asking}, timeout=_ANSWER_SECONDS)
+        try:
+            if self._asking.done():
+                asked, self._asking = self._asking, None
+                self._heads = asked.result()
+                view.update(self._activity(phase, left))
+                self.answers = True
+                return
+        except Unreachable:
+            pass
+        self.answers = False
+        view.show(self._activity(f"{phase}: the log does not answer", left))
 
     async def _evolve(self, view: LiveView) -> None:
         """Until the budget is used up or a person interrupts."""
@@ -111,12 +125,12 @@ class Start:
             left = None if deadline is None else deadline - time.monotonic()
             if (left is not None and left <= 0) or self._reached():
                 return
-            view.update(self._activity("evolving" if deadline else "starting", left))
+            await self._show(view, "evolving" if deadline else "starting", left)
             await asyncio.sleep(_TICK_SECONDS)
 
     def _evolving(self) -> bool:
         """Whether the trainer has published since the start, and an engine serves."""
-        published = self._bus.heads()["weights", 0] > self._first_version
+        published = self._heads["weights", 0] > self._first_version
         return published and any(child.swap for child in self._supervisor.children)
 
     def _reached(self) -> bool:
@@ -132,19 +146,19 @@ class Start:
         self._supervisor.stop("trainer")
         for child in self._supervisor.children:
             while "trainer" in child.roles and child.pid:
-                view.update(self._activity("finishing the last batch"))
+                await self._show(view, "finishing the last batch")
                 await asyncio.sleep(_TICK_SECONDS)
         if any("evaluator" in child.roles for child in self._supervisor.children if child.pid):
             await self._evaluate(view)
 
     def _is_evaluated(self) -> bool:
         """Whether the last version is; so is a run without one."""
-        self._progress.refresh()
-        newest, head = self._progress.newest_evaluation, self._bus.heads()["weights", 0] - 1
+        newest, head = self._progress.newest_evaluation, self._heads["weights", 0] - 1
         return head < 0 or (newest is not None and newest.weights_version == head)
 
     async def _evaluate(self, view: LiveView) -> None:
-        head = self._bus.heads()["weights", 0] - 1
+        await self._show(view, "evaluating the last version")
+        head = self._heads["weights", 0] - 1
         if head < 0:
             return
         request = Control(
@@ -158,7 +172,7 @@ class Start:
         await self._bus.publish([request])
         deadline = time.monotonic() + _LAST_EVALUATION_SECONDS
         while time.monotonic() < deadline and not self._interrupted.is_set():
-            view.update(self._activity("evaluating the last version"))
+            await self._show(view, "evaluating the last version")
             if self._is_evaluated():
                 return
             await asyncio.sleep(_TICK_SECONDS)
@@ -207,41 +221,6 @@ def _state(child: Child) -> ProcessState:
     )
 
 
-def prepare(folder: RunFolder, recipe: Recipe | None) -> Recipe:
-    """A new folder for `recipe`, or the old one if it was started with the same."""
-    if not folder.exists:
-        if recipe is None:
-            raise UsageError(f"{folder.path} is not a run: name a recipe to start one there")
-        folder.create(recipe)
-        return recipe
-    stored = folder.recipe()
-    if recipe is not None and recipe.digest != stored.digest:
-        raise UsageError(
-            f"{folder.path} was started with another recipe or other settings "
-            f"({stored.name}, seed {stored.seed}): choose another --dir, or go on with "
-            f"`evolvent run --dir {folder.path}`"
-        )
-    return stored
-
-
-def check_log(folder: RunFolder, bus: Bus) -> None:
-    """Refuse a log that is behind its checkpoints; nothing is repaired silently."""
-    manifests = [read_manifest(path) for path in list(checkpoint_folders(folder.path))[-1:]]
-    heads = bus.heads()
-    for manifest in manifests:
-        if manifest.version > heads["weights", 0]:
-            raise UsageError(
-                f"{folder.path}/log.sqlite went back: it ends before version "
-                f"{heads['weights', 0]}, the checkpoints at version {manifest.version}; restore it"
-            )
-        for consumed in manifest.consumed:
-            if consumed.offset >= heads[consumed.topic, consumed.partition]:
-                raise UsageError(
-                    f"{folder.path}/log.sqlite is cut: {consumed.topic} ends before a record "
-                    f"that version {manifest.version} was trained on; restore it"
-                )
-
-
 def _program() -> str:
     """What to type to start this program again, from the folder it was started in."""
     program = Path(sys.argv[0]).resolve()
@@ -249,18 +228,23 @@ def _program() -> str:
     return str(program.relative_to(Path.cwd())) if inside else "evolvent"
 
 
-async def start(folder: RunFolder, budget: Budget, console: Console) -> Path | None:
+async def start(folder: RunFolder, recipe: Recipe, budget: Budget, console: Console) -> Path | None:
     """One start of the run in `folder`, which is locked by the caller; the report's page."""
     from observability.report import write_report
 
-    async with folder.log(writable=True) as bus:
-        check_log(folder, bus)
+    async with opened(folder, recipe) as bus:
+        log_to_file(folder.logs / "evolvent.log")
         job = Start(folder, bus, budget)
         await job.run(console)
+        go_on = f"{_program()} run --dir {shlex.quote(str(folder.path))}"
+        if not job.answers:
+            raise UsageError(
+                f"{recipe.bus.place(folder.path)} does not answer: the run has stopped without its "
+                f"report; once it answers go on with `{go_on}`"
+            )
         report = None
         if bus.heads()["weights", 0] > 0:
             with console.status("drawing the report"):
                 report = await asyncio.to_thread(write_report, bus, folder.path)
-        go_on = f"{_program()} run --dir {shlex.quote(str(folder.path))}"
         console.print(summary(job.progress, restarts=job.restarts, report=report, go_on=go_on))
     return report

@@ -1,6 +1,6 @@
 """A run's folder: what lies in it, who may use it. Knows no role.
 
-RUN/recipe.json   the recipe and seed it was started with    RUN/log.sqlite   the event log
+RUN/recipe.json   the recipe it was started with, its id     RUN/log.sqlite   the log, or a broker
 RUN/checkpoints/  one folder per version                     RUN/report/      pictures, page
 RUN/logs/         one file per process                       RUN/lock         held while it runs
 """
@@ -10,15 +10,18 @@ import fcntl
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from pydantic import ValidationError
 
 from bus.bus import Bus, BusError
+from bus.config import BusConfig
 from evolvent.errors import UsageError
 from evolvent.recipe import Recipe, explain
-from trainer.manifest import checkpoint_folders
+from trainer.manifest import checkpoint_folders, read_manifest
 
 _FORMAT = 1
 
@@ -29,6 +32,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recipe_file = path / "recipe.json"
+        self.copying_file = path / "copying.json"
         self.logs = path / "logs"
         self.report = path / "report"
 
@@ -39,39 +43,88 @@ class RunFolder:
     def recipe(self) -> Recipe:
         """The recipe that the run was started with."""
         try:
+            return Recipe.model_validate(self._stored()["recipe"])
+        except ValidationError as error:
+            raise UsageError(f"{self.recipe_file} is damaged: {explain(error)}") from None
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run in its events, whatever the folder is called now."""
+        if named := self._stored().get("run_id"):
+            return str(named)
+        for checkpoint in reversed(list(checkpoint_folders(self.path))):
+            return read_manifest(checkpoint).weights.run
+        return new_run_id(self.path, self.recipe())
+
+    @property
+    def has_stored_id(self) -> bool:
+        """Folders of the first format may hold a log under an id that stands nowhere else."""
+        return "run_id" in self._stored()
+
+    def check_whole(self) -> None:
+        """Raises `UsageError` when a copy into this folder has not come to its end."""
+        if self.copying_file.exists():
+            raise UsageError(
+                f"the copy into {self.path} is not finished: give the same `evolvent copy` again"
+            )
+
+    def check_free(self) -> None:
+        """Raises `UsageError` when a new run cannot be made here."""
+        self.check_whole()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            strangers = [child.name for child in self.path.iterdir() if not _is_ours(child.name)]
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
+        if strangers and not self.exists:
+            raise UsageError(f"{self.path} is not empty and no run: choose another --dir")
+
+    def create(self, recipe: Recipe, run_id: str | None = None) -> None:
+        """Make the folder of a run unless another process has just made the same."""
+        self.check_free()
+        recipe = recipe.model_copy(update={"bus": recipe.bus.named(self.path)})
+        self._write(recipe, run_id or new_run_id(self.path, recipe), only_new=True)
+        if self.recipe().digest != recipe.digest:
+            raise UsageError(f"{self.path} has just been started with another recipe")
+
+    def store(self, recipe: Recipe) -> None:
+        """What the run goes on with from now on."""
+        if recipe != self.recipe():
+            self._write(recipe, self.run_id, only_new=False)
+
+    def _write(self, recipe: Recipe, run_id: str, *, only_new: bool) -> None:
+        stored = {"format": _FORMAT, "run_id": run_id, "recipe": recipe.model_dump(mode="json")}
+        aside = self.path / f".recipe.{uuid4().hex}.json"
+        try:
+            self.logs.mkdir(exist_ok=True)
+            aside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+            if only_new:
+                with suppress(FileExistsError):
+                    os.link(aside, self.recipe_file)
+                aside.unlink()
+            else:
+                aside.rename(self.recipe_file)
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
+
+    def _stored(self) -> dict[str, Any]:
+        try:
             stored = json.loads(self.recipe_file.read_bytes())
-            if stored["format"] > _FORMAT:
-                raise UsageError(f"{self.path} was written by a newer evolvent; use that one")
-            return Recipe.model_validate(stored["recipe"])
+            newer = stored["format"] > _FORMAT
         except FileNotFoundError:
+            self.check_whole()
             raise UsageError(
                 f"{self.path} is not a run: start one with `evolvent run --dir {self.path}`"
             ) from None
-        except ValidationError as error:
-            raise UsageError(f"{self.recipe_file} is damaged: {explain(error)}") from None
         except (ValueError, KeyError, TypeError):
             raise UsageError(f"{self.recipe_file} is damaged: it is not a stored recipe") from None
         except OSError as error:
             raise UsageError(f"{self.recipe_file} cannot be read: {error.strerror}") from None
-
-    @property
-    def run_id(self) -> str:
-        """The name of the run in its events: the folder's name and the recipe's digest."""
-        return f"{self.path.resolve().name}-{self.recipe().digest[:8]}"
-
-    def create(self, recipe: Recipe) -> None:
-        """Make the folder of a new run; an old one is left as it is."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if any(child.name not in ("lock", "logs") for child in self.path.iterdir()):
-                raise UsageError(f"{self.path} is not empty and no run: choose another --dir")
-            self.logs.mkdir(exist_ok=True)
-            stored = {"format": _FORMAT, "recipe": recipe.model_dump(mode="json")}
-            aside = self.path / ".recipe.json"
-            aside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
-            aside.rename(self.recipe_file)
-        except OSError as error:
-            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
+        if newer:
+            raise UsageError(f"{self.path} was written by a newer evolvent; use that one")
+        if not isinstance(stored, dict) or "recipe" not in stored:
+            raise UsageError(f"{self.recipe_file} is damaged: it is not a stored recipe")
+        return stored
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -96,15 +149,31 @@ class RunFolder:
         """Whether there is a checkpoint: then the log must be there too."""
         return any(checkpoint_folders(self.path))
 
-    @asynccontextmanager
-    async def log(self, *, writable: bool = False) -> AsyncIterator[Bus]:
-        """The run's log; raises `UsageError` when it cannot be used."""
+    def build_log(self, bus: BusConfig, *, writable: bool) -> Bus:
+        """The run's log on `bus`; raises `BusError`. Checkpoints without a log make none."""
         create = writable and not self.has_learned
+        return bus.build(self.path, create=create, read_only=not writable)
+
+    @asynccontextmanager
+    async def log(
+        self, bus: BusConfig | None = None, *, writable: bool = False
+    ) -> AsyncIterator[Bus]:
+        """The run's log; raises `UsageError` when it cannot be used."""
         try:
-            bus = self.recipe().bus.build(self.path, create=create, read_only=not writable)
+            opened = self.build_log(bus or self.recipe().bus, writable=writable)
             try:
-                yield bus
+                yield opened
             finally:
-                await bus.close()
+                await opened.close()
         except BusError as error:
             raise UsageError(str(error)) from None
+
+
+def new_run_id(path: Path, recipe: Recipe) -> str:
+    """The same for all who start the run: its name on the log and the recipe's digest."""
+    return f"{recipe.bus.name(path)}-{recipe.digest[:8]}"
+
+
+def _is_ours(name: str) -> bool:
+    """What lies in a folder before it is a run's."""
+    return name in ("lock", "logs") or name.startswith((".recipe.", "log.sqlite"))

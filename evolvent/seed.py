@@ -6,18 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bus.events import Weights
 from evolvent.ask import find_weights
+from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
+from evolvent.run_log import opened
 from trainer.trainer import GROUP, TOPICS
 
 
-async def make_version_0(folder: RunFolder, show: Callable[[str], None]) -> Weights:
+async def make_version_0(folder: RunFolder, recipe: Recipe, show: Callable[[str], None]) -> Weights:
     """Make and publish the seed model unless the run has one; the event of version 0."""
     from evolvent.learning import build_trainer
 
-    recipe = folder.recipe()
     stop = asyncio.Event()
     stop.set()
-    async with folder.log(writable=True) as bus:
+    async with opened(folder, recipe) as bus:
         subscription = bus.subscribe(list(TOPICS), GROUP, GROUP, exclusive=True)
         with ThreadPoolExecutor(1) as executor:
             async with subscription:

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from bus.events import Evaluation
+from bus.topics import DEAD_SUFFIX
 from evolvent.ask import Answer
 from evolvent.doctor import Finding
 from evolvent.recipe import Recipe
+from evolvent.topics import Survey
 
 
 def _table(*columns: str) -> Table:
@@ -64,10 +67,57 @@ def topics_table(rows: Sequence[Mapping[str, Any]], *, counted: bool) -> Table:
     return table
 
 
+def kafka_topics_table(survey: Survey) -> Group:
+    """What is; below it what is amiss. Dead-letter topics only where they hold something."""
+    table = _table("topic", "partitions", "key", "copies", "kept", "events", "bytes")
+    amiss = _table("topic", "amiss", "is", "should be")
+    for number in (5, 6):
+        table.columns[number].justify = "right"
+    for row in survey.rows:
+        if not row["partitions"]:
+            amiss.add_row(Text(row["name"]), Text("missing", style="bold red"))
+            continue
+        for each in row["amiss"]:
+            cells = (each["what"], each["is_now"], each["should_be"])
+            amiss.add_row(Text(row["name"]), *(Text(cell, style="bold red") for cell in cells))
+        if not row["name"].endswith(DEAD_SUFFIX) or row["events"]:
+            table.add_row(
+                Text(row["name"]),
+                str(row["partitions"]),
+                Text(row["key"]),
+                str(row["replication"]),
+                _kept(row["settings"]),
+                "" if row["events"] is None else f"{row['events']:,}",
+                "" if row["bytes"] is None else _size(row["bytes"]),
+            )
+    place = Text(survey.place + ("" if survey.problems else ": every topic is as it should be"))
+    return Group(*(each for each in (table, amiss) if each.row_count), place)
+
+
+def _kept(settings: Mapping[str, str]) -> str:
+    kept, policy = settings.get("retention.ms", ""), settings.get("cleanup.policy", "delete")
+    if policy != "delete":
+        return policy
+    if kept == "-1":
+        return "for ever"
+    return f"{int(kept) / 3_600_000:,.3g} h" if kept.isdecimal() else kept
+
+
+def _size(number: int) -> str:
+    size = float(number)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:,.0f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} GiB"
+
+
 def findings_table(findings: Sequence[Finding]) -> Table:
     table = _table("", "what", "found", "do")
     for found in findings:
-        mark = Text("ok", style="green") if found.well else Text("!!", style="bold red")
+        mark = Text("ok", style="green")
+        if not found.well:
+            mark = Text("!!", style="bold red") if found.needed else Text("--", style="dim")
         table.add_row(mark, found.name, found.found, "" if found.well else found.advice)
     return table
 

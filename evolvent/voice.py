@@ -1,15 +1,30 @@
-"""What a process tells its supervisor: one JSON object a line on standard output."""
+"""What a process tells whoever watches over it: its supervisor, one JSON object a line on standard
+output, or a person, one line of its log.
+"""
 
 import json
+import logging
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from agents.engines.engine import Swap
 
+_log = logging.getLogger(__name__)
 
-class Voice:
-    """Speaks for one process. Silent once nobody listens."""
+
+class Voice(Protocol):
+    """Speaks for one process."""
+
+    def progress(self, phase: str, done: int, total: int) -> None: ...
+    def swapped(self, swap: Swap) -> None: ...
+    def failed(self, sentence: str) -> None:
+        """The last word of a process that a restart would not help."""
+        ...
+
+
+class JsonVoice:
+    """To a supervisor. Silent once nobody listens."""
 
     def say(self, text: str) -> None:
         self._write({"say": text})
@@ -21,7 +36,6 @@ class Voice:
         self._write({"swap": asdict(swap)})
 
     def failed(self, sentence: str) -> None:
-        """The last word of a process that a restart would not help."""
         self._write({"failed": sentence})
 
     def _write(self, message: dict[str, Any]) -> None:
@@ -30,3 +44,28 @@ class Voice:
             sys.stdout.flush()
         except (BrokenPipeError, ValueError):
             pass
+
+
+class LogVoice:
+    """To a person or a collector of logs; a quarter of a long phase is a line."""
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        if done % max(1, total // 4) == 0:
+            _log.info("%s %d/%d", phase, done, total)
+
+    def swapped(self, swap: Swap) -> None:
+        _log.info("swapped to version %d in %.1f ms", swap.to_version, swap.pause_ms)
+
+    def failed(self, sentence: str) -> None:
+        _log.error(sentence)
+
+
+class SayingHandler(logging.Handler):
+    """Tells the supervisor what the process writes into its log."""
+
+    def __init__(self, voice: JsonVoice) -> None:
+        super().__init__(logging.INFO)
+        self._voice = voice
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._voice.say(record.getMessage())

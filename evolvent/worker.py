@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -17,7 +17,7 @@ from typing import Any
 
 from agents.critic import Critic
 from agents.domains.domain import Domain
-from agents.engines.engine import Engine, SwapRefused
+from agents.engines.engine import Engine
 from agents.evaluator import Evaluator
 from agents.follower import PolicyFollower
 from agents.proposer import Proposer, last_curriculum
@@ -26,23 +26,36 @@ from agents.sources.curriculum import Curriculum, CurriculumConfig
 from agents.sources.learned import Learned, LearnedConfig
 from agents.sources.source import Source
 from agents.sources.uniform import Uniform
-from bus.bus import Bus, BusError, Fenced, Subscription
+from bus.bus import Bus, Fenced, Subscription
 from bus.events import Task, Weights
 from bus.runner import Role, Runner
-from evolvent.errors import UsageError, disk_sentence
+from evolvent.process import Expired, exit_code, log_to_stderr
 from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
-from evolvent.voice import Voice
-from trainer.manifest import DamagedCheckpoint
+from evolvent.run_log import reached
+from evolvent.voice import JsonVoice, SayingHandler, Voice
 
 _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """The roles of one process, built from the recipe. They share an engine and a thread."""
+    """The roles of one process, built from the recipe. They share an engine and a thread.
 
-    def __init__(self, folder: RunFolder, bus: Bus, voice: Voice) -> None:
+    `member` names the process in the groups of its roles; without it, it has the group's name.
+    `arrived` waits for the files of a version where they may come later than its event.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        bus: Bus,
+        voice: Voice,
+        *,
+        member: str = "",
+        arrived: Callable[[Weights], Awaitable[None]] | None = None,
+    ) -> None:
         self._folder = folder
+        self._member, self._arrived = member, arrived
         self._recipe: Recipe = folder.recipe()
         self._run = folder.run_id
         self._bus = bus
@@ -56,7 +69,9 @@ class Worker:
 
     @cached_property
     def _follower(self) -> PolicyFollower:
-        return PolicyFollower(self._bus, self._engine, self._folder.path, self._voice.swapped)
+        return PolicyFollower(
+            self._bus, self._engine, self._folder.path, self._voice.swapped, self._arrived
+        )
 
     async def run(self, roles: Iterable[str], stop: asyncio.Event) -> None:
         """Serve until `stop`; whatever a role raises ends the process."""
@@ -69,6 +84,8 @@ class Worker:
         if stop.is_set():
             return
         _log.info("serving %s", ", ".join(roles))
+        if generates and not (await asyncio.to_thread(self._bus.heads))["weights", 0]:
+            _log.info("waiting for version 0")
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follower.run()) if follows else None
             serving = [group.create_task(self._serve(role, stop)) for role in roles]
@@ -103,7 +120,14 @@ class Worker:
             "evaluator": self._serve_evaluator,
             "trainer": self._serve_trainer,
         }
-        await serve[role](stop)
+        try:
+            await serve[role](stop)
+        except Fenced as error:
+            # Whoever was only silent for too long joins again; a successor is left alone.
+            members = await asyncio.to_thread(self._bus.members, role)
+            if role == "trainer" or (self._member or role) in members:
+                raise
+            raise Expired(str(error)) from None
 
     async def _serve_proposer(self, stop: asyncio.Event) -> None:
         proposer = Proposer(
@@ -113,12 +137,9 @@ class Worker:
             source=self._source(),
             batch=self._recipe.trainer.size,
             ahead=self._recipe.proposer.ahead,
+            last=lambda: last_curriculum(self._bus),
         )
         async with self._subscription(["weights"], "proposer") as subscription:
-            # Ownership first: an older proposer can no longer move the state on.
-            await subscription.take(0, timeout_seconds=0.0)
-            if (last := last_curriculum(self._bus)) is not None:
-                proposer.restore(last)
             await self._run_role(proposer, subscription, "proposer", 1, stop)
 
     async def _serve_solver(self, stop: asyncio.Event) -> None:
@@ -169,6 +190,8 @@ class Worker:
 
     async def _serving(self, engine: Engine, weights: Weights) -> Engine:
         """`engine` at exactly this version; an older one gets an engine of its own."""
+        if self._arrived is not None:
+            await self._arrived(weights)
         if weights.number < engine.version:
             engine = self._recipe.engine.build(self._executor, self._recipe.seed)
         await engine.swap(weights.number, self._folder.path / weights.location, weights.files)
@@ -196,7 +219,7 @@ class Worker:
         self, topics: list[str], group: str, *, exclusive: bool = False
     ) -> Subscription:
         # A role that starts again under its name takes over at once, without waiting for a lease.
-        return self._bus.subscribe(topics, group, group, exclusive=exclusive)
+        return self._bus.subscribe(topics, group, self._member or group, exclusive=exclusive)
 
     async def _run_role(
         self,
@@ -228,38 +251,21 @@ async def _until_input_ends() -> AsyncIterator[asyncio.Event]:
 
 async def serve(path: Path, roles: list[str], voice: Voice) -> None:
     folder = RunFolder(path)
-    async with folder.log(writable=True) as bus, _until_input_ends() as stop:
-        await Worker(folder, bus, voice).run(roles, stop)
+    config = folder.recipe().bus
+    async with _until_input_ends() as stop:
+        bus = await reached(lambda: folder.build_log(config, writable=True), stop)
+        if bus is not None:
+            try:
+                await Worker(folder, bus, voice).run(roles, stop)
+            finally:
+                await bus.close()
 
 
 def main() -> int:
-    """0 when stopped, 2 with a sentence when a restart would not help. Anything else is a
-    crash: the traceback goes to the log of the process, and the supervisor starts it again."""
-    voice = Voice()
-    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
-    _log.setLevel(logging.INFO)
-    try:
-        asyncio.run(serve(Path(sys.argv[1]), sys.argv[2:], voice))
-    except BaseException as error:
-        cause = error
-        while isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
-        sentence = _sentence(cause)
-        if sentence is None:
-            raise
-        _log.error(sentence)
-        voice.failed(sentence)
-        return 2
-    return 0
-
-
-def _sentence(error: BaseException) -> str | None:
-    """What a person can do about it; None for a crash that a restart may mend."""
-    if isinstance(error, Fenced):
-        return "another process has taken over: only one evolvent may serve a run"
-    if isinstance(error, UsageError | BusError | DamagedCheckpoint | SwapRefused):
-        return str(error)
-    return disk_sentence(error)
+    """A process of `evolvent run`."""
+    voice = JsonVoice()
+    log_to_stderr(SayingHandler(voice))
+    return exit_code(serve(Path(sys.argv[1]), sys.argv[2:], voice), voice)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from bus.bus import Bus, BusError
 from bus.cursor import Cursor
+from bus.kafka_strays import HasStrays
 from observability.audit_findings import Findings, Violation
 from observability.audit_learning import Learning
-from observability.audit_log import Stream, scan
+from observability.audit_log import Log, Stream, scan
 from observability.audit_versions import Versions, list_folders
 
 __all__ = ["Audit", "Violation", "audit"]
@@ -51,6 +52,7 @@ def audit(bus: Bus, run: Path, quick: int | None = None) -> Audit:
     on_disk = list_folders(run)
     before = _cursors(bus, GROUPS, findings)
     log = scan(bus, bus.heads(), findings)
+    _count_strays(bus, log, findings)
     versions = Versions(
         bus=bus, run=run, on_disk=on_disk, log=log, findings=findings, newest_only=quick
     )
@@ -62,6 +64,18 @@ def audit(bus: Bus, run: Path, quick: int | None = None) -> Audit:
     # A damaged or shortened log makes much else look wrong: what is said first says why.
     violations = sorted(findings.violations, key=lambda violation: violation.code != "I5")
     return Audit(counts=dict(sorted(findings.counts.items())), violations=violations)
+
+
+def _count_strays(bus: Bus, log: Log, findings: Findings) -> None:
+    """Where every program can write there is more than the log: the bus has passed it over."""
+    if not isinstance(bus, HasStrays):
+        return
+    for stray in bus.strays():
+        if log.find(stray.event_id) is not None or bus.find(stray.event_id) is not None:
+            kind = "copies"
+        else:
+            kind = "void" if stray.ours else "unread"
+        findings.count(f"strays/{kind}")
 
 
 def _cursors(

@@ -18,7 +18,7 @@ from observability.audit_log import (
     Stream,
 )
 from observability.audit_versions import Version
-from trainer.manifest import Consumed, Dropped, Manifest
+from trainer.manifest import Consumed, Dropped, Manifest, id_of_place
 
 Cursors = Mapping[str, Mapping[Stream, Cursor]]
 """By group, then by (topic, partition)."""
@@ -80,6 +80,8 @@ class Learning:
             self._check_staleness(consumed, manifest, part)
 
     def _is_at(self, consumed: Consumed, part: Part) -> bool:
+        if (part.stream, consumed.offset) in self._log.nameless:
+            return consumed.id == id_of_place(*part.stream, consumed.offset)
         found = self._log.find(consumed.id)
         if found is not None:
             return (found[0].stream, found[1]) == (part.stream, consumed.offset)

@@ -75,6 +75,7 @@ class Log:
     letters: list[Letter] = field(default_factory=list)
     max_staleness: int | None = None
     places: dict[bytes, int] = field(default_factory=dict)
+    nameless: set[tuple[Stream, int]] = field(default_factory=set)
     streams: list[Stream] = field(default_factory=list)
 
     def find(self, event_id: str) -> tuple[Part, int] | None:
@@ -167,6 +168,7 @@ class _Scan:
         identity = _identity(event_id)
         if identity is None:
             self._findings.count("unreadable")
+            self._log.nameless.add((part.stream, record.offset))
             return
         at = index << _OFFSET_BITS | record.offset
         first = self._log.places.setdefault(identity, at)
@@ -208,6 +210,7 @@ class _Scan:
                     "I2",
                     f"{topic[:-1]} {event_id} at {part.place(offset)} is the second that answers "
                     f"{origin.place(at)}",
+                    "duplicated",
                 )
             origin.marks[at] |= ANSWERED
 
@@ -284,7 +287,7 @@ def _identity(event_id: str) -> bytes | None:
         identity = bytes.fromhex(event_id)
     except ValueError:
         return None
-    return identity if len(identity) == 16 and len(event_id) == 32 else None
+    return identity if len(identity) == 16 and identity.hex() == event_id else None
 
 
 def _version(record: Record) -> int:

@@ -79,6 +79,10 @@ class LiveView:
     def update(self, activity: Activity) -> None:
         """Show the run as it is now."""
         self._progress.refresh()
+        self.show(activity)
+
+    def show(self, activity: Activity) -> None:
+        """Show what was known of the run at the last update."""
         if self._console.is_terminal:
             self._live.update(Screen(self._progress, activity, self._rows), refresh=True)
         else:

@@ -14,10 +14,15 @@ from observability.progress import Progress
 
 
 def summary(
-    progress: Progress, *, restarts: int | None = None, report: Path | None = None, go_on: str = ""
+    progress: Progress,
+    *,
+    restarts: int | None = None,
+    report: Path | None = None,
+    go_on: str = "",
+    groups: RenderableType | None = None,
 ) -> RenderableType:
-    """Accuracy by level at the start and now, the run's figures, where the report lies, and the
-    command that goes on."""
+    """Accuracy by level at the start and now, the run's figures, where the report lies; below
+    the box how far the `groups` are, and the command that goes on."""
     parts: list[RenderableType] = [_headline(progress), Text()]
     if progress.evaluations:
         parts += [_accuracy(progress), Text()]
@@ -31,9 +36,10 @@ def summary(
         border_style="green",
         padding=(0, 1),
     )
-    if not go_on:
-        return panel
-    return Group(panel, Text("Go on with:", style="dim"), _Command(go_on))
+    below: list[RenderableType] = [] if groups is None else [groups]
+    if go_on:
+        below += [Text("Go on with:", style="dim"), _Command(go_on)]
+    return Group(panel, *below)
 
 
 class _Command:

@@ -12,8 +12,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from bus.bus import Delivery, Unreadable
-from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal, derive_id
-from trainer.manifest import Consumed, Dropped
+from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal
+from trainer.manifest import Consumed, Dropped, id_of_place
 
 
 class BatchConfig(BaseModel):
@@ -66,11 +66,10 @@ class Batch:
 
 def arrival(delivery: Delivery) -> Arrival:
     """Read a delivery; a record that cannot be read becomes an arrival without an event."""
-    place = f"{delivery.topic}/{delivery.partition}/{delivery.offset}"
+    place = (delivery.topic, delivery.partition, delivery.offset)
     known = re.fullmatch("[0-9a-f]{32}", delivery.record.event_id) is not None
     consumed = Consumed(
-        # A record without a valid id is named by its place.
-        id=delivery.record.event_id if known else derive_id("", "unreadable", place),
+        id=delivery.record.event_id if known else id_of_place(*place),
         topic=delivery.topic,
         partition=delivery.partition,
         offset=delivery.offset,

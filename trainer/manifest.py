@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bus.bus import Position
-from bus.events import EventId, Weights
+from bus.events import EventId, Weights, derive_id
 
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
@@ -24,6 +24,11 @@ _FORMAT = 1
 
 class DamagedCheckpoint(Exception):
     """A checkpoint is not what its manifest says: one sentence."""
+
+
+def id_of_place(topic: str, partition: int, offset: int) -> str:
+    """What names a record that has no valid id of its own."""
+    return derive_id("", "unreadable", f"{topic}/{partition}/{offset}")
 
 
 class Consumed(BaseModel):

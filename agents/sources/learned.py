@@ -67,7 +67,8 @@ class Learned:
         self._engine = engine
         self._policy = policy
         self._rule = Curriculum(domain, config.curriculum)
-        self._novelty = Novelty(asked(config.memory), config.memory)
+        self._asked = asked
+        self._novelty = Novelty((), config.memory)
         self._free_levels = max(domain.warmup_levels)
 
     @property
@@ -76,6 +77,7 @@ class Learned:
 
     def restore(self, state: SourceState) -> None:
         self._rule.restore(state)
+        self._novelty = Novelty(self._asked(self._config.memory), self._config.memory)
 
     def fold(self, batch: Sequence[LevelCount]) -> None:
         self._rule.fold(batch)

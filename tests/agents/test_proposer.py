@@ -1,7 +1,7 @@
 """The proposer: never more open tasks than pacing allows, the same tasks on every retry."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +22,12 @@ WEIGHTS = [
 ]
 
 
-def proposer(source: Source | None = None, batch: int = 8, ahead: int = 1) -> Proposer:
+def proposer(
+    source: Source | None = None,
+    batch: int = 8,
+    ahead: int = 1,
+    last: Callable[[], Curriculum | None] = lambda: None,
+) -> Proposer:
     return Proposer(
         run=RUN,
         seed=5,
@@ -30,6 +35,7 @@ def proposer(source: Source | None = None, batch: int = 8, ahead: int = 1) -> Pr
         source=source or Rule(DOMAIN, CurriculumConfig()),
         batch=batch,
         ahead=ahead,
+        last=last,
     )
 
 
@@ -96,13 +102,27 @@ def test_a_proposer_that_starts_again_goes_on_as_if_it_never_stopped() -> None:
         whole = proposer()
         for number in (0, 1):
             await bus.publish(await whole.handle(WEIGHTS[number]))
-        again = proposer()
         last = last_curriculum(bus)
         assert last is not None and last.weights_version == 1
-        again.restore(last)
+        again = proposer(last=lambda: last_curriculum(bus))
         expected, found = await whole.handle(WEIGHTS[2]), await again.handle(WEIGHTS[2])
         assert timeless(found) == timeless(expected)
         assert sum(isinstance(event, Task) for event in found) == 8
+
+    asyncio.run(scenario())
+
+
+def test_proposers_that_take_turns_say_what_one_would_have_said() -> None:
+    async def scenario() -> None:
+        bus, whole = MemoryBus(), proposer()
+        first, second = (proposer(last=lambda: last_curriculum(bus)) for _ in range(2))
+        for number, role in enumerate((first, second, first)):
+            expected, found = (
+                await whole.handle(WEIGHTS[number]),
+                await role.handle(WEIGHTS[number]),
+            )
+            assert timeless(found) == timeless(expected)
+            await bus.publish(found)
 
     asyncio.run(scenario())
 

@@ -154,7 +154,9 @@ def test_a_hard_task_is_asked_once_in_a_run_and_an_easy_one_in_every_draw() -> N
 
 
 def test_what_the_log_has_asked_is_known_after_a_restart() -> None:
-    draw = asyncio.run(learned("r12345", asked=("r12345>",)).draw(1, Random(0), 0, "draw"))
+    source = learned("r12345", asked=("r12345>",))
+    source.restore(source.state)
+    draw = asyncio.run(source.draw(1, Random(0), 0, "draw"))
     assert [refused.reason for refused in draw.refused] == ["duplicate"]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,6 @@ from bus.kafka_cluster import Cluster
 from bus.memory import MemoryBus
 from bus.memory_groups import MemorySubscription
 from bus.sqlite import SqliteBus
-from tests.bus.kafka_runs import forget, new_run
 
 KAFKA_LEASE_SECONDS = 2.0
 LEASE_SECONDS = 1.0
@@ -38,7 +37,6 @@ class Driver(Protocol):
 
 @dataclass
 class MemoryDriver:
-    folder: Path
     bus: MemoryBus = field(default_factory=MemoryBus)
 
     def open(self) -> Bus:
@@ -72,8 +70,7 @@ class SqliteDriver:
 
 @dataclass
 class KafkaDriver:
-    folder: Path
-    cluster: Cluster = field(default_factory=new_run)
+    cluster: Cluster
     buses: list[KafkaBus] = field(default_factory=list)
 
     def open(self) -> Bus:
@@ -87,23 +84,23 @@ class KafkaDriver:
     async def close(self) -> None:
         for bus in self.buses:
             await bus.close()
-        await forget(self.cluster)
 
 
-DRIVERS: dict[str, Callable[[Path], Driver]] = {
-    "memory": MemoryDriver,
-    "sqlite": SqliteDriver,
-    "kafka": KafkaDriver,
+DRIVERS: dict[str, Callable[[pytest.FixtureRequest], Driver]] = {
+    "memory": lambda _: MemoryDriver(),
+    "sqlite": lambda request: SqliteDriver(request.getfixturevalue("tmp_path")),
+    "kafka": lambda request: KafkaDriver(request.getfixturevalue("cluster")),
 }
 
 Run = Callable[[Callable[[Driver], Awaitable[None]]], None]
 
 
 @pytest.fixture(params=list(DRIVERS))
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
+def run(request: pytest.FixtureRequest) -> Run:
+    driver = DRIVERS[request.param](request)
+
     def run_scenario(scenario: Callable[[Driver], Awaitable[None]]) -> None:
         async def within() -> None:
-            driver = DRIVERS[request.param](tmp_path)
             try:
                 async with asyncio.timeout(60):
                     await scenario(driver)
@@ -112,7 +109,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
 
         asyncio.run(within())
 
-    yield run_scenario
+    return run_scenario
 
 
 def control(index: int, role: str = "all") -> Control:
@@ -728,5 +725,105 @@ def test_a_closed_bus_says_so(run: Run) -> None:
         await bus.close()
         with pytest.raises(BusError, match="closed"):
             await bus.publish([control(1)])
+
+    run(scenario)
+
+
+def foreign(index: int, partition: int, event_id: str) -> Record:
+    """As a program of another make wrote it: no event of ours."""
+    headers = {"ce_id": event_id} if event_id else {}
+    return Record(
+        topic="tasks",
+        partition=partition,
+        offset=99,
+        key=f"key {index} ä",
+        headers=headers | {"traceparent": f"00-{index:032x}-{index:016x}-01"},
+        value=bytes([index, 0, 255]),
+    )
+
+
+def without_offset(records: Sequence[Record]) -> list[tuple[object, ...]]:
+    return [(one.key, one.headers, one.value) for one in records]
+
+
+def test_records_of_another_log_are_appended_as_they_are(run: Run) -> None:
+    async def scenario(driver: Driver) -> None:
+        bus, source = driver.open(), MemoryBus()
+        await source.publish([task(index) for index in range(8)])
+        ours = [record for part in range(4) for record in source.read("tasks", part)]
+        strange = [
+            foreign(1, 2, ""),
+            foreign(2, 2, ""),
+            foreign(3, 2, "order-7"),
+            foreign(4, 0, ""),
+        ]
+        await bus.append([*ours, *strange])
+        # A second time, what has an id is on the log already; what has none cannot be known.
+        await bus.append([*ours, strange[2], strange[3]])
+        await bus.publish([task(0)])
+        for part in range(4):
+            found = list(driver.open().read("tasks", part))
+            sent = [one for one in (*ours, *strange, strange[3]) if one.partition == part]
+            assert without_offset(found) == without_offset(sent)
+            assert offsets_of(found) == list(range(len(found)))
+        assert bus.find("order-7") == next(
+            one for one in bus.read("tasks", 2) if one.event_id == "order-7"
+        )
+        assert bus.find("") is None
+        async with bus.subscribe(["tasks"], "group", "member") as subscription:
+            taken = await take_all(subscription, 13)
+            assert sum(one.record.key.startswith("key") for one in taken) == 5
+
+    run(scenario)
+
+
+def offsets_of(records: Sequence[Record]) -> list[int]:
+    return [record.offset for record in records]
+
+
+def test_a_record_for_a_partition_that_is_not_there_is_refused(run: Run) -> None:
+    async def scenario(driver: Driver) -> None:
+        bus = driver.open()
+        with pytest.raises(BusError, match="tasks/9"):
+            await bus.append([foreign(1, 0, ""), foreign(2, 9, "")])
+        assert set(bus.heads().values()) == {0}
+
+    run(scenario)
+
+
+def test_an_owner_can_ask_for_epochs_above_those_of_another_log(run: Run) -> None:
+    async def scenario(driver: Driver) -> None:
+        bus = driver.open()
+        await bus.publish([control(0), control(1)])
+        old = bus.subscribe(["control"], "group", "old")
+        (taken,) = await old.take(1, SOON)
+        async with bus.subscribe(
+            ["control", "weights"], "group", "copy", exclusive=True, above=41
+        ) as copying:
+            with pytest.raises(Fenced):
+                await old.complete([taken], [])
+            assert copying.epoch == 42
+            await copying.complete([Position(topic="control", partition=0, offset=1)], [])
+        async with driver.open().subscribe(["control"], "group", "member") as heir:
+            (again,) = await take_all(heir, 1)
+            assert (again.offset, again.epoch) == (0, 43)
+
+    run(scenario)
+
+
+def test_groups_and_their_live_members_are_known(run: Run) -> None:
+    async def scenario(driver: Driver) -> None:
+        bus, other = driver.open(), driver.open()
+        assert bus.groups() == [] and bus.members("group") == []
+        dying = other.subscribe(["control"], "group", "dying")
+        async with bus.subscribe(["control"], "group", "living"):
+            async with bus.subscribe(["tasks"], "another", "alone"):
+                assert bus.groups() == ["another", "group"]
+                assert bus.members("group") == ["dying", "living"]
+            assert bus.members("another") == []
+            await driver.die(other, dying)
+            await until(lambda: bus.members("group") == ["living"])
+        assert bus.members("group") == []
+        assert bus.groups() == ["another", "group"]
 
     run(scenario)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from bus.bus import BusError, Fenced, Record
 from bus.config import KafkaConfig
@@ -16,32 +16,36 @@ from bus.kafka import KafkaBus
 from bus.kafka_cluster import Cluster
 from bus.kafka_commits import MAX_METADATA
 from bus.kafka_entry import Entry
-from tests.bus.kafka_runs import BROKER, forget, new_run
+from tests.bus.kafka_runs import kafkas_offset
 from tests.bus.test_contract import answer_to, control, index_of, offsets, take_all, task
 
 LEASE_SECONDS = 1.5
 SOON = 10.0
 
 Scenario = Callable[[Cluster, Callable[[], KafkaBus]], Awaitable[None]]
+Run = Callable[[Scenario], None]
 
 
-def run(scenario: Scenario) -> None:
-    async def within() -> None:
-        cluster, buses = new_run(), list[KafkaBus]()
+@pytest.fixture
+def run(cluster: Cluster) -> Run:
+    def run_scenario(scenario: Scenario) -> None:
+        async def within() -> None:
+            buses: list[KafkaBus] = []
 
-        def open_bus() -> KafkaBus:
-            buses.append(KafkaBus(cluster, lease_seconds=LEASE_SECONDS))
-            return buses[-1]
+            def open_bus() -> KafkaBus:
+                buses.append(KafkaBus(cluster, lease_seconds=LEASE_SECONDS))
+                return buses[-1]
 
-        try:
-            async with asyncio.timeout(60):
-                await scenario(cluster, open_bus)
-        finally:
-            for bus in buses:
-                await bus.close()
-            await forget(cluster)
+            try:
+                async with asyncio.timeout(60):
+                    await scenario(cluster, open_bus)
+            finally:
+                for bus in buses:
+                    await bus.close()
 
-    asyncio.run(within())
+        asyncio.run(within())
+
+    return run_scenario
 
 
 async def plain_read(cluster: Cluster, topic: str, count: int) -> list[tuple[str, bytes]]:
@@ -73,7 +77,7 @@ async def write_plainly(cluster: Cluster, topic: str, *records: tuple[bytes, str
         await producer.stop()
 
 
-def test_other_programs_read_the_same_events() -> None:
+def test_other_programs_read_the_same_events(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus = open_bus()
         await bus.publish([control(index) for index in range(5)])
@@ -84,7 +88,7 @@ def test_other_programs_read_the_same_events() -> None:
     run(scenario)
 
 
-def test_kafkas_own_offset_moves_in_the_same_commit() -> None:
+def test_kafkas_own_offset_moves_in_the_same_commit(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus = open_bus()
         async with bus.subscribe(["control"], "group", "member") as subscription:
@@ -94,9 +98,8 @@ def test_kafkas_own_offset_moves_in_the_same_commit() -> None:
             for done in (0, 1, 4):
                 await subscription.complete([taken[done]], [])
             place = TopicPartition(cluster.topic("control"), 0)
-            async with cluster.admin() as admin:
-                group = f"{cluster.app}.group"
-                committed = (await admin.list_consumer_group_offsets(group))[place]
+            committed = await kafkas_offset(cluster, place)
+            assert committed is not None
             # Every publication above left its end in the partition, as a record of Kafka's own.
             assert committed.offset == 2 * 2
             assert Cursor.decode(committed.metadata, 2) == Cursor(2, ((4, 5),))
@@ -104,7 +107,7 @@ def test_kafkas_own_offset_moves_in_the_same_commit() -> None:
     run(scenario)
 
 
-def test_a_cursor_too_long_for_kafkas_metadata_is_kept_all_the_same() -> None:
+def test_a_cursor_too_long_for_kafkas_metadata_is_kept_all_the_same(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus = open_bus()
         events = [control(index) for index in range(60_000)]
@@ -117,7 +120,12 @@ def test_a_cursor_too_long_for_kafkas_metadata_is_kept_all_the_same() -> None:
         await subscription.complete(done, [])
         cursor = subscription.cursors()["control", 0]
         assert len(cursor.encode()) > MAX_METADATA
+        place = TopicPartition(cluster.topic("control"), 0)
+        assert await kafkas_offset(cluster, place) == OffsetAndMetadata(0, "")
         await subscription.complete([taken[0]], [answer_to(taken[0])])
+        kept = await kafkas_offset(cluster, place)
+        assert kept is not None
+        assert kept.offset == subscription.cursors()["control", 0].base > 0
         before = bus.cursors("group")
         await bus.close()
         again = open_bus()
@@ -128,7 +136,7 @@ def test_a_cursor_too_long_for_kafkas_metadata_is_kept_all_the_same() -> None:
     run(scenario)
 
 
-def test_a_record_of_another_program_is_delivered_once_and_in_its_place() -> None:
+def test_a_record_of_another_program_is_delivered_once_and_in_its_place(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus = open_bus()
         async with bus.subscribe(["control"], "group", "member") as subscription:
@@ -152,7 +160,7 @@ def test_a_record_of_another_program_is_delivered_once_and_in_its_place() -> Non
     run(scenario)
 
 
-def test_a_silent_member_that_wakes_up_is_fenced_and_leaves_nothing() -> None:
+def test_a_silent_member_that_wakes_up_is_fenced_and_leaves_nothing(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus, sleepy = open_bus(), open_bus()
         await bus.publish([control(index) for index in range(4)])
@@ -173,7 +181,7 @@ def test_a_silent_member_that_wakes_up_is_fenced_and_leaves_nothing() -> None:
     run(scenario)
 
 
-def test_a_commit_goes_on_with_a_new_producer_when_its_own_was_fenced() -> None:
+def test_a_commit_goes_on_with_a_new_producer_when_its_own_was_fenced(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus = open_bus()
         async with bus.subscribe(["tasks"], "group", "member") as subscription:
@@ -190,7 +198,7 @@ def test_a_commit_goes_on_with_a_new_producer_when_its_own_was_fenced() -> None:
     run(scenario)
 
 
-def test_a_writer_that_died_in_a_transaction_does_not_keep_others_from_reading() -> None:
+def test_a_writer_that_died_in_a_transaction_does_not_keep_others_from_reading(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus = open_bus()
         await bus.publish([control(0)])
@@ -210,7 +218,7 @@ def test_a_writer_that_died_in_a_transaction_does_not_keep_others_from_reading()
     run(scenario)
 
 
-def test_a_run_is_opened_again_with_all_it_had() -> None:
+def test_a_run_is_opened_again_with_all_it_had(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         with pytest.raises(BusError, match=cluster.app):
             KafkaBus(cluster, create=False)
@@ -230,7 +238,7 @@ def test_a_run_is_opened_again_with_all_it_had() -> None:
     run(scenario)
 
 
-def test_entries_are_readable_json_and_come_back_the_same() -> None:
+def test_entries_are_readable_json_and_come_back_the_same(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus = open_bus()
         async with bus.subscribe(["control"], "group", "member", exclusive=True) as subscription:
@@ -252,13 +260,15 @@ def test_entries_are_readable_json_and_come_back_the_same() -> None:
     run(scenario)
 
 
-def test_an_unreachable_broker_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_broker_is_one_clear_sentence(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bus.kafka_cluster.START_SECONDS", 1.0)
     with pytest.raises(BusError, match=r"127\.0\.0\.1:1 does not answer"):
         KafkaConfig(bootstrap_servers="127.0.0.1:1").build(Path("run"), create=True)
     monkeypatch.delenv("EVOLVENT_KAFKA_PASSWORD", raising=False)
     config = KafkaConfig.model_validate(
-        {"bootstrap_servers": BROKER, "security": {"protocol": "SASL_PLAINTEXT", "username": "me"}}
+        {"bootstrap_servers": kafka, "security": {"protocol": "SASL_PLAINTEXT", "username": "me"}}
     )
     with pytest.raises(BusError, match="EVOLVENT_KAFKA_PASSWORD"):
         config.build(Path("run"), create=True)

@@ -4,11 +4,10 @@ import asyncio
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 from evolvent.broker import Broker
 from evolvent.broker_jars import classpath, jar_cache, kafka_version, locked_jars
 from evolvent.errors import UsageError
+from tests.bus.kafka_runs import free_port
 
 PARTITION = TopicPartition("tasks", 0)
 
@@ -32,21 +32,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     broker.wipe()
 
 
-def free_port() -> int:
-    """A port that is free together with the next."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-
-
-def seconds_to_recover(broker: Broker) -> float:
-    assert broker.kill()
+def seconds_to_start(broker: Broker, end: Callable[[], bool]) -> float:
+    assert end()
     assert broker.running() is None
     assert not broker.ready()
     began = time.monotonic()
@@ -105,8 +92,12 @@ def test_events_and_positions_outlive_a_kill(broker: Broker) -> None:
         return values, positions[PARTITION]
 
     asyncio.run(write())
-    # Kafka's own setting would keep the registration of the dead broker for 9 s alone.
-    assert min(seconds_to_recover(broker) for _ in range(2)) < 9
+    # Kafka answers a commit before it has marked it in each partition. Killed in between, 4.3.1
+    # may forget the mark when it comes back, and then shows these records to nobody.
+    asyncio.run(read())
+    orderly = seconds_to_start(broker, broker.stop)
+    # Kafka's own setting would keep the registration of the dead broker for 9 s.
+    assert min(seconds_to_start(broker, broker.kill) for _ in range(2)) < orderly + 7
     values, position = asyncio.run(read())
     assert values == [str(index).encode() for index in range(10)]
     assert (position.offset, position.metadata) == (7, "done-set")

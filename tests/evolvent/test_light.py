@@ -34,15 +34,18 @@ LIGHT = (
     "observability.progress",
     "observability.report",
     "observability.summary",
+    "evolvent.agent",
     "evolvent.cli",
     "evolvent.doctor",
     "evolvent.recipe",
     "evolvent.run",
     "evolvent.run_folder",
+    "evolvent.run_log",
     "evolvent.supervisor",
 )
 COMMANDS = (
     "run",
+    "agent",
     "status",
     "ask",
     "audit",

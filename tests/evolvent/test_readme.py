@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bus.kafka_runs import free_port
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGES = ("bus", "agents", "trainer", "observability", "evolvent")
@@ -54,8 +56,11 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def quick(command: str, folder: Path) -> str:
-    """The command in a form that takes seconds."""
+    """The command in a form that takes seconds, with a broker at a port of its own."""
     command = re.sub(r"--budget \S+", "--budget 1s", command)
+    port = (folder / "port").read_text()
+    command = command.replace(":9092", f":{port}")
+    command = command.replace("evolvent kafka start", f"evolvent kafka start --port {port}")
     if NEW_FOLDER.match(command):
         named = re.search(r"--dir (\S+)", command)
         run = folder / (named[1] if named else "runs/words")
@@ -68,12 +73,14 @@ def quick(command: str, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a small run at runs/words, as `make run` leaves one."""
     made = tmp_path_factory.mktemp("newcomer")
+    (made / "port").write_text(str(free_port()))
     ran = shell(quick("evolvent run --budget 1s", made), made)
     assert ran.returncode == 0, ran.stderr
-    return made
+    yield made
+    shell("evolvent kafka wipe --yes", made)
 
 
 @pytest.mark.slow
@@ -130,6 +137,9 @@ def test_the_readme_names_every_command_of_the_command_line() -> None:
         for command in app.registered_commands
         if command.callback
     ]
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        names.append(str(group.typer_instance.info.name))
     assert names
     assert not [name for name in names if f"| `evolvent {name}` |" not in readme]
 

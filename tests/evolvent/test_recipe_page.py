@@ -11,11 +11,12 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from bus.config import KafkaSecurityConfig
 from evolvent.recipe import Recipe, shipped
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 SIGNS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path"}
 
 
 def members(field: FieldInfo) -> list[type[BaseModel]]:
@@ -62,6 +63,8 @@ def default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return "none"
+    if value == "":
+        return "none given"
     if isinstance(value, BaseModel):
         assert value == type(value)(), "say what differs"
         return "its own"
@@ -92,6 +95,7 @@ def expected() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
                 f"`[{name}]`" + (f" `type = {json.dumps(kind.default)}`" if kind else ""),
                 rows(model),
             )
+    yield "`[bus.security]`", rows(KafkaSecurityConfig)
 
 
 def written() -> dict[str, list[list[str]]]:

@@ -25,6 +25,7 @@ from bus.events import (
 )
 from bus.runner import dead_letter
 from bus.sqlite import SqliteBus
+from trainer.batch import arrival
 from trainer.manifest import CHECKPOINTS, MANIFEST, Consumed, Dropped, Manifest, folder_name
 from trainer.manifest import sha256_of as digest_of
 
@@ -183,17 +184,13 @@ class Life:
 
     async def learn(self, deliveries: list[Delivery], publish: bool = True) -> None:
         """The next version from `deliveries`, in the trainer's order."""
-        consumed = [
-            Consumed(
-                id=one.record.event_id, topic=one.topic, partition=one.partition, offset=one.offset
-            )
-            for one in deliveries
-        ]
-        trained = tuple(one for one in consumed if one.topic == "judgments")
+        arrivals = [arrival(delivery) for delivery in deliveries]
+        consumed = [one.consumed for one in arrivals]
+        trained = tuple(one.consumed for one in arrivals if isinstance(one.event, Judgment))
         dropped = tuple(
             Dropped(**one.model_dump(), reason="dead letter of someone: poison")
             for one in consumed
-            if one.topic != "judgments"
+            if one not in trained
         )
         self.consumed += sum(one.topic != "refusals" for one in consumed)
         weights = self.checkpoint(trained, dropped)

@@ -91,10 +91,12 @@ def test_a_live_run_moving_between_any_two_steps_of_the_audit(tmp_path: Path) ->
             asyncio.run_coroutine_threadsafe(self._life.live(1), self._loop).result()
 
         def __getattr__(self, name: str) -> Any:
+            wanted = getattr(self._bus, name)
+
             def moving(*given: Any) -> Any:
                 if self.moves < 8 or name == "heads":
                     self._move()
-                found = getattr(self._bus, name)(*given)
+                found = wanted(*given)
                 if name == "heads":
                     self._move()
                 return found

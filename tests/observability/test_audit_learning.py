@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bus.bus import Record
 from bus.events import (
     derive_id,
 )
@@ -114,3 +115,21 @@ def test_attempts_staler_than_allowed(tmp_path: Path, version: int, stale: bool)
     assert codes(found) == ({"I11"} if stale else set())
     if stale:
         assert says(found, "I11", "version 5", f"drawn by version {version}")
+
+
+@pytest.mark.parametrize("headers", [{}, {"ce_id": "F" * 32}])
+def test_a_record_without_a_valid_id_that_the_trainer_dropped_is_no_fault(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
+    async def poisoned(life: Life) -> None:
+        await life.round()
+        stranger = Record(
+            topic="judgments", partition=0, offset=-1, key="", headers=headers, value=b"garbage"
+        )
+        await life.bus.append([stranger])
+        await life.learn(await take_all(life.trainer))
+
+    found = audited(make(tmp_path / "run", poisoned))
+    assert found.violations == []
+    assert found.counts["unreadable"] == 1
+    assert "pending/judgments" not in found.counts

@@ -1,0 +1,116 @@
+"""Commands that make a run go on, here or elsewhere."""
+
+import asyncio
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evolvent.commands.options import BusUrl, Dir, RecipeName, Set, folder_and_recipe, terminal
+from evolvent.errors import UsageError
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def run(
+    recipe: RecipeName = None,
+    directory: Dir = None,
+    budget: Annotated[
+        str | None, typer.Option(help="How long to evolve: 90s, 5m, 2h. [default: the recipe's]")
+    ] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Stop as soon as held-out accuracy reaches this."),
+    ] = None,
+    bus: BusUrl = None,
+    settings: Set = None,
+) -> None:
+    """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
+    from evolvent.run import Budget, start
+    from evolvent.run_log import prepare
+
+    seconds = None if budget is None else seconds_of(budget)
+    folder, named = folder_and_recipe(recipe, directory, settings, bus)
+    with folder.locked():
+        wanted = prepare(folder, named)
+        limits = Budget(seconds=seconds or wanted.run.budget_seconds, until=until)
+        asyncio.run(start(folder, wanted, limits, terminal()))
+
+
+def agent(
+    role: Annotated[str, typer.Argument(help="proposer, solver, critic, evaluator or trainer.")],
+    config: Annotated[
+        str | None, typer.Option("--config", "--recipe", help="A recipe's TOML file or name.")
+    ] = None,
+    directory: Dir = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="A name that stays takes over at once. [default: ROLE-HOST-PID]"),
+    ] = None,
+    bus: BusUrl = None,
+    settings: Set = None,
+) -> None:
+    """Serve one role of a run, on any machine, until SIGTERM or Ctrl-C."""
+    from evolvent.agent import run_agent
+
+    folder, wanted = folder_and_recipe(config, directory, settings, bus)
+    if code := run_agent(role, folder, wanted, name):
+        raise typer.Exit(code)
+
+
+def seed(recipe: RecipeName = None, directory: Dir = None, settings: Set = None) -> None:
+    """Make a run's seed model (version 0) and stop; `evolvent run` goes on from there."""
+    from evolvent.run_log import prepare
+    from evolvent.seed import make_version_0
+
+    folder, named = folder_and_recipe(recipe, directory, settings)
+    with folder.locked():
+        wanted = prepare(folder, named)
+        with terminal().status("warming up the seed model") as status:
+            weights = asyncio.run(make_version_0(folder, wanted, status.update))
+    print(folder.path / weights.location)
+
+
+def copy(
+    source: Annotated[Path, typer.Argument(help="Folder of the run, which stays as it is.")],
+    target: Annotated[Path, typer.Argument(help="Folder of the copy; no run, or half copied.")],
+    bus: Annotated[
+        str, typer.Option(help="Its bus: sqlite, or kafka://host:port[,host:port...][/NAME].")
+    ] = "sqlite",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Set a field of its bus: bus.field=value.")
+    ] = None,
+) -> None:
+    """Copy a run with all it has to another folder and bus, where it can go on."""
+    from rich.progress import Progress
+
+    from evolvent.copy import copy_run
+
+    console = terminal()
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, whole: int) -> None:
+            bar.update(task, description=what, completed=done, total=whole)
+
+        copied = asyncio.run(copy_run(source, target, bus, settings or [], show))
+    console.print(
+        f"{copied.checkpoints:,} checkpoints, {copied.events:,} events and the cursors of "
+        f"{copied.groups} groups are in {target} and {copied.place}.\nGo on with: "
+        f"evolvent run --dir {shlex.quote(str(target))}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def seconds_of(budget: str) -> float:
+    number, unit = (budget[:-1], budget[-1]) if budget[-1:] in _UNITS else (budget, "s")
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--budget {budget}: write a time above zero such as 90s, 5m or 2h")
+    return seconds

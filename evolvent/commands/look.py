@@ -1,0 +1,107 @@
+"""Commands that look at a run and change nothing in it."""
+
+import asyncio
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evolvent.commands.options import AsJson, Run, display, known_of, run_folder
+
+Count = Annotated[int | None, typer.Option("--count", min=1, help="Held-out problems per level.")]
+
+
+def status(run: Run, as_json: AsJson = False) -> None:
+    """Where a run stands: version, accuracy, curriculum, speed, staleness, lag of every group."""
+    from datetime import UTC, datetime
+
+    from observability import lag
+    from observability.summary import summary
+
+    progress, groups = known_of(run_folder(run), lag.standings)
+    now = datetime.now(UTC)
+    whole = progress.as_json() | {"groups": lag.as_json(groups, now)}
+    display(as_json, whole, lambda: summary(progress, groups=lag.lag_table(groups, now)))
+
+
+def ask(
+    run: Run,
+    inputs: Annotated[list[str], typer.Argument(help="Inputs of your own, such as a word.")],
+    version: Annotated[
+        list[int] | None,
+        typer.Option(help="Version to ask; repeat to compare. [default: the newest]"),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Family of tasks, where the domain has several.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try any version with inputs of your own."""
+    from evolvent.ask import ask as ask_versions
+    from evolvent.tables import answers_table
+
+    answers = asyncio.run(ask_versions(run_folder(run), inputs, version or [], family))
+    display(as_json, [asdict(answer) for answer in answers], lambda: answers_table(answers))
+
+
+def audit(
+    run: Run,
+    quick: Annotated[
+        int | None, typer.Option(min=1, help="Read the files of only so many newest versions.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove from log and checkpoints that nothing was lost or learned twice; exit 1 if not."""
+    from evolvent.tables import counts_table
+    from observability.audit import audit as audit_run
+
+    folder = run_folder(run)
+
+    async def prove() -> Any:
+        async with folder.log() as bus:
+            return await asyncio.to_thread(audit_run, bus, folder.path, quick)
+
+    found = asyncio.run(prove())
+    violations = [asdict(violation) for violation in found.violations]
+    whole = {"ok": found.ok, "counts": found.counts, "violations": violations}
+    display(as_json, whole, lambda: counts_table(found.counts))
+    if not found.ok:
+        print(f"evolvent: violated: {found.violations[0]}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def curve(run: Run, as_json: AsJson = False) -> None:
+    """Held-out accuracy over versions, drawn in the terminal."""
+    from observability.curve import accuracy_curve
+
+    progress, _ = known_of(run_folder(run), lambda bus: None)
+    display(as_json, progress.as_json()["curve"], lambda: accuracy_curve(progress))
+
+
+def evaluate(
+    run: Run,
+    version: Annotated[int | None, typer.Option(help="Version. [default: the newest]")] = None,
+    count: Count = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score any version on the held-out suites."""
+    from evolvent.ask import evaluate as evaluate_version
+    from evolvent.tables import scores_table
+
+    evaluation = asyncio.run(evaluate_version(run_folder(run), version, count))
+    display(as_json, evaluation.model_dump(mode="json"), lambda: scores_table(evaluation))
+
+
+def report(run: Run) -> None:
+    """Draw the report of a run again: one HTML page and its pictures."""
+    from observability.report import write_report
+
+    folder = run_folder(run)
+
+    async def write() -> Path:
+        async with folder.log() as bus:
+            return await asyncio.to_thread(write_report, bus, folder.path)
+
+    print(asyncio.run(write()))

@@ -1,0 +1,85 @@
+"""What commands share: their options, the folder they mean, how they show what they found."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from bus.bus import Bus
+    from evolvent.run_folder import RunFolder
+    from observability.progress import Progress
+
+Looked = TypeVar("Looked")
+
+Run = Annotated[Path, typer.Argument(help="Folder of the run, for example runs/words.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", help="A shipped recipe (see `evolvent recipes`) or a TOML file."),
+]
+Dir = Annotated[
+    Path | None, typer.Option("--dir", help="Folder of the run. [default: runs/RECIPE]")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a setting: section.field=value. May be repeated."),
+]
+BusUrl = Annotated[
+    str | None,
+    typer.Option("--bus", help="sqlite, or kafka://HOST:PORT[,HOST:PORT...][/NAME of the run]."),
+]
+
+_DEFAULT_RECIPE = "words"
+
+
+def run_folder(run: Path) -> "RunFolder":
+    from evolvent.run_folder import RunFolder
+
+    return RunFolder(run)
+
+
+def folder_and_recipe(
+    recipe: str | None, directory: Path | None, settings: list[str] | None, bus: str | None = None
+) -> tuple["RunFolder", Any]:
+    """The folder that is meant, and the recipe if one was named or is needed."""
+    from evolvent.recipe import changed_recipe, load_recipe
+
+    named = recipe or _DEFAULT_RECIPE
+    folder = run_folder(directory or Path("runs") / Path(named).stem)
+    if recipe is not None or not folder.exists:
+        return folder, load_recipe(named, settings, bus)
+    return folder, changed_recipe(folder.recipe(), settings, bus) if settings or bus else None
+
+
+def known_of(folder: "RunFolder", look: "Callable[[Bus], Looked]") -> "tuple[Progress, Looked]":
+    """What is known of a run, and what `look` sees on its log."""
+    from observability.progress import Progress
+
+    async def read() -> tuple[Progress, Looked]:
+        async with folder.log() as bus:
+            progress = Progress(bus)
+            progress.refresh()
+            return progress, look(bus)
+
+    return asyncio.run(read())
+
+
+def terminal() -> "Console":
+    from rich.console import Console
+
+    return Console()
+
+
+def display(as_json: bool, value: Any, table: "Any") -> None:
+    """`value` for programs, `table()` for people."""
+    if as_json:
+        print(json.dumps(value))
+        return
+    rendered: RenderableType = table()
+    terminal().print(rendered)

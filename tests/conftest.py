@@ -1,0 +1,39 @@
+"""The broker of the tests: a real Kafka, started by the first test that asks for one."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from bus.kafka_cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a broker: of EVOLVENT_TEST_KAFKA, or of one that ends with the session."""
+    from evolvent.broker import Broker
+    from tests.bus.kafka_runs import free_port
+
+    if given := os.environ.get("EVOLVENT_TEST_KAFKA"):
+        yield given
+        return
+    broker = Broker(tmp_path_factory.mktemp("kafka") / "broker", free_port())
+    try:
+        broker.start()
+        yield broker.address
+    finally:
+        broker.kill()
+        broker.wipe()
+
+
+@pytest.fixture
+def cluster(kafka: str) -> "Iterator[Cluster]":
+    """A run of its own on the broker: no other test uses its topics, which end with the test."""
+    from tests.bus.kafka_runs import forget, new_run
+
+    cluster = new_run(kafka)
+    yield cluster
+    asyncio.run(forget(cluster))
