@@ -106,7 +106,8 @@ class Inbox:
             if stream not in self.shelves:
                 base = holdings[stream].cursor.base
                 raws = self._journal.state.raws[stream]
-                around = raws[base : base + LOOK_AROUND] or [raws[-1] + 1 if raws else 0]
+                # From behind the last that is done on: records of others may lie in between.
+                around = [*raws[base : base + LOOK_AROUND], raws[base - 1] + 1 if base else 0]
                 self.shelves[stream] = Shelf(epoch, base, min(around))
         self.match()
         self._moved.set()

@@ -121,7 +121,10 @@ def run_on(bus: Bus) -> str | None:
 
 def _first_start(bus: Bus) -> Control | None:
     for record in bus.read("control"):
-        event = record.event()
+        try:
+            event = record.event()
+        except Unreadable:
+            continue
         if isinstance(event, Control) and event.command == "start":
             return event
     return None

@@ -35,7 +35,8 @@ from evolvent.run_folder import RunFolder
 from evolvent.run_log import reached
 from evolvent.voice import JsonVoice, SayingHandler, Voice
 
-_log = logging.getLogger(__name__)
+# As the main module it would have a name that no setting of ours reaches.
+_log = logging.getLogger("evolvent.worker")
 
 
 class Worker:

@@ -147,3 +147,21 @@ def test_what_other_programs_write_ends_as_dead_letters_and_the_partition_goes_o
         assert len({letter["origin_offset"] for letter in letters}) == len(garbage)
 
     run(scenario)
+
+
+def test_what_strangers_wrote_while_nobody_read_is_delivered_although_commits_overtook_it(
+    run: Run, cluster: Cluster
+) -> None:
+    async def scenario(bus: KafkaBus) -> None:
+        await bus.publish([control(0), control(1)])
+        async with bus.subscribe(["control"], "group", "member") as subscription:
+            await subscription.complete(await take_all(subscription, 2), [])
+        await write_plainly(cluster, "control", b"a stranger's")
+        await bus.publish([control(2)])
+        async with bus.subscribe(["control"], "group", "member") as subscription:
+            taken = await take_all(subscription, 2)
+            assert sorted(one.record.value for one in taken)[0] == b"a stranger's"
+            await subscription.complete(taken, [])
+        assert bus.strays() == []
+
+    run(scenario)

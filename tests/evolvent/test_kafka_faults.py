@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -28,7 +29,7 @@ from tests.bus.test_contract import task
 @pytest.mark.slow
 def test_harm_of_every_kind_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     with world(tmp_path, free_ports()) as place:
-        figures = measure(place, Plan.quick(), 5, QUICK_SETTINGS)
+        figures = measure(place, replace(Plan.quick(), seconds=600), 5, QUICK_SETTINGS)
     for damage in ("lost", "duplicated", "trained_twice", "violations", "unburied"):
         assert figures[damage] == 0, figures
     for harm in ("kills", "broker_restarts", "cuts", "zombies", "rebalances", "poison"):
