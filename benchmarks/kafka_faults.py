@@ -1,7 +1,7 @@
 """Torments a live run on a real Kafka broker, then has it audited: nothing may be lost, doubled or
 learned from twice, and it must go on learning.
 
-    python benchmarks/kafka_faults.py [--kills 200] [--seconds 1500] [--seed 4] [--quick]
+    python benchmarks/kafka_faults.py [--kills 200] [--seconds 2400] [--seed 4] [--quick]
 
 Every role is a process of its own, solvers are several. Processes die by `kill -9`, the broker
 too; the network of one process is cut; members come, go, and sleep until others have taken over;
@@ -125,7 +125,7 @@ def free_ports() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=1500.0, help="of harm, at most")
+    parser.add_argument("--seconds", type=float, default=2400.0, help="of harm, at most")
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--quick", action="store_true", help="one of each harm and 4 kills")
     parser.add_argument("--dir", type=Path, help="keep everything here [default: nowhere]")
