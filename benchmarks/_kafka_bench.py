@@ -1,15 +1,13 @@
 """`benchmarks/bus.py --kafka`: a broker of its own, every row, the figures by name."""
 
-import asyncio
 import os
-import socket
 import tempfile
 from pathlib import Path
 
+from benchmarks._broker import broker
 from benchmarks._kafka_facts import LARGE_COMMIT, SMALL_COMMIT, kafka_facts, startup_seconds
 from benchmarks._kafka_rows import FULL, QUICK, cores, measure, ratio
 from bus.kafka_cluster import quiet_client_log
-from evolvent.broker import Broker
 
 BATCH = 500
 """The most events of one transaction, with an instant handler; evolvent and the raw loop alike."""
@@ -21,17 +19,15 @@ async def kafka_figures(*, quick: bool) -> dict[str, object]:
     broker_core, client_core = cores()
     # The broker inherits it; each client is given the other core.
     os.sched_setaffinity(0, {broker_core})
-    with tempfile.TemporaryDirectory(prefix="evolvent-kafka-") as folder:
-        broker = Broker(Path(folder) / "broker", free_port())
-        await asyncio.to_thread(broker.start)
-        try:
-            measured = await measure(broker.address, size, client_core, BATCH)
-            os.sched_setaffinity(0, {client_core})
-            facts = await kafka_facts(broker.address, size.transactions)
-            start = await startup_seconds(broker.address, size.starts, LARGE_COMMIT)
-            small = await startup_seconds(broker.address, size.small_starts, SMALL_COMMIT)
-        finally:
-            await asyncio.to_thread(broker.kill)
+    with (
+        tempfile.TemporaryDirectory(prefix="evolvent-kafka-") as folder,
+        broker(Path(folder)) as address,
+    ):
+        measured = await measure(address, size, client_core, BATCH)
+        os.sched_setaffinity(0, {client_core})
+        facts = await kafka_facts(address, size.transactions)
+        start = await startup_seconds(address, size.starts, LARGE_COMMIT)
+        small = await startup_seconds(address, size.small_starts, SMALL_COMMIT)
     print(
         "ratio_to_raw_aiokafka: evolvent's events a second over those of the raw loop in the same "
         f"round, both exactly once, at most {BATCH} events in a transaction, an instant handler "
@@ -44,16 +40,3 @@ async def kafka_figures(*, quick: bool) -> dict[str, object]:
         "startup_seconds_by_size": start,
         "startup_seconds_by_size_of_small_commits": small,
     }
-
-
-def free_port() -> int:
-    """A free port with a free one after it."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port

@@ -10,12 +10,11 @@ strangers write copies and garbage. Only processes that this program started are
 
 import argparse
 import asyncio
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -24,6 +23,7 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks._broker import free_port
 from benchmarks._kafka_harm import FORGIVEN, KafkaTormentor, Plan
 from benchmarks._link import Link
 from benchmarks._patient import COUNTS, DAMAGE, SETTINGS, Patient, spread
@@ -109,19 +109,6 @@ def _direct(world: World) -> KafkaConfig:
     return world.config.model_copy(update={"bootstrap_servers": world.broker.address})
 
 
-def free_ports() -> int:
-    """A port that is free together with the three after it."""
-    while True:
-        with ExitStack() as probes:
-            first = probes.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            with suppress(OSError, OverflowError):
-                for more in (1, 2, 3):
-                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port + more))
-                return port
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
@@ -136,7 +123,7 @@ def main() -> int:
         plan = Plan.quick()
     with tempfile.TemporaryDirectory(prefix="evolvent-kafka-faults-") as temporary:
         folder = arguments.dir or Path(temporary)
-        with world(folder, arguments.port or free_ports()) as place:
+        with world(folder, arguments.port or free_port(4)) as place:
             quick = QUICK_SETTINGS if arguments.quick else ()
             figures = measure(place, plan, arguments.seed, quick)
     show(figures)

@@ -2,7 +2,7 @@
 what the same compute reaches without the loop, without its verdicts, without its curriculum.
 
     python benchmarks/learning.py [--seeds 5] [--recipes words,strings,…] [--no-controls]
-                                  [--early] [--quick]
+                                  [--early] [--kafka] [--quick]
 
 The means are over all families and the levels that `PROOFS` names, none of which was in the
 warm-up. Runs follow one another: each uses two cores. The last line is the first recipe's row, and
@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -25,6 +26,7 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks._broker import broker
 from benchmarks._runs import ROOT, command, mean_of, read_scores, read_versions, run, say
 from bus.events import Evaluation
 
@@ -104,8 +106,9 @@ class Row:
 class Bench:
     """Does the runs, each in a folder of its own below `folder`."""
 
-    def __init__(self, folder: Path, early: bool, quick: bool) -> None:
+    def __init__(self, folder: Path, early: bool, quick: bool, kafka: str | None) -> None:
         self._folder = folder
+        self._bus = [] if kafka is None else ["--bus", f"kafka://{kafka}"]
         self._early = early
         self._quick = quick
         self._budget = "4s" if quick else None
@@ -129,7 +132,7 @@ class Bench:
     def whole(
         self, name: str, proof: Proof, seed: int, budget: str | None, settings: Iterable[str] = ()
     ) -> Whole:
-        arguments = _settings([f"seed={seed}", *self._settings, *settings])
+        arguments = [*self._bus, *_settings([f"seed={seed}", *self._settings, *settings])]
         if budget is not None:
             arguments += ["--budget", budget]
         if self._early and proof.until is not None:
@@ -250,6 +253,9 @@ def main() -> int:
         help="the controls of the first recipe, 3 seeds",
     )
     parser.add_argument("--early", action="store_true", help="end a run once it is sure to pass")
+    parser.add_argument(
+        "--kafka", action="store_true", help="on a broker of its own, every role a process"
+    )
     parser.add_argument("--quick", action="store_true", help="one seed, seconds of evolution")
     arguments = parser.parse_args()
     names = arguments.recipes.split(",")
@@ -259,10 +265,12 @@ def main() -> int:
         # Its tasks load no library, which would take most of the minute.
         names, arguments.seeds = ["strings"], 1
     seeds = range(1, arguments.seeds + 1)
-    with tempfile.TemporaryDirectory(prefix="evolvent-learning-") as temporary:
-        bench = Bench(Path(temporary), arguments.early, arguments.quick)
+    with ExitStack() as ended:
+        folder = Path(ended.enter_context(tempfile.TemporaryDirectory(prefix="evolvent-learning-")))
+        kafka = ended.enter_context(broker(folder)) if arguments.kafka else None
+        bench = Bench(folder, arguments.early, arguments.quick, kafka)
         rows = [bench.row(name, seeds) for name in names]
-        if arguments.controls:
+        if arguments.controls and not arguments.kafka:
             bench.controls(rows[0], seeds[:3])
     show(rows)
     table = [asdict(row) for row in rows]

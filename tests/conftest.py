@@ -14,19 +14,13 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a broker: of EVOLVENT_TEST_KAFKA, or of one that ends with the session."""
-    from evolvent.broker import Broker
-    from tests.bus.kafka_runs import free_port
+    from benchmarks._broker import broker
 
     if given := os.environ.get("EVOLVENT_TEST_KAFKA"):
         yield given
         return
-    broker = Broker(tmp_path_factory.mktemp("kafka") / "broker", free_port())
-    try:
-        broker.start()
-        yield broker.address
-    finally:
-        broker.kill()
-        broker.wipe()
+    with broker(tmp_path_factory.mktemp("kafka")) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Runs of their own on a broker: topics under a name that no other test uses."""
 
-import socket
 from uuid import uuid4
 
 from aiokafka.admin import NewTopic
@@ -19,19 +18,6 @@ async def forget(cluster: Cluster) -> None:
         ours = [name for name in await admin.list_topics() if name.startswith(f"{cluster.app}.")]
         if ours:
             await admin.delete_topics(ours)
-
-
-def free_port() -> int:
-    """A port that is free together with the next."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 async def create_topic(

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks._broker import free_port
 from bus.bus import BusError, Fenced
 from bus.kafka import KafkaBus
 from bus.kafka_cluster import Cluster
 from bus.kafka_watch import SAY_SECONDS
 from evolvent.broker import Broker
-from tests.bus.kafka_runs import forget, free_port, new_run
+from tests.bus.kafka_runs import forget, new_run
 from tests.bus.proxy import Proxy
 from tests.bus.test_contract import answer_to, control, index_of, take_all, task
 

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from benchmarks._broker import free_port
 from bus.bus import BusError, Unreachable
 from bus.config import KafkaConfig, KafkaSecurityConfig
 from evolvent.broker import Broker
-from tests.bus.kafka_runs import free_port
 from tests.bus.test_contract import control, take_all
 
 PASSWORD = "a secret of the tests"

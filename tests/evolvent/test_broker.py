@@ -16,10 +16,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import OffsetAndMetadata
 
+from benchmarks._broker import free_port
 from evolvent.broker import Broker
 from evolvent.broker_jars import classpath, jar_cache, kafka_version, locked_jars
 from evolvent.errors import UsageError
-from tests.bus.kafka_runs import free_port
 
 PARTITION = TopicPartition("tasks", 0)
 

@@ -14,11 +14,12 @@ from random import Random
 import psutil
 import pytest
 
+from benchmarks._broker import free_port
 from benchmarks._kafka_harm import Plan
 from benchmarks._link import Link
 from benchmarks._planted import is_caught
 from benchmarks._strangers import Strangers
-from benchmarks.kafka_faults import QUICK_SETTINGS, free_ports, measure, world
+from benchmarks.kafka_faults import QUICK_SETTINGS, measure, world
 from bus.bus import Bus
 from bus.config import KafkaConfig
 from bus.kafka_cluster import Cluster
@@ -28,7 +29,7 @@ from tests.bus.test_contract import task
 
 @pytest.mark.slow
 def test_harm_of_every_kind_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    with world(tmp_path, free_ports()) as place:
+    with world(tmp_path, free_port(4)) as place:
         figures = measure(place, replace(Plan.quick(), seconds=600), 5, QUICK_SETTINGS)
     for damage in ("lost", "duplicated", "trained_twice", "violations", "unburied"):
         assert figures[damage] == 0, figures

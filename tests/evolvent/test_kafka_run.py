@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks._broker import free_port
 from benchmarks._runs import Start, audit, events, opened, read_scores
 from bus.bus import Bus
 from bus.events import Curriculum
@@ -18,7 +19,7 @@ from evolvent.recipe import load_recipe
 from evolvent.run_folder import RunFolder
 from evolvent.run_log import opened as opened_log
 from evolvent.run_log import started
-from tests.bus.kafka_runs import forget, free_port
+from tests.bus.kafka_runs import forget
 from tests.evolvent.test_agent import agent, owners, until
 
 Refused = Callable[..., str]

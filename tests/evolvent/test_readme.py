@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.kafka_runs import free_port
+from benchmarks._broker import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
