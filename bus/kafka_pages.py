@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.bus import BusError, Record, Unreachable
@@ -41,6 +41,8 @@ class Pages:
             consumer.seek(place, min(raws))
             try:
                 found = await self._collect(consumer, place, set(raws))
+            except ConsumerStoppedError:
+                raise BusError("The bus is closed.") from None
             except KafkaError as error:
                 raise BusError(
                     f"{stream[0]}/{stream[1]} cannot be read from offset {offset} on "

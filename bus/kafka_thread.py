@@ -42,7 +42,10 @@ class Background:
 
     async def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for `work` in the caller's loop."""
-        return await asyncio.shield(asyncio.wrap_future(self.submit(work)))
+        future = asyncio.wrap_future(self.submit(work))
+        # Whoever gave up waiting does not want to hear how it ended.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(future)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start `work`, from inside the thread; a failure of it is the end of the bus."""
