@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,9 +81,21 @@ def classpath(cache: Path) -> str:
                 f"{cache} cannot be made ({error.strerror}): set XDG_CACHE_HOME to a folder for "
                 "Kafka's jars"
             ) from None
-        with ThreadPoolExecutor(_DOWNLOADS_AT_A_TIME) as pool:
+        with _system_certificates(), ThreadPoolExecutor(_DOWNLOADS_AT_A_TIME) as pool:
             list(pool.map(lambda jar: _fetch(jar, cache), missing))
     return ":".join(str(cache / jar.file_name) for jar in locked_jars())
+
+
+@contextmanager
+def _system_certificates() -> Iterator[None]:
+    """The system knows the certificates of a company's proxy; the bundled list does not."""
+    import truststore
+
+    truststore.inject_into_ssl()
+    try:
+        yield
+    finally:
+        truststore.extract_from_ssl()
 
 
 def _fetch(jar: Jar, cache: Path) -> None:
