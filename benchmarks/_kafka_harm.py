@@ -52,8 +52,8 @@ class Plan:
     def quick(cls) -> "Plan":
         """One of everything, all in a hurry."""
         return cls(
-            kills=4,
-            seconds=60,
+            kills=2,
+            seconds=27,
             broker_restarts=1,
             cuts=1,
             zombies=1,

@@ -29,6 +29,7 @@ class Size:
     slow_events: int
     slow_seconds: float
     slow_per_second: int
+    patience_seconds: float
     kills: int
     asked_per_kill: int
     grace_seconds: float
@@ -48,6 +49,7 @@ FULL = Size(
     slow_events=3_000,
     slow_seconds=10.0,
     slow_per_second=40,
+    patience_seconds=30.0,
     kills=20,
     asked_per_kill=150,
     grace_seconds=15.0,
@@ -65,6 +67,7 @@ QUICK = Size(
     slow_events=150,
     slow_seconds=2.5,
     slow_per_second=40,
+    patience_seconds=3.0,
     kills=2,
     asked_per_kill=40,
     grace_seconds=1.0,
@@ -194,6 +197,6 @@ async def _slow(job: Job, size: Size, core: int, measured: Measured) -> None:
             await asyncio.sleep(moments.uniform(0.05, 0.6))
             trial.kill()
             trial.start()
-        await trial.until_answered(START_SECONDS)
+        await trial.until_answered(size.patience_seconds)
         trial.kill()
         measured.count = await trial.count()

@@ -114,7 +114,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=2400.0, help="of harm, at most")
     parser.add_argument("--seed", type=int, default=4)
-    parser.add_argument("--quick", action="store_true", help="one of each harm and 4 kills")
+    parser.add_argument("--quick", action="store_true", help="what fits into half a minute")
     parser.add_argument("--dir", type=Path, help="keep everything here [default: nowhere]")
     parser.add_argument("--port", type=int, help="of the broker, and the next three [default: any]")
     arguments = parser.parse_args()
