@@ -30,7 +30,8 @@ from tests.bus.test_contract import task
 @pytest.mark.slow
 def test_harm_of_every_kind_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     with world(tmp_path, free_port(4)) as place:
-        figures = measure(place, replace(Plan.quick(), seconds=600, zombies=1, kills=4), 5, QUICK_SETTINGS)
+        plan = replace(Plan.quick(), seconds=600, zombies=1, kills=4)
+        figures = measure(place, plan, 5, QUICK_SETTINGS)
     for damage in ("lost", "duplicated", "trained_twice", "violations", "unburied"):
         assert figures[damage] == 0, figures
     for harm in ("kills", "broker_restarts", "cuts", "zombies", "rebalances", "poison"):
