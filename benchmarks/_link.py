@@ -1,5 +1,5 @@
 """The network between the processes of a run and its broker: a TCP proxy in a thread of its own,
-which can be cut for one process. Knows no Kafka.
+which can be cut for one process or for all. Knows no Kafka.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Link:
         self.port = port
         self._target = target
         self._wires: set[Wire] = set()
-        self._cut: psutil.Process | None = None
+        self._is_cut: Callable[[int], bool] = lambda _: False
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
 
@@ -49,12 +49,12 @@ class Link:
         self._loop.call_soon_threadsafe(self._done.set)
         self._thread.join(10)
 
-    def cut(self, process: psutil.Process) -> int:
-        """Between this process and the broker nothing passes any more, and nobody is told; how
-        many connections it had."""
+    def cut(self, process: psutil.Process | None = None) -> int:
+        """Between this process, or everybody, and the broker nothing passes any more, and nobody
+        is told; how many connections there were."""
         return self._within(lambda: self._set_cut(process))
 
-    def heal(self, *, late: bool) -> None:
+    def heal(self, *, late: bool = True) -> None:
         """What was held back arrives now, or its connections are broken."""
         self._within(lambda: self._heal(late))
 
@@ -64,16 +64,16 @@ class Link:
 
         return asyncio.run_coroutine_threadsafe(acting(), self._loop).result(10)
 
-    def _set_cut(self, process: psutil.Process) -> int:
-        self._cut = process
-        ports = _ports(process)
-        wires = [wire for wire in self._wires if wire.port in ports]
+    def _set_cut(self, process: psutil.Process | None) -> int:
+        self._is_cut = lambda port: process is None or port in _ports(process)
+        ports = None if process is None else _ports(process)
+        wires = [wire for wire in self._wires if ports is None or wire.port in ports]
         for wire in wires:
             wire.whole.clear()
         return len(wires)
 
     def _heal(self, late: bool) -> int:
-        self._cut = None
+        self._is_cut = lambda _: False
         held = [wire for wire in self._wires if not wire.whole.is_set()]
         for wire in held:
             if late:
@@ -103,21 +103,21 @@ class Link:
             writer.transport.abort()
             return
         wire = Wire(port=writer.get_extra_info("peername")[1], writers=(writer, there[1]))
-        if self._cut is None or wire.port not in _ports(self._cut):
+        if not self._is_cut(wire.port):
             wire.whole.set()
         self._wires.add(wire)
+        pumps = [
+            asyncio.ensure_future(_pump(reader, there[1], wire.whole)),
+            asyncio.ensure_future(_pump(there[0], writer, wire.whole)),
+        ]
         try:
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(_pump(reader, there[1], wire.whole)),
-                    asyncio.ensure_future(_pump(there[0], writer, wire.whole)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             # A process that ends behind a cut is not heard of either.
             await wire.whole.wait()
         finally:
             self._wires.discard(wire)
+            for pump in pumps:
+                pump.cancel()
             for one in wire.writers:
                 one.close()
 

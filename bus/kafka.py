@@ -24,11 +24,11 @@ from bus.kafka_entry import Entry
 from bus.kafka_journal import Journal
 from bus.kafka_member import KafkaMember
 from bus.kafka_pages import Pages
-from bus.kafka_records import to_records
 from bus.kafka_strays import Stray, find_strays
 from bus.kafka_subscription import KafkaSubscription
 from bus.kafka_thread import Background, end
 from bus.kafka_topics import prepare
+from bus.records import to_records
 from bus.shares import Stream
 from bus.topics import TOPICS, check_places
 

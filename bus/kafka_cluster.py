@@ -5,7 +5,7 @@ sentences. Knows no event and no group.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
@@ -134,10 +135,12 @@ class Cluster:
         self, client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient
     ) -> None:
         """Raises `BusError`, or `Unreachable` when waiting may help."""
+        settled = _settling_bootstrap(_inner(client))
         try:
             async with asyncio.timeout(START_SECONDS):
                 await client.start()
         except BaseException as error:
+            await settled()
             if not isinstance(client, AIOKafkaAdminClient):
                 await self.stop(client)
             if isinstance(error, KafkaError | OSError | TimeoutError):
@@ -148,13 +151,10 @@ class Cluster:
         """A client that cannot say good-bye goes without: the broker forgets it by itself."""
         if await _at_most(STOP_SECONDS, client.stop()):
             return
-        if isinstance(client, AIOKafkaProducer):
+        if isinstance(client, AIOKafkaProducer) and client._sender.sender_task is not None:
             # It would go on sending what it still has as soon as the broker is back.
-            if client._sender.sender_task is not None:
-                client._sender.sender_task.cancel()
-            await _at_most(STOP_SECONDS, client.client.close())
-        else:
-            await _at_most(STOP_SECONDS, client._client.close())
+            client._sender.sender_task.cancel()
+        await _at_most(STOP_SECONDS, _inner(client).close())
 
     async def fence(self, transactional_id: str) -> None:
         """Whoever writes under this id can write no more, and what it left open is undone."""
@@ -181,7 +181,30 @@ class Cluster:
         }
 
 
-async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> bool:
+def _inner(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
+    return client.client if isinstance(client, AIOKafkaProducer) else client._client
+
+
+def _settling_bootstrap(client: AIOKafkaClient) -> Callable[[], Awaitable[None]]:
+    """Let the bootstrap of this client end when its start is cancelled; await what is returned
+    before the client is closed. aiokafka 0.14 forgets the open connection of a bootstrap that is
+    cancelled while it asks for metadata.
+    """
+    bootstrap, begun = client.bootstrap, []
+
+    async def shielded() -> None:
+        begun.append(asyncio.ensure_future(bootstrap()))
+        await asyncio.shield(begun[0])
+
+    async def settled() -> None:
+        for task in begun:
+            await _at_most(STOP_SECONDS, task)
+
+    client.bootstrap = shielded
+    return settled
+
+
+async def _at_most(seconds: float, work: Awaitable[None]) -> bool:
     """Whether the work ended by itself in time, be it with an error."""
     # In a task of its own: a client that stops may hand on the cancellation of its own tasks.
     task = asyncio.ensure_future(work)

@@ -15,8 +15,8 @@ from bus.events import Event
 from bus.kafka_journal import Journal
 from bus.kafka_member import KafkaMember
 from bus.kafka_pages import record_of
-from bus.kafka_records import to_records
 from bus.kafka_thread import Background
+from bus.records import to_records
 from bus.shares import Stream
 
 TOGETHER_SECONDS = 0.1

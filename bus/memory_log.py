@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bus.bus import BusError, Record, Topic
-from bus.codec import encode
 from bus.events import Event
+from bus.records import to_records
 from bus.shares import Stream
-from bus.topics import partition_of
 
 
 class MemoryLog:
@@ -24,25 +23,7 @@ class MemoryLog:
     def encoded(self, events: Sequence[Event]) -> list[Record]:
         """Records still without their offsets; raises `BusError`."""
         self.check_open()
-        records = []
-        for event in events:
-            topic = self.topics.get(event.channel)
-            if topic is None:
-                raise BusError(
-                    f"There is no topic {event.channel!r}: there are {', '.join(self.topics)}."
-                )
-            key, headers, value = encode(event)
-            records.append(
-                Record(
-                    topic=topic.name,
-                    partition=partition_of(key, topic.partitions),
-                    offset=-1,
-                    key=key,
-                    headers=headers,
-                    value=value,
-                )
-            )
-        return records
+        return to_records(events, self.topics)
 
     def append(self, records: Sequence[Record]) -> None:
         for record in records:

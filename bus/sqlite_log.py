@@ -11,10 +11,9 @@ from zlib import crc32
 import apsw
 
 from bus.bus import BusError, Record, Topic
-from bus.codec import encode
 from bus.events import Event
+from bus.records import encoded
 from bus.shares import Stream
-from bus.topics import partition_of
 
 PAGE_RECORDS = 256
 ROWS_PER_STEP = 200
@@ -41,23 +40,20 @@ class Entry(NamedTuple):
 
 def to_entries(events: Iterable[Event], topics: Mapping[str, Topic]) -> list[Entry]:
     """Raises `BusError` for a topic that the log does not have."""
-    entries = []
-    for event in events:
-        topic = topics.get(event.channel)
-        if topic is None:
-            raise BusError(f"There is no topic {event.channel!r}: there are {', '.join(topics)}.")
-        key, headers, value = encode(event)
-        text = json.dumps(headers, separators=(",", ":"))
-        partition = partition_of(key, topic.partitions)
-        entries.append(Entry(topic.name, partition, bytes.fromhex(event.id), key, text, value))
-    return entries
+    return [
+        Entry(topic, partition, bytes.fromhex(event.id), key, _text(headers), value)
+        for event, topic, partition, key, headers, value in encoded(events, topics)
+    ]
 
 
 def as_entry(record: Record) -> Entry:
     """A record of another log."""
-    text = json.dumps(record.headers, separators=(",", ":"))
-    identity = identity_of(record.event_id)
+    identity, text = identity_of(record.event_id), _text(record.headers)
     return Entry(record.topic, record.partition, identity, record.key, text, record.value)
+
+
+def _text(headers: Mapping[str, str]) -> str:
+    return json.dumps(headers, separators=(",", ":"))
 
 
 def identity_of(event_id: str) -> bytes:

@@ -30,7 +30,7 @@ from tests.bus.test_contract import task
 @pytest.mark.slow
 def test_harm_of_every_kind_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     with world(tmp_path, free_port(4)) as place:
-        plan = replace(Plan.quick(), seconds=600, zombies=1, kills=4)
+        plan = replace(Plan.quick(), seconds=600, kills=4, zombies=1, rebalances=1, strangers=1)
         figures = measure(place, plan, 5, QUICK_SETTINGS)
     for damage in ("lost", "duplicated", "trained_twice", "violations", "unburied"):
         assert figures[damage] == 0, figures
