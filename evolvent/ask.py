@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agents.domains.domain import Domain, NotATask
-from agents.engines.engine import Engine, SwapRefused
+from agents.engines.config import in_process
+from agents.engines.engine import Engine, EngineUnusable, SwapRefused
 from agents.evaluator import Evaluator, EvaluatorConfig, answer_to
 from bus.bus import Bus
 from bus.events import Evaluation, Weights
@@ -101,11 +102,14 @@ async def serving(folder: RunFolder, weights: Weights) -> AsyncIterator[Engine]:
     """An engine of its own that serves one version."""
     recipe = folder.recipe()
     with ThreadPoolExecutor(1) as executor:
-        engine = recipe.engine.build(executor, recipe.seed)
+        try:
+            engine = in_process(recipe.engine).build(executor, recipe.seed)
+        except EngineUnusable as error:
+            raise UsageError(str(error)) from None
         try:
             await engine.swap(weights.number, folder.path / weights.location, weights.files)
             yield engine
-        except SwapRefused as error:
+        except (SwapRefused, EngineUnusable) as error:
             raise UsageError(str(error)) from None
         finally:
             await asyncio.shield(engine.close())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from evolvent.commands import about, evolve, kafka, look
+from evolvent.commands import about, evolve, kafka, look, serve
 from evolvent.errors import UsageError, disk_sentence
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for command in (
     evolve.seed,
     evolve.agent,
     evolve.copy,
+    serve.serve,
     about.topics,
     about.schema,
     about.doctor,

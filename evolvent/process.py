@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from agents.engines.engine import SwapRefused
+from agents.engines.engine import EngineUnusable, SwapRefused
 from bus.bus import BusError, Fenced, Unreachable
 from evolvent.errors import UsageError, disk_sentence
 from evolvent.voice import Voice
@@ -67,6 +67,6 @@ def _sentence(error: BaseException) -> str | None:
     """What a person can do about it; None for a crash that a restart may mend."""
     if isinstance(error, Fenced):
         return "another process has taken over: a run has one trainer, and one process of each name"
-    if isinstance(error, UsageError | BusError | DamagedCheckpoint | SwapRefused):
+    if isinstance(error, UsageError | BusError | DamagedCheckpoint | EngineUnusable | SwapRefused):
         return str(error)
     return disk_sentence(error)

@@ -155,7 +155,11 @@ def _recipe(
 ) -> Recipe:
     if bus is not None:
         _set_bus(settings, bus)
-    for override in overrides or []:
+    for override in sorted(overrides or [], key=lambda override: ".type=" not in override):
+        section, _, kind = override.partition(".type=")
+        if kind and settings.get(section, {}).get("type", kind) != kind:
+            # Another type starts from its own defaults.
+            settings[section] = {}
         _override(settings, override)
     for section, default in _UNIONS.items():
         if default is not None and isinstance(settings.get(section), dict):
@@ -182,6 +186,7 @@ def _set_bus(settings: dict[str, Any], url: str) -> None:
 _UNIONS = {
     "domain": None,
     "source": "curriculum",
+    "engine": "local",
     "judge": "exact",
     "loss": "nll",
     "bus": "sqlite",

@@ -17,7 +17,8 @@ from typing import Any
 
 from agents.critic import Critic
 from agents.domains.domain import Domain
-from agents.engines.engine import Engine
+from agents.engines.config import in_process
+from agents.engines.engine import Engine, SwapRefused
 from agents.evaluator import Evaluator
 from agents.follower import PolicyFollower
 from agents.proposer import Proposer, last_curriculum
@@ -28,7 +29,7 @@ from agents.sources.source import Source
 from agents.sources.uniform import Uniform
 from bus.bus import Bus, Fenced, Subscription
 from bus.events import Task, Weights
-from bus.runner import Role, Runner
+from bus.runner import Rejected, Role, Runner
 from evolvent.process import Expired, exit_code, log_to_stderr
 from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
@@ -162,7 +163,7 @@ class Worker:
             await self._run_role(critic, subscription, "critic", 128, stop)
 
     async def _serve_evaluator(self, stop: asyncio.Event) -> None:
-        engine = self._recipe.engine.build(self._executor, self._recipe.seed)
+        engine = in_process(self._recipe.engine).build(self._executor, self._recipe.seed)
         evaluator = Evaluator(
             run=self._run,
             domain=self._domain,
@@ -194,8 +195,11 @@ class Worker:
         if self._arrived is not None:
             await self._arrived(weights)
         if weights.number < engine.version:
-            engine = self._recipe.engine.build(self._executor, self._recipe.seed)
-        await engine.swap(weights.number, self._folder.path / weights.location, weights.files)
+            engine = in_process(self._recipe.engine).build(self._executor, self._recipe.seed)
+        try:
+            await engine.swap(weights.number, self._folder.path / weights.location, weights.files)
+        except SwapRefused as refused:
+            raise Rejected(str(refused)) from None
         return engine
 
     def _source(self) -> Source:

@@ -1,8 +1,10 @@
-"""The broker of the tests: a real Kafka, started by the first test that asks for one."""
+"""What tests share: a real Kafka, started by the first test that asks for one. Those of vLLM run
+where vLLM is installed (`make test-vllm`), and there all of them."""
 
 import asyncio
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,3 +33,13 @@ def cluster(kafka: str) -> "Iterator[Cluster]":
     cluster = new_run(kafka)
     yield cluster
     asyncio.run(forget(cluster))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    asked = [item for item in items if item.get_closest_marker("vllm")]
+    for item in asked:
+        # Its own code warns of torch, transformers and itself.
+        item.add_marker(pytest.mark.filterwarnings("default"))
+    if find_spec("vllm") is None and asked:
+        config.hook.pytest_deselected(items=asked)
+        items[:] = [item for item in items if item not in asked]

@@ -24,6 +24,7 @@ from trainer.manifest import (
     sha256_of,
     verify_files,
 )
+from trainer.probe import PROBE
 
 MODEL = "model.safetensors"
 STATE = "state/state.safetensors"
@@ -31,12 +32,14 @@ STATE = "state/state.safetensors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a version is made of: the published weights, the state to resume from, and the
-    folder whose other files (configuration, tokenizer) it shares."""
+    """What a version is made of: the published weights, the state to resume from, what engines
+    must answer once they have loaded it (`make_probe`), and the folder whose other files
+    (configuration, tokenizer) it shares."""
 
     model: dict[str, Tensor]
     state: dict[str, Tensor]
     shared_from: Path
+    probe: bytes | None = None
 
 
 class Checkpoints:
@@ -67,13 +70,16 @@ class Checkpoints:
         shared = sorted(
             path
             for path in snapshot.shared_from.iterdir()
-            if path.is_file() and path.name not in (MODEL, MANIFEST)
+            if path.is_file() and path.name not in (MODEL, MANIFEST, PROBE)
         )
         for path in shared:
             _link(path, aside / path.name)
         save_file(snapshot.model, aside / MODEL, metadata={"format": "pt"})
         save_file(snapshot.state, aside / STATE)
         names = [path.name for path in shared] + [MODEL]
+        if snapshot.probe is not None:
+            (aside / PROBE).write_bytes(snapshot.probe)
+            names.append(PROBE)
         return Staged(
             aside=aside,
             folder=folder,
@@ -153,7 +159,8 @@ class Staged:
     def commit(self, manifest: Manifest) -> None:
         """Make it durable, then make it exist: sync every new file, rename, sync the parent."""
         (self.aside / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
-        for name in (MODEL, STATE, MANIFEST, "state", "."):
+        probe = [PROBE] if PROBE in self.files else []
+        for name in (MODEL, STATE, *probe, MANIFEST, "state", "."):
             _sync(self.aside / name)
         fault_point("trainer.synced")
         if self.folder.exists():

@@ -18,8 +18,8 @@ class ModelConfig(BaseModel):
     hidden: PositiveInt = 64
     intermediate: PositiveInt = 160
     layers: PositiveInt = 3
-    heads: PositiveInt = 4
-    head_dim: PositiveInt = 16
+    heads: PositiveInt = 2
+    head_dim: PositiveInt = 32
     vocab: PositiveInt = 64
     max_positions: PositiveInt = 128
 

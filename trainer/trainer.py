@@ -24,6 +24,7 @@ from trainer.batch import Batch, BatchConfig, Gathering, arrival
 from trainer.checkpoint import Checkpoints, Snapshot
 from trainer.learner import Learner
 from trainer.manifest import Manifest
+from trainer.probe import make_probe
 
 AGENT = "trainer"
 GROUP = "trainer"
@@ -183,8 +184,12 @@ class Trainer:
         epoch = self._subscription.epoch
         parent_id = None if parent is None else parent.weights.id
         fault_point("trainer.before_stage")
+        published = learner.published()
         snapshot = Snapshot(
-            model=learner.published(), state=learner.state(), shared_from=shared_from
+            model=published,
+            state=learner.state(),
+            shared_from=shared_from,
+            probe=make_probe(learner.model, published),
         )
         staged = self._checkpoints.stage(snapshot, number, epoch)
         fault_point("trainer.staged")

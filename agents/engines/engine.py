@@ -12,6 +12,10 @@ class SwapRefused(Exception):
     """New weights were not taken (a digest, a shape, a value); the old version still serves."""
 
 
+class EngineUnusable(Exception):
+    """This engine cannot serve here; the sentence says what is wrong and what mends it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """`n` samples for one prompt. Temperature 0 is greedy. `seed` fixes the samples."""
@@ -21,6 +25,19 @@ class Request:
     max_tokens: int
     temperature: float = 1.0
     seed: int | None = None
+
+
+def check_request(request: Request, vocab: int, max_length: int | None = None) -> None:
+    """Raises `ValueError` for what no model of `vocab` tokens could serve."""
+    if not request.prompt_tokens:
+        raise ValueError("a request needs at least one prompt token")
+    if not 0 <= min(request.prompt_tokens) <= max(request.prompt_tokens) < vocab:
+        raise ValueError(f"prompt tokens must lie in [0, {vocab}), the model's vocabulary")
+    if request.n < 1 or request.max_tokens < 1 or request.temperature < 0:
+        raise ValueError("a request needs n >= 1, max_tokens >= 1 and temperature >= 0")
+    length = len(request.prompt_tokens) + request.max_tokens
+    if max_length is not None and length > max_length:
+        raise ValueError(f"a request needs at most {max_length} tokens in all, this has {length}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +88,15 @@ class Engine(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+async def draw(engine: Engine, request: Request) -> list[Completion]:
+    """`request.n` completions that no swap has cut off.
+
+    A group with an aborted sample is drawn anew as a whole, under the new weights: to replace
+    only what was cut off would prefer short answers within a group.
+    """
+    while True:
+        completions = await engine.generate(request)
+        if all(completion.finish_reason != "abort" for completion in completions):
+            return completions

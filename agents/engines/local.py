@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 
 from agents.engines.batch import Batch
-from agents.engines.engine import Completion, Request, Swap
+from agents.engines.engine import Completion, Request, Swap, check_request
 from agents.engines.served import Served, load
 
 
@@ -75,7 +75,7 @@ class LocalEngine:
 
     async def generate(self, request: Request) -> list[Completion]:
         """See `Engine`. Raises `ValueError` for a request that no model could serve."""
-        _check(request, self._ready().vocab)
+        check_request(request, self._ready().vocab)
         future: asyncio.Future[list[Completion]] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(request=request, future=future))
         self._wake()
@@ -205,15 +205,6 @@ class LocalEngine:
         pause_ms = 1e3 * (time.perf_counter() - started)
         if self._handover is not None and not self._handover.done():
             self._handover.set_result((pause_ms, batch.num_live))
-
-
-def _check(request: Request, vocab: int) -> None:
-    if not request.prompt_tokens:
-        raise ValueError("a request needs at least one prompt token")
-    if not 0 <= min(request.prompt_tokens) <= max(request.prompt_tokens) < vocab:
-        raise ValueError(f"prompt tokens must lie in [0, {vocab}), the model's vocabulary")
-    if request.n < 1 or request.max_tokens < 1 or request.temperature < 0:
-        raise ValueError("a request needs n >= 1, max_tokens >= 1 and temperature >= 0")
 
 
 def _cut(waiting: list[_Waiting], max_rows: int) -> list[list[_Waiting]]:

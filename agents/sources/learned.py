@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.domains.domain import Domain, NotATask, Problem
-from agents.engines.engine import Completion, Engine, Request
+from agents.engines.engine import Completion, Engine, Request, draw
 from agents.solver import Policy, turn_of
 from agents.sources.curriculum import Curriculum, CurriculumConfig
 from agents.sources.source import Draft, Draw, Refused, SourceState
@@ -95,7 +95,7 @@ class Learned:
         drafts: list[Draft] = []
         refused: list[Refused] = []
         drawn: set[str] = set()
-        for index, completion in enumerate(await self._engine.generate(request)):
+        for index, completion in enumerate(await draw(self._engine, request)):
             proposal = Proposal(
                 turn=turn_of(self._engine, request, completion),
                 draw=draw_id,

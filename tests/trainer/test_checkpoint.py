@@ -1,5 +1,7 @@
 """Checkpoints on disk: they exist whole or not at all, and say so when they are damaged."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,3 +176,14 @@ def test_pruning_keeps_every_model_and_the_newest_states(tmp_path: Path) -> None
     checkpoints.load(made[-1])
     with pytest.raises(DamagedCheckpoint, match=r"state.safetensors is missing"):
         checkpoints.load(made[0])
+
+
+def test_a_version_carries_its_own_probe_and_not_the_one_it_was_made_from(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    first = replace(snapshot(tmp_path / "seed"), probe=b"first")
+    one = checkpoints.stage(first, 0, 1)
+    assert (one.aside / "probe.json").read_bytes() == b"first"
+    assert one.files["probe.json"] == hashlib.sha256(b"first").hexdigest()
+    two = checkpoints.stage(replace(first, probe=None, shared_from=one.aside), 1, 1)
+    assert "probe.json" not in two.files
+    assert not (two.aside / "probe.json").exists()

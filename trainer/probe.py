@@ -1,0 +1,42 @@
+"""What a version says of fixed token sequences, published with it: an engine that loads the
+version must say the same. Knows no engine and no event.
+"""
+
+import json
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PROBE = "probe.json"
+_SEQUENCES, _LENGTH = 4, 24
+
+
+@torch.no_grad()
+def make_probe(model: Any, weights: Mapping[str, Tensor]) -> bytes:
+    """The file: `probes`, each with its `tokens` and the log-probability of all but the first.
+
+    `weights` stand in for the model's own, which stay as they are.
+    """
+    random = Random(0)
+    length = min(_LENGTH, int(model.config.max_position_embeddings) - 1)
+    ids_BT = torch.tensor(
+        [
+            [random.randrange(model.config.vocab_size) for _ in range(length)]
+            for _ in range(_SEQUENCES)
+        ],
+        device=model.device,
+    )
+    was_training = model.training
+    model.eval()
+    logits_BTV = torch.func.functional_call(model, dict(weights), (ids_BT,)).logits[:, :-1]
+    model.train(was_training)
+    logprobs_BTV = torch.log_softmax(logits_BTV.float(), dim=-1)
+    logprobs_BT = logprobs_BTV.gather(2, ids_BT[:, 1:, None])[..., 0]
+    probes = [
+        {"tokens": tokens, "logprobs": logprobs}
+        for tokens, logprobs in zip(ids_BT.tolist(), logprobs_BT.tolist(), strict=True)
+    ]
+    return json.dumps({"probes": probes}).encode()
