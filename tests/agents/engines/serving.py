@@ -84,8 +84,11 @@ class Followed:
         return self._engine.version
 
     async def swap(self, version: int, folder: Path, files: dict[str, str]) -> Swap:
-        async with asyncio.TaskGroup() as group:
-            for server in self._servers:
-                group.create_task(server.swap(version, folder, files))
-            swap = group.create_task(self._engine.swap(version, folder, files))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for server in self._servers:
+                    group.create_task(server.swap(version, folder, files))
+                swap = group.create_task(self._engine.swap(version, folder, files))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         return swap.result()
