@@ -1,8 +1,7 @@
-"""Whether a checkpoint fits what is served: configuration, tokenizer, names, shapes and values
-of its tensors. Knows no model; accepts nothing but safetensors.
+"""Whether a checkpoint fits what is served: configuration, names, shapes and values of its
+tensors. Knows no model; accepts nothing but safetensors.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +11,10 @@ from safetensors.torch import load as load_tensors
 from tokenizers import Tokenizer
 
 from agents.engines.engine import SwapRefused
+from agents.engines.prompting import TOKENIZER_CONFIG
+from agents.engines.verified import read_json
 
-CONFIG, TOKENIZER = "config.json", "tokenizer.json"
-GENERATION, TOKENIZER_CONFIG = "generation_config.json", "tokenizer_config.json"
+CONFIG, GENERATION = "config.json", "generation_config.json"
 
 # These would make a configuration run code or fetch files instead of describing a model.
 _FORBIDDEN = ("auto_map", "quantization_config", "_attn_implementation", "attn_implementation")
@@ -30,32 +30,12 @@ def read_config(content: bytes) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in _PROVENANCE}
 
 
-def read_json(name: str, content: bytes) -> dict[str, Any]:
-    try:
-        read = json.loads(content)
-    except ValueError as error:
-        raise SwapRefused(f"{name} is not JSON: {error}") from None
-    if not isinstance(read, dict):
-        raise SwapRefused(f"{name} is not a JSON object")
-    return read
-
-
 def read_tensors(name: str, content: bytes) -> dict[str, torch.Tensor]:
     try:
         tensors: dict[str, torch.Tensor] = load_tensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise SwapRefused(f"{name} cannot be read: {error}") from None
     return tensors
-
-
-def read_tokenizer(content: bytes) -> Tokenizer:
-    try:
-        tokenizer = Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises nothing more specific
-        raise SwapRefused(f"tokenizer.json cannot be read: {error}") from None
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
 
 
 def stop_ids(

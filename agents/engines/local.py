@@ -68,10 +68,10 @@ class LocalEngine:
         return -1 if self._served is None else self._served.version
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._ready().tokenizer.encode(text).ids)
+        return self._ready().prompting.encode(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        return str(self._ready().tokenizer.decode(list(tokens), skip_special_tokens=True))
+        return self._ready().prompting.decode(tokens)
 
     async def generate(self, request: Request) -> list[Completion]:
         """See `Engine`. Raises `ValueError` for a request that no model could serve."""

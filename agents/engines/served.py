@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from agents.engines.attention import register
@@ -17,19 +16,23 @@ from agents.engines.engine import SwapRefused
 from agents.engines.fitting import (
     CONFIG,
     GENERATION,
-    TOKENIZER,
-    TOKENIZER_CONFIG,
     check_tensors,
     read_config,
     read_tensors,
-    read_tokenizer,
     stop_ids,
+)
+from agents.engines.prompting import (
+    PROMPTING,
+    TOKENIZER,
+    Prompting,
+    prompting_texts,
+    read_prompting,
 )
 from agents.engines.verified import read_verified
 
 _MODEL = "model.safetensors"
 _NEEDED = (CONFIG, _MODEL, TOKENIZER)
-_OPTIONAL = (GENERATION, TOKENIZER_CONFIG)
+_OPTIONAL = (GENERATION, *PROMPTING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +41,10 @@ class Served:
 
     version: int
     model: Any
-    tokenizer: Tokenizer
+    prompting: Prompting
     stop_ids: tuple[int, ...]
     vocab: int
     config: Mapping[str, Any]
-    tokenizer_json: bytes
 
 
 def load(
@@ -50,7 +52,7 @@ def load(
 ) -> Served:
     """Check and load a checkpoint; `current` keeps its own weights. Raises `SwapRefused`.
 
-    The first checkpoint decides the architecture and the tokenizer, later ones must match.
+    The first checkpoint decides the architecture and the prompting, later ones must match.
     """
     missing = [name for name in _NEEDED if name not in files]
     if missing:
@@ -58,24 +60,23 @@ def load(
     contents = read_verified(folder, files, (*_NEEDED, *_OPTIONAL))
     config = read_config(contents[CONFIG])
     tensors = read_tensors(_MODEL, contents[_MODEL])
+    texts = prompting_texts(contents)
     if current is None:
         model = _build(config)
-        tokenizer = read_tokenizer(contents[TOKENIZER])
-        ends = stop_ids(contents, config, tokenizer)
+        prompting = read_prompting(texts)
+        ends = stop_ids(contents, config, prompting.tokenizer)
     else:
         if config != current.config:
             raise SwapRefused(f"config.json in {folder} differs from the served model's")
-        if contents[TOKENIZER] != current.tokenizer_json:
-            raise SwapRefused(f"tokenizer.json in {folder} differs from the served model's")
-        model, tokenizer, ends = current.model, current.tokenizer, current.stop_ids
+        current.prompting.check_unchanged(texts, folder)
+        model, prompting, ends = current.model, current.prompting, current.stop_ids
     return Served(
         version=version,
         model=_with_tensors(model, tensors, device),
-        tokenizer=tokenizer,
+        prompting=prompting,
         stop_ids=ends,
         vocab=int(model.get_input_embeddings().num_embeddings),
         config=config,
-        tokenizer_json=contents[TOKENIZER],
     )
 
 

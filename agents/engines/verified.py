@@ -3,8 +3,10 @@ that were hashed are the bytes handed on, so nothing can change in between.
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from agents.engines.engine import SwapRefused
 
@@ -31,6 +33,17 @@ def read_verified(
         if keep:
             contents[name] = content
     return contents
+
+
+def read_json(name: str, content: bytes | str) -> dict[str, Any]:
+    """The JSON object of a file `name`. Raises `SwapRefused`."""
+    try:
+        read = json.loads(content)
+    except ValueError as error:
+        raise SwapRefused(f"{name} is not JSON: {error}") from None
+    if not isinstance(read, dict):
+        raise SwapRefused(f"{name} is not a JSON object")
+    return read
 
 
 def _locate(folder: Path, name: str) -> Path:

@@ -16,19 +16,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from tokenizers import Tokenizer
 
 from agents.engines.engine import Completion, Request, Swap, SwapRefused, check_request
-from agents.engines.fitting import (
-    CONFIG,
-    GENERATION,
-    TOKENIZER,
-    TOKENIZER_CONFIG,
-    read_config,
-    read_tokenizer,
-    stop_ids,
-)
+from agents.engines.fitting import CONFIG, GENERATION, read_config, stop_ids
 from agents.engines.probe import Probe, failure, read_probes
+from agents.engines.prompting import (
+    PROMPTING,
+    TOKENIZER,
+    Prompting,
+    prompting_texts,
+    read_prompting,
+)
 from agents.engines.verified import read_verified
 from agents.engines.vllm_runtime import VllmRuntime
 from agents.engines.vllm_setup import check_temperature, params, scoring
@@ -41,7 +39,7 @@ Start = Callable[[Path], Awaitable[VllmRuntime]]
 class _Model:
     """What all versions share, from the first checkpoint."""
 
-    tokenizer: Tokenizer
+    prompting: Prompting
     stop_ids: tuple[int, ...]
     vocab: int
     dtype: str
@@ -84,10 +82,10 @@ class VllmEngine:
         return self._version
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._ready()[1].tokenizer.encode(text).ids)
+        return self._ready()[1].prompting.encode(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        return str(self._ready()[1].tokenizer.decode(list(tokens), skip_special_tokens=True))
+        return self._ready()[1].prompting.decode(tokens)
 
     async def generate(self, request: Request) -> list[Completion]:
         """See `Engine`. Raises `ValueError` for a request that the model could not serve."""
@@ -234,14 +232,14 @@ class VllmEngine:
 def _read_model(folder: Path, files: dict[str, str]) -> _Model:
     if missing := [name for name in (CONFIG, TOKENIZER) if name not in files]:
         raise SwapRefused(f"the checkpoint {folder} does not list {', '.join(missing)}")
-    contents = read_verified(folder, files, (CONFIG, TOKENIZER, GENERATION, TOKENIZER_CONFIG))
+    contents = read_verified(folder, files, (CONFIG, GENERATION, *PROMPTING))
     config = read_config(contents[CONFIG])
-    tokenizer = read_tokenizer(contents[TOKENIZER])
+    prompting = read_prompting(prompting_texts(contents))
     if not isinstance(config.get("vocab_size"), int):
         raise SwapRefused(f"config.json in {folder} names no vocab_size")
     return _Model(
-        tokenizer=tokenizer,
-        stop_ids=stop_ids(contents, config, tokenizer),
+        prompting=prompting,
+        stop_ids=stop_ids(contents, config, prompting.tokenizer),
         vocab=config["vocab_size"],
         dtype=str(config.get("dtype") or config.get("torch_dtype") or "float32"),
     )
