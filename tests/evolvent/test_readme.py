@@ -93,6 +93,14 @@ def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
             assert "--json" not in command or ran.stdout.startswith(("{", "["))
 
 
+@pytest.mark.vllm
+def test_the_readmes_run_on_vllm_runs(folder: Path) -> None:
+    [block] = blocks(ROOT / "README.md", "sh vllm")
+    _, run = block.splitlines()
+    ran = shell(quick(run, folder), folder)
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+
+
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs_on_a_checkpoint(folder: Path) -> None:
     [code] = blocks(ROOT / "README.md", "python")
