@@ -3,7 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,7 +30,7 @@ class EvaluatorConfig(BaseModel):
 
 
 class Evaluator:
-    """Weights (or a request for one version) in, an evaluation out. `serve` gives an engine
+    """Weights (or a request for one version) in, an evaluation out. `serve` opens an engine
     that serves exactly that version."""
 
     def __init__(
@@ -38,7 +39,7 @@ class Evaluator:
         run: str,
         domain: Domain,
         config: EvaluatorConfig,
-        serve: Callable[[Weights], Awaitable[Engine]],
+        serve: Callable[[Weights], AbstractAsyncContextManager[Engine]],
         bus: Bus,
     ) -> None:
         self._run = run
@@ -61,8 +62,8 @@ class Evaluator:
     async def evaluate(self, weights: Weights) -> Evaluation:
         """Score one version on every suite."""
         started = time.monotonic()
-        engine = await self._serve(weights)
-        scores = await self.scores(engine)
+        async with self._serve(weights) as engine:
+            scores = await self.scores(engine)
         last_seen = max(self._domain.warmup_levels)
         seen = [score.accuracy for score in scores if score.level <= last_seen]
         held_out = [score.accuracy for score in scores if score.level > last_seen]

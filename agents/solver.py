@@ -12,23 +12,28 @@ AGENT = "solver"
 
 
 class SolverConfig(BaseModel):
-    """`samples` per task at `temperature`; at most `concurrency` tasks in flight."""
+    """`samples` per task at `temperature` by the weights of `policy`; at most `concurrency` tasks
+    in flight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: int = Field(default=8, gt=0)
     temperature: float = Field(default=1.0, gt=0)
     concurrency: int = Field(default=128, gt=0)
+    policy: str = "current"
 
 
 class Policy(Protocol):
     """Whoever keeps the engine up to date."""
 
-    async def at_least(self, version: int) -> None: ...
+    async def at_least(self, version: int) -> None:
+        """Wait until the engine serves no less than its policy serves once `version` is there."""
+        ...
 
 
 class Solver:
-    """Task in, attempt out. A task is never attempted with weights older than its own."""
+    """Task in, attempt out. A task waits until the policy has followed the version that granted
+    it: by the current weights it is never attempted with any older than its own."""
 
     def __init__(
         self,

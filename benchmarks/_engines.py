@@ -52,18 +52,22 @@ class Log:
     async def publish(self, version: int) -> None:
         folder, files = self.checkpoint(version)
         event = Weights(
-            id=derive_id("rollouts", "benchmark", str(version)),
+            id=_id(version),
             run="rollouts",
             agent="benchmark",
             number=version,
-            parent=None,
-            parent_id=None,
+            parent=version - 1 if version else None,
+            parent_id=_id(version - 1) if version else None,
             location=folder.name,
             files=files,
             step=version,
             epoch=1,
         )
         await self._bus.publish([event])
+
+
+def _id(version: int) -> str:
+    return derive_id("rollouts", "benchmark", str(version))
 
 
 async def generate(engine: Engine, requests: Sequence[Request]) -> int:

@@ -18,7 +18,10 @@ def make_checkpoint(folder: Path, seed: int) -> Checkpoint:
     model = make_model(ModelConfig(), seed=seed)
     model.config.eos_token_id = model.generation_config.eos_token_id = None
     files = save_model(model, make_tokenizer(), folder)
-    return folder, {name: files[name] for name in files if name != "tokenizer_config.json"}
+    # It names an end token too.
+    (folder / "tokenizer_config.json").unlink()
+    del files["tokenizer_config.json"]
+    return folder, files
 
 
 def make_requests(num_rows: int, num_new: int) -> list[Request]:

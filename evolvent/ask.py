@@ -68,19 +68,17 @@ async def evaluate(folder: RunFolder, version: int | None, count: int | None) ->
     if count is not None:
         config = EvaluatorConfig(every=config.every, count=count, levels=config.levels)
     async with folder.log() as bus:
-        weights = find_weights(bus, version)
-        async with serving(folder, weights) as engine:
-
-            async def serve(_: Weights) -> Engine:
-                return engine
-
-            evaluator = Evaluator(
-                run=folder.run_id, domain=domain, config=config, serve=serve, bus=bus
-            )
-            try:
-                return await evaluator.evaluate(weights)
-            except ValueError as error:
-                raise UsageError(str(error)) from None
+        evaluator = Evaluator(
+            run=folder.run_id,
+            domain=domain,
+            config=config,
+            serve=lambda weights: serving(folder, weights),
+            bus=bus,
+        )
+        try:
+            return await evaluator.evaluate(find_weights(bus, version))
+        except ValueError as error:
+            raise UsageError(str(error)) from None
 
 
 def find_weights(bus: Bus, number: int | None) -> Weights:

@@ -14,11 +14,15 @@ from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from agents.domains.domain import Domain
+from agents.engines.prompting import PROMPTING, Prompting, prompting_texts, read_prompting
 from bus.bus import Bus, Subscription
+from evolvent.errors import UsageError
+from evolvent.own_model import end_of_answer, load_model
 from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
 from trainer.checkpoint import Checkpoints
 from trainer.learner import Learner, warm_up
+from trainer.lora import save_description, targets_of, with_adapter
 from trainer.losses.nll import WARMUP_SOLVED
 from trainer.losses.proposals import WARMUP_PROPOSED
 from trainer.optimizer import Optimizer
@@ -58,22 +62,31 @@ def build_trainer(
 
 
 def make_learner(recipe: Recipe, model: Any) -> Learner:
+    """What learns: `model`, or an adapter on it."""
+    if recipe.lora.rank:
+        model = with_adapter(model, recipe.lora, recipe.seed)
     return Learner(
         model=model,
         optimizer=Optimizer(model, recipe.optimizer),
         loss=recipe.loss.build(),
         config=recipe.learner,
         seed=recipe.seed,
+        format="lora" if recipe.lora.rank else "full",
     )
 
 
 def make_seed(recipe: Recipe, folder: Path, progress: Progress) -> Seeded:
-    """Version 0: a fresh model, briefly warmed up on the domain's easy levels."""
+    """Version 0: a fresh model or the user's own, briefly warmed up on the domain's easy levels."""
     started = time.monotonic()
-    model = make_model(recipe.model, recipe.seed)
-    tokenizer = make_tokenizer(recipe.model.vocab)
+    model, tokenizer = _first_model(recipe)
+    shutil.rmtree(folder, ignore_errors=True)
+    tokenizer.save_pretrained(folder)
     examples = Examples(
-        recipe.domain.build(), recipe.seed, tokenizer.encode, tokenizer.eos_token_id
+        recipe.domain.build(),
+        recipe.seed,
+        _prompting(folder),
+        end=end_of_answer(model, tokenizer),
+        context=getattr(model.config, "max_position_embeddings", None),
     )
     loss = warm_up(
         model,
@@ -81,9 +94,10 @@ def make_seed(recipe: Recipe, folder: Path, progress: Progress) -> Seeded:
         recipe.warmup,
         lambda done, total: progress("warming up the seed model", done, total),
     )
-    shutil.rmtree(folder, ignore_errors=True)
     save_model(model, tokenizer, folder)
     learner = make_learner(recipe, model)
+    if recipe.lora.rank:
+        save_description(learner.model, folder)
     for index in range(recipe.learner.replay_capacity):
         learner.replay.add(WARMUP_SOLVED, examples.solution(index))
         if recipe.warmup.proposal_share > 0:
@@ -95,16 +109,43 @@ def make_seed(recipe: Recipe, folder: Path, progress: Progress) -> Seeded:
     return Seeded(learner=learner, folder=folder, metrics=metrics)
 
 
+def _first_model(recipe: Recipe) -> tuple[Any, Any]:
+    """The model to begin with, which can learn as the recipe says, and its tokenizer."""
+    if recipe.model.path is None:
+        model, tokenizer = make_model(recipe.model, recipe.seed), make_tokenizer(recipe.model.vocab)
+    else:
+        model, tokenizer = load_model(recipe.model.path)
+    if recipe.lora.rank:
+        try:
+            targets_of(model, recipe.lora)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    return model, tokenizer
+
+
+def _prompting(folder: Path) -> Prompting:
+    """As engines will prompt the model."""
+    files = [folder / name for name in PROMPTING if (folder / name).exists()]
+    return read_prompting(prompting_texts({file.name: file.read_bytes() for file in files}))
+
+
 class Examples:
-    """Solved tasks of the warm-up levels, as rows; row `index` follows from the seed alone."""
+    """Solved tasks of the warm-up levels, as rows; row `index` follows from the seed alone. `end`
+    is the token that ends an answer, `context` the length of what the model can read."""
 
     def __init__(
-        self, domain: Domain, seed: int, encode: Callable[[str], list[int]], end: int
+        self,
+        domain: Domain,
+        seed: int,
+        prompting: Prompting,
+        end: int,
+        context: int | None = None,
     ) -> None:
         self._domain = domain
         self._seed = seed
-        self._encode = encode
+        self._prompting = prompting
         self._end = end
+        self._context = context
 
     def row(self, index: int, proposal_share: float) -> Row:
         """In the solver's role, or with probability `proposal_share` in the proposer's."""
@@ -125,7 +166,12 @@ class Examples:
         return self._domain.make(family, random.choice(list(self._domain.warmup_levels)), random)
 
     def _row(self, prompt: str, completion: str) -> Row:
-        return Row(
-            prompt=tuple(self._encode(prompt)),
-            completion=(*self._encode(completion), self._end),
-        )
+        answer = self._prompting.tokenizer.encode(completion, add_special_tokens=False).ids
+        row = Row(prompt=self._prompting.encode(prompt), completion=(*answer, self._end))
+        length = len(row.prompt) + len(row.completion)
+        if self._context is not None and length > self._context:
+            raise UsageError(
+                f"an example for the warm-up has {length} tokens, the model reads {self._context}: "
+                "lower domain.warmup_levels or choose another model"
+            )
+        return row

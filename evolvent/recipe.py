@@ -5,24 +5,33 @@ import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from agents.domains.config import DomainConfig
-from agents.engines.config import EngineConfig, LocalConfig
+from agents.engines.config import EngineConfig, LocalConfig, ServerConfig, VllmConfig
 from agents.evaluator import EvaluatorConfig
 from agents.judges.config import JudgeConfig
 from agents.judges.exact import ExactConfig
+from agents.policies import BUILT_IN, PolicyConfig
 from agents.proposer import ProposerConfig
 from agents.solver import SolverConfig
 from agents.sources.config import SourceConfig
 from agents.sources.curriculum import CurriculumConfig
 from bus.bus import BusError
 from bus.config import BusConfig, SqliteConfig, bus_from_url
+from evolvent import recipe_policies
 from evolvent.errors import UsageError
 from trainer.batch import BatchConfig
-from trainer.config import LearnerConfig, LossConfig, ModelConfig, OptimizerConfig, WarmupConfig
+from trainer.config import (
+    LearnerConfig,
+    LoraConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    WarmupConfig,
+)
 from trainer.losses.nll import NllConfig
 
 RoleName = Literal["proposer", "solver", "critic", "evaluator", "trainer"]
@@ -69,27 +78,46 @@ class Recipe(BaseModel):
     source: SourceConfig = CurriculumConfig()
     proposer: ProposerConfig = ProposerConfig()
     engine: EngineConfig = LocalConfig()
+    policies: dict[str, PolicyConfig] = {}
     solver: SolverConfig = SolverConfig()
     judge: JudgeConfig = ExactConfig()
     trainer: BatchConfig = BatchConfig()
     loss: LossConfig = NllConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    lora: LoraConfig = LoraConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     bus: BusConfig = SqliteConfig()
 
+    @field_validator("policies", mode="before")
+    @classmethod
+    def _completed(cls, policies: Any) -> Any:
+        return recipe_policies.completed(policies)
+
     @model_validator(mode="after")
-    def _paced_within_bounds(self) -> "Recipe":
-        if self.proposer.ahead > self.trainer.max_staleness:
-            raise ValueError(
-                f"proposer.ahead = {self.proposer.ahead} must not exceed "
-                f"trainer.max_staleness = {self.trainer.max_staleness}"
-            )
+    def _can_learn_by_its_policies(self) -> "Recipe":
+        recipe_policies.check(self)
         return self
+
+    def policy(self, name: str) -> PolicyConfig:
+        """What follows under a name; raises `UsageError` with the names there are."""
+        known = BUILT_IN | self.policies
+        if name not in known:
+            raise UsageError(f"there is no policy {name}: there are {', '.join(sorted(known))}")
+        return known[name]
+
+    def engine_of(self, policy: PolicyConfig) -> LocalConfig | VllmConfig | ServerConfig:
+        return policy.engine or self.engine
+
+    @property
+    def policies_of(self) -> dict[str, str]:
+        """The policy of every role that generates."""
+        return recipe_policies.chosen(self)
 
     @property
     def digest(self) -> str:
-        """sha256 of everything that decides what is learned; how it runs, and where, does not."""
+        """sha256 of everything that decides what is learned, engines with their places included;
+        how the run is laid out, and where its log lies, is not."""
         settings = self.model_dump_json(exclude={"run", "bus"})
         return hashlib.sha256(settings.encode()).hexdigest()
 
@@ -205,7 +233,9 @@ def _override(settings: dict[str, Any], override: str) -> None:
     *sections, field = place.split(".")
     section = settings
     for name in sections:
-        section = section.setdefault(name, {})
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
         if not isinstance(section, dict):
             raise UsageError(f"--set {override}: {name} is not a section")
     if field == "type" and section.get("type", value) != value:
@@ -221,6 +251,8 @@ def explain(error: ValidationError) -> str:
     if len(loc) > 1 and loc[0] in _UNIONS:
         # Pydantic names the chosen member of a union too; the file does not.
         loc = (loc[0], *loc[2:])
+    elif loc[:1] == ("policies",):
+        loc = (*loc[:3], *loc[4:])
     place = ".".join(str(part) for part in loc)
     if first["type"] == "extra_forbidden":
         return f"there is no field {place}; {_neighbours(first['loc'])}"
@@ -243,10 +275,16 @@ def _neighbours(loc: tuple[int | str, ...]) -> str:
         if part in fields:
             model = fields[str(part)].annotation
             continue
-        members = getattr(model, "__args__", (model,))
-        for member in members:
-            tag = getattr(member, "model_fields", {}).get("type")
-            if tag is not None and tag.default == part:
+        for member in _models(model):
+            tag = member.model_fields.get("type")
+            if get_origin(model) is dict or (tag is not None and tag.default == part):
                 model = member
     allowed = getattr(model, "model_fields", None)
     return f"there are {', '.join(allowed)}" if allowed else "look at `evolvent recipes --show`"
+
+
+def _models(kind: Any) -> list[type[BaseModel]]:
+    """The models of which an annotation is made."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    return [model for part in get_args(kind) for model in _models(part)]

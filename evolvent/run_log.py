@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from bus.bus import Bus, Unreachable, Unreadable
 from bus.events import Control, derive_id
 from evolvent.errors import UsageError
+from evolvent.own_model import check_model
 from evolvent.recipe import Recipe
 from evolvent.run_folder import RunFolder
 from trainer.manifest import checkpoint_folders, read_manifest
@@ -51,6 +52,8 @@ async def opened(folder: RunFolder, recipe: Recipe) -> AsyncIterator[Bus]:
     new = not folder.exists
     if new:
         folder.check_free()
+        if recipe.model.path is not None:
+            check_model(recipe.model.path)
     async with folder.log(recipe.bus, writable=True) as bus:
         if new:
             if any(bus.heads().values()):

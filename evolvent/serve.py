@@ -1,4 +1,4 @@
-"""`evolvent serve`: one engine of a run behind HTTP, at the newest version for ever.
+"""`evolvent serve`: one policy of a run behind HTTP, at the version that is due for ever.
 
 weights -> PolicyFollower -> Host(engine) <- Front <- agents anywhere
 """
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
 from agents.engines.engine import EngineUnusable, Swap, SwapRefused
 from agents.follower import PolicyFollower
+from agents.policies import PolicyConfig
 from evolvent.errors import UsageError
 from evolvent.recipe import Recipe, changed_recipe
 from evolvent.run_folder import RunFolder
@@ -29,11 +30,11 @@ DRAIN_SECONDS = 30.0
 Say = Callable[[str], None]
 
 
-def hosted(recipe: Recipe, settings: list[str]) -> LocalConfig | VllmConfig:
-    """The engine to host: what the recipe says, or vLLM where the recipe's agents ask servers."""
-    if isinstance(recipe.engine, ServerConfig):
-        recipe = recipe.model_copy(update={"engine": VllmConfig()})
-    engine = changed_recipe(recipe, settings).engine
+def hosted(recipe: Recipe, policy: PolicyConfig, settings: list[str]) -> LocalConfig | VllmConfig:
+    """The engine to host: the policy's, or vLLM where the policy's agents ask servers."""
+    own = recipe.engine_of(policy)
+    own = VllmConfig() if isinstance(own, ServerConfig) else own
+    engine = changed_recipe(recipe.model_copy(update={"engine": own}), settings).engine
     if isinstance(engine, ServerConfig):
         raise UsageError("a server cannot host engine.type = server: choose vllm or local")
     return engine
@@ -58,12 +59,19 @@ def bind(name: str, port: int) -> socket.socket:
 
 
 async def serve(
-    folder: RunFolder, engine: LocalConfig | VllmConfig, listener: socket.socket, say: Say
+    folder: RunFolder,
+    policy: PolicyConfig,
+    engine: LocalConfig | VllmConfig,
+    listener: socket.socket,
+    say: Say,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what is in flight. Raises `UsageError`."""
     if find_spec("aiohttp") is None:
         raise UsageError("`evolvent serve` needs the extra `server`: `uv sync --extra server`")
-    say(f"{_url(listener)} will serve {folder.path} with engine.type = {engine.type}")
+    say(
+        f"{_url(listener)} will serve {folder.path} with engine.type = {engine.type}, "
+        f"follow = {policy.follow}"
+    )
     if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
         say("not bound to loopback: whoever reaches this port can use the model")
     with _stop_signals() as stop:
@@ -75,6 +83,7 @@ async def serve(
                     host,
                     folder.path,
                     lambda swap: say(_said(swap)),
+                    due=policy.due,
                     # What agents do about a version that is refused is theirs to decide.
                     patience_seconds=math.inf,
                 )
@@ -99,7 +108,7 @@ async def _host(
             engine = engine.model_copy(update={"metrics": True})
         built = await asyncio.to_thread(engine.build, executor, folder.recipe().seed)
         host = Host(built, engine.type)
-        async with Front(host, metrics).listening(listener):
+        async with Front(host).listening(listener):
             yield host
             await host.close()
 
@@ -131,16 +140,6 @@ def _stop_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
-
-
-def metrics() -> bytes:
-    """What Prometheus reads: vLLM's own numbers where vLLM is, and the process's."""
-    if find_spec("prometheus_client") is None:
-        return b""
-    from prometheus_client import generate_latest
-
-    page: bytes = generate_latest()
-    return page
 
 
 def _url(listener: socket.socket) -> str:

@@ -142,7 +142,9 @@ async def _listen(child: Child) -> None:
         except ValueError:
             continue
         if "swap" in message:
-            child.swap = message["swap"]
+            # Of several policies, the one that is furthest speaks for the process.
+            if message["swap"]["to_version"] >= child.swap.get("to_version", -1):
+                child.swap = message["swap"]
         else:
             child.said = message
 

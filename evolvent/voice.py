@@ -17,7 +17,7 @@ class Voice(Protocol):
     """Speaks for one process."""
 
     def progress(self, phase: str, done: int, total: int) -> None: ...
-    def swapped(self, swap: Swap) -> None: ...
+    def swapped(self, policy: str, swap: Swap) -> None: ...
     def failed(self, sentence: str) -> None:
         """The last word of a process that a restart would not help."""
         ...
@@ -32,8 +32,8 @@ class JsonVoice:
     def progress(self, phase: str, done: int, total: int) -> None:
         self._write({"phase": phase, "done": done, "total": total})
 
-    def swapped(self, swap: Swap) -> None:
-        self._write({"swap": asdict(swap)})
+    def swapped(self, policy: str, swap: Swap) -> None:
+        self._write({"swap": {"policy": policy, **asdict(swap)}})
 
     def failed(self, sentence: str) -> None:
         self._write({"failed": sentence})
@@ -53,8 +53,10 @@ class LogVoice:
         if done % max(1, total // 4) == 0:
             _log.info("%s %d/%d", phase, done, total)
 
-    def swapped(self, swap: Swap) -> None:
-        _log.info("swapped to version %d in %.1f ms", swap.to_version, swap.pause_ms)
+    def swapped(self, policy: str, swap: Swap) -> None:
+        _log.info(
+            "policy %s swapped to version %d in %.1f ms", policy, swap.to_version, swap.pause_ms
+        )
 
     def failed(self, sentence: str) -> None:
         _log.error(sentence)

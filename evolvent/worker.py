@@ -1,7 +1,7 @@
 """One process of a run: some roles on one event loop, one compute thread. `python -m
 evolvent.worker RUN ROLE…` is started by the supervisor and ends when its standard input does.
 
-    bus -> Runner(role) -> bus        PolicyFollower -> engine <- solver, proposer
+    bus -> Runner(role) -> bus        Policies: follower -> engine <- solver, proposer
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from agents.engines.config import in_process
 from agents.engines.engine import Engine, SwapRefused
 from agents.evaluator import Evaluator
 from agents.follower import PolicyFollower
+from agents.policies import Policies, ServedPolicy
 from agents.proposer import Proposer, last_curriculum
 from agents.solver import Solver
 from agents.sources.curriculum import Curriculum, CurriculumConfig
@@ -41,7 +42,8 @@ _log = logging.getLogger("evolvent.worker")
 
 
 class Worker:
-    """The roles of one process, built from the recipe. They share an engine and a thread.
+    """The roles of one process, built from the recipe. They share a thread, and the engine of a
+    policy that several of them name.
 
     `member` names the process in the groups of its roles; without it, it has the group's name.
     `arrived` waits for the files of a version where they may come later than its event.
@@ -64,55 +66,63 @@ class Worker:
         self._voice = voice
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._domain: Domain = self._recipe.domain.build()
+        self._policies = Policies(self._policy)
 
-    @cached_property
-    def _engine(self) -> Engine:
-        return self._recipe.engine.build(self._executor, self._recipe.seed)
-
-    @cached_property
-    def _follower(self) -> PolicyFollower:
-        return PolicyFollower(
-            self._bus, self._engine, self._folder.path, self._voice.swapped, self._arrived
+    def _policy(self, name: str) -> ServedPolicy:
+        config = self._recipe.policy(name)
+        engine = self._recipe.engine_of(config).build(self._executor, self._recipe.seed)
+        follower = PolicyFollower(
+            self._bus,
+            engine,
+            self._folder.path,
+            partial(self._voice.swapped, name),
+            self._arrived,
+            due=config.due,
         )
+        return ServedPolicy(engine=engine, follower=follower)
+
+    @cached_property
+    def _measured(self) -> Engine:
+        """The evaluator's engine. It serves any version, and so is in this process."""
+        return self._in_process()
+
+    def _in_process(self) -> Engine:
+        return in_process(self._recipe.engine).build(self._executor, self._recipe.seed)
 
     async def run(self, roles: Iterable[str], stop: asyncio.Event) -> None:
         """Serve until `stop`; whatever a role raises ends the process."""
         roles = list(roles)
-        follows = "solver" in roles or ("proposer" in roles and self._proposes_itself)
-        generates = follows or "evaluator" in roles
+        policies = [name for role, name in self._recipe.policies_of.items() if role in roles]
         # What takes seconds to load comes before work is taken over; whoever was told to stop
         # meanwhile, or lost its supervisor, takes nothing from its successor.
-        await asyncio.to_thread(self._load, roles, generates)
+        await asyncio.to_thread(self._load, roles, policies)
         if stop.is_set():
             return
         _log.info("serving %s", ", ".join(roles))
+        generates = policies or "evaluator" in roles
         if generates and not (await asyncio.to_thread(self._bus.heads))["weights", 0]:
             _log.info("waiting for version 0")
         async with asyncio.TaskGroup() as group:
-            following = group.create_task(self._follower.run()) if follows else None
+            following = group.create_task(self._policies.run())
             serving = [group.create_task(self._serve(role, stop)) for role in roles]
             await asyncio.gather(*serving)
-            if following is not None:
-                following.cancel()
-        if generates:
-            await self._engine.close()
+            following.cancel()
+        await self._policies.close()
         _log.info("stopped")
 
-    def _load(self, roles: Sequence[str], generates: bool) -> None:
+    def _load(self, roles: Sequence[str], policies: Sequence[str]) -> None:
         """Import the libraries of what is served here, build what it shares."""
         if "trainer" in roles:
             import evolvent.learning  # noqa: F401
         if roles == ["trainer"]:
             return
-        if generates:
-            _ = self._engine
+        for name in policies:
+            _ = self._policies[name]
+        if "evaluator" in roles:
+            _ = self._measured
         for family in self._domain.families:
             for level in self._domain.levels:
                 self._domain.held_out(family, level, 1)
-
-    @property
-    def _proposes_itself(self) -> bool:
-        return isinstance(self._recipe.source, LearnedConfig)
 
     async def _serve(self, role: str, stop: asyncio.Event) -> None:
         serve = {
@@ -145,10 +155,11 @@ class Worker:
             await self._run_role(proposer, subscription, "proposer", 1, stop)
 
     async def _serve_solver(self, stop: asyncio.Event) -> None:
+        policy = self._policies[self._recipe.solver.policy]
         solver = Solver(
             self._run,
-            self._engine,
-            self._follower,
+            policy.engine,
+            policy.follower,
             self._recipe.solver,
             self._domain.max_answer_tokens,
         )
@@ -163,17 +174,16 @@ class Worker:
             await self._run_role(critic, subscription, "critic", 128, stop)
 
     async def _serve_evaluator(self, stop: asyncio.Event) -> None:
-        engine = in_process(self._recipe.engine).build(self._executor, self._recipe.seed)
         evaluator = Evaluator(
             run=self._run,
             domain=self._domain,
             config=self._recipe.evaluator,
-            serve=lambda weights: self._serving(engine, weights),
+            serve=self._serving,
             bus=self._bus,
         )
         async with self._subscription(["weights", "control"], "evaluator") as subscription:
             await self._run_role(evaluator, subscription, "evaluator", 1, stop)
-        await engine.close()
+        await self._measured.close()
 
     async def _serve_trainer(self, stop: asyncio.Event) -> None:
         from evolvent.learning import build_trainer
@@ -190,24 +200,28 @@ class Worker:
             )
             await trainer.run(stop)
 
-    async def _serving(self, engine: Engine, weights: Weights) -> Engine:
-        """`engine` at exactly this version; an older one gets an engine of its own."""
+    @asynccontextmanager
+    async def _serving(self, weights: Weights) -> AsyncIterator[Engine]:
+        """The evaluator's engine at exactly this version; for an older one, another."""
         if self._arrived is not None:
             await self._arrived(weights)
-        if weights.number < engine.version:
-            engine = in_process(self._recipe.engine).build(self._executor, self._recipe.seed)
+        engine = self._measured if weights.number >= self._measured.version else self._in_process()
         try:
             await engine.swap(weights.number, self._folder.path / weights.location, weights.files)
+            yield engine
         except SwapRefused as refused:
             raise Rejected(str(refused)) from None
-        return engine
+        finally:
+            if engine is not self._measured:
+                await engine.close()
 
     def _source(self) -> Source:
         config = self._recipe.source
         if isinstance(config, CurriculumConfig):
             return Curriculum(self._domain, config)
         if isinstance(config, LearnedConfig):
-            return Learned(self._domain, config, self._engine, self._follower, self._asked)
+            policy = self._policies[config.policy]
+            return Learned(self._domain, config, policy.engine, policy.follower, self._asked)
         return Uniform(self._domain)
 
     def _asked(self, count: int) -> Iterable[str]:

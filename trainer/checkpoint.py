@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bus.events import Weights
 from bus.faults import fault_point
+from trainer.config import Format
 from trainer.manifest import (
     CHECKPOINTS,
     MANIFEST,
@@ -27,19 +28,23 @@ from trainer.manifest import (
 from trainer.probe import PROBE
 
 MODEL = "model.safetensors"
+ADAPTER, ADAPTER_CONFIG = "adapter/adapter_model.safetensors", "adapter/adapter_config.json"
 STATE = "state/state.safetensors"
+_PUBLISHED = {"full": MODEL, "lora": ADAPTER}
+_NAMED = ".default.weight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What a version is made of: the published weights, the state to resume from, what engines
     must answer once they have loaded it (`make_probe`), and the folder whose other files
-    (configuration, tokenizer) it shares."""
+    (configuration, tokenizer) it shares. An adapter ("lora") shares its base weights too."""
 
     model: dict[str, Tensor]
     state: dict[str, Tensor]
     shared_from: Path
     probe: bytes | None = None
+    format: Format = "full"
 
 
 class Checkpoints:
@@ -66,17 +71,15 @@ class Checkpoints:
             raise
 
     def _write_aside(self, snapshot: Snapshot, aside: Path, folder: Path) -> "Staged":
-        (aside / "state").mkdir(parents=True)
-        shared = sorted(
-            path
-            for path in snapshot.shared_from.iterdir()
-            if path.is_file() and path.name not in (MODEL, MANIFEST, PROBE)
-        )
-        for path in shared:
-            _link(path, aside / path.name)
-        save_file(snapshot.model, aside / MODEL, metadata={"format": "pt"})
+        published = _PUBLISHED[snapshot.format]
+        for path in (aside / STATE, aside / published):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        names = sorted(_shared(snapshot) - {published})
+        for name in names:
+            _link(snapshot.shared_from / name, aside / name)
+        save_file(_filed(snapshot), aside / published, metadata={"format": "pt"})
         save_file(snapshot.state, aside / STATE)
-        names = [path.name for path in shared] + [MODEL]
+        names.append(published)
         if snapshot.probe is not None:
             (aside / PROBE).write_bytes(snapshot.probe)
             names.append(PROBE)
@@ -128,12 +131,14 @@ class Checkpoints:
     def load(self, manifest: Manifest) -> Snapshot:
         """The tensors of a version, digests checked; raises `DamagedCheckpoint`."""
         folder = self.root / manifest.folder_name
+        kind = manifest.weights.format
         verify_files(folder, {**manifest.files, **manifest.state})
         try:
             return Snapshot(
-                model=load_file(folder / MODEL),
+                model=_learned(load_file(folder / _PUBLISHED[kind]), kind),
                 state=load_file(folder / STATE),
                 shared_from=folder,
+                format=kind,
             )
         except SafetensorError as error:
             raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from None
@@ -157,16 +162,37 @@ class Staged:
     state: dict[str, str]
 
     def commit(self, manifest: Manifest) -> None:
-        """Make it durable, then make it exist: sync every new file, rename, sync the parent."""
+        """Make it durable, then make it exist: sync every file, rename, sync the parent."""
         (self.aside / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
-        probe = [PROBE] if PROBE in self.files else []
-        for name in (MODEL, STATE, *probe, MANIFEST, "state", "."):
-            _sync(self.aside / name)
+        names = {*self.files, *self.state, MANIFEST}
+        for path in {folder for name in names for folder in Path(name).parents} | names:
+            _sync(self.aside / path)
         fault_point("trainer.synced")
         if self.folder.exists():
             raise DamagedCheckpoint(f"{self.folder} exists already; two trainers share an epoch")
         self.aside.rename(self.folder)
         _sync(self.folder.parent)
+
+
+def _shared(snapshot: Snapshot) -> set[str]:
+    names = {path.name for path in snapshot.shared_from.iterdir() if path.is_file()}
+    adapter = {ADAPTER_CONFIG} if snapshot.format == "lora" else set()
+    return names - {MANIFEST, PROBE} | adapter
+
+
+def _filed(snapshot: Snapshot) -> dict[str, Tensor]:
+    """The weights by their names in the file: those that peft writes lack the adapter's own."""
+    if snapshot.format == "full":
+        return snapshot.model
+    tensors = snapshot.model.items()
+    return {f"{name.removesuffix(_NAMED)}.weight": value for name, value in tensors}
+
+
+def _learned(tensors: dict[str, Tensor], kind: Format) -> dict[str, Tensor]:
+    """The weights by their names in the model that learns."""
+    if kind == "full":
+        return tensors
+    return {name.removesuffix(".weight") + _NAMED: value for name, value in tensors.items()}
 
 
 def _link(source: Path, target: Path) -> None:

@@ -1,20 +1,26 @@
 """What a recipe may say about learning. Loads no torch."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from trainer.losses.grpo import GrpoConfig
 from trainer.losses.nll import NllConfig
+
+Format = Literal["full", "lora"]
+"""What of a version is written anew: all weights, or those of an adapter on shared ones."""
 
 LossConfig = Annotated[NllConfig | GrpoConfig, Field(discriminator="type")]
 
 
 class ModelConfig(BaseModel):
-    """Size of the seed model; the defaults have 145,856 parameters."""
+    """The seed model: a Hugging Face folder at `path`, or else a fresh one of the given size; the
+    defaults have 145,856 parameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    path: Path | None = None
     hidden: PositiveInt = 64
     intermediate: PositiveInt = 160
     layers: PositiveInt = 3
@@ -22,6 +28,30 @@ class ModelConfig(BaseModel):
     head_dim: PositiveInt = 32
     vocab: PositiveInt = 64
     max_positions: PositiveInt = 128
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ModelConfig":
+        # A stored recipe names every field: what counts is whether one differs from its default.
+        sizes = [
+            name
+            for name, field in type(self).model_fields.items()
+            if name != "path" and getattr(self, name) != field.default
+        ]
+        if self.path is not None and sizes:
+            raise ValueError(f"the model in {self.path} has its own size: leave out {sizes[0]}")
+        return self
+
+
+class LoraConfig(BaseModel):
+    """Low-rank adapters on frozen weights, scaled by `alpha / rank`; rank 0 trains the weights
+    themselves. `targets` are endings of the names of linear layers, none means all but the output
+    layer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rank: int = Field(default=0, ge=0)
+    alpha: float = Field(default=16.0, gt=0)
+    targets: tuple[str, ...] = ()
 
 
 class OptimizerConfig(BaseModel):

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 
 from trainer.batch import Batch
-from trainer.config import LearnerConfig, WarmupConfig
+from trainer.config import Format, LearnerConfig, WarmupConfig
 from trainer.forward import score
 from trainer.losses.loss import Loss
 from trainer.losses.nll import Nll, NllConfig
-from trainer.optimizer import Optimizer
+from trainer.optimizer import Optimizer, trainable
 from trainer.replay import Replay
 from trainer.rows import Row
 
 
 @dataclass(slots=True, kw_only=True)
 class Learner:
-    """The raw weights, their moving average (what is published), and what steps them.
+    """The raw weights, their moving average (what is published), and what steps them. Of a model
+    with an adapter, weights mean those of the adapter; the others never change.
 
     Threads: none of its own; not to be shared between threads.
     """
@@ -34,6 +35,7 @@ class Learner:
     loss: Loss
     config: LearnerConfig
     seed: int
+    format: Format = "full"
     replay: Replay = field(init=False)
     ema: dict[str, Tensor] = field(init=False)
     num_steps: int = 0
@@ -41,7 +43,7 @@ class Learner:
     def __post_init__(self) -> None:
         self.replay = Replay(self.config.replay_capacity)
         self.ema = {
-            name: parameter.detach().clone() for name, parameter in self.model.named_parameters()
+            name: parameter.detach().clone() for name, parameter in trainable(self.model).items()
         }
 
     def learn(self, batch: Batch, version: int) -> dict[str, float]:
@@ -52,7 +54,8 @@ class Learner:
         """
         random = Random(f"{self.seed}/{version}")
         losses, norms, skipped = [], [], 0
-        self.model.train()
+        # Dropout would make the weights follow from more than the batches.
+        self.model.eval()
         for rows in self.loss.steps(batch, self.replay, random):
             loss, norm = self._step(rows)
             if math.isfinite(loss) and math.isfinite(norm):
@@ -80,7 +83,7 @@ class Learner:
     @torch.no_grad()
     def _average(self) -> None:
         names = list(self.ema)
-        raw = dict(self.model.named_parameters())
+        raw = trainable(self.model)
         torch._foreach_lerp_(
             [self.ema[name] for name in names],
             [raw[name] for name in names],
@@ -96,12 +99,12 @@ class Learner:
 
     def state(self) -> dict[str, Tensor]:
         """All that training resumes from beside the published weights."""
-        raw = {f"raw.{name}": p.detach() for name, p in self.model.named_parameters()}
+        raw = {f"raw.{name}": p.detach() for name, p in trainable(self.model).items()}
         return {**raw, **self.optimizer.state(), **self.replay.state()}
 
     @torch.no_grad()
     def restore(self, published: dict[str, Tensor], state: dict[str, Tensor], step: int) -> None:
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in trainable(self.model).items():
             parameter.copy_(state[f"raw.{name}"])
             self.ema[name].copy_(published[name])
         self.optimizer.restore(state)
@@ -118,7 +121,7 @@ def warm_up(
     """Supervised training on `draw(index)` rows; the last loss. `progress(step, steps)`."""
     optimizer = Optimizer(model, config.optimizer)
     nll = Nll(NllConfig())
-    model.train()
+    model.eval()
     value = math.nan
     for step in range(config.steps):
         rows = [draw(step * config.batch + index) for index in range(config.batch)]

@@ -3,6 +3,7 @@ Knows no tensor: readers of manifests need no torch.
 
     RUN/checkpoints/v000007-e0002/        version 7, written under fencing epoch 2
         model.safetensors  config.json  tokenizer.json …   an ordinary Hugging Face folder
+        adapter/                                           what peft adds to it, if that learns
         state/state.safetensors                            what training resumes from (newest few)
         manifest.json                                      this
 """

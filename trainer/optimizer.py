@@ -1,9 +1,11 @@
-"""How weights move: Muon for the matrices of the hidden layers, AdamW for all else.
+"""How weights move: Muon for the matrices of the hidden layers, AdamW for all else, and for all of
+an adapter.
 
 Muon (Jordan et al. 2024): Nesterov momentum, orthogonalised by five quintic Newton-Schulz
 steps. Here in fp32 and batched over equal shapes, which a CPU without fast bf16 wants.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -13,6 +15,13 @@ from torch import Tensor, nn
 from trainer.config import OptimizerConfig
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+_HIDDEN = re.compile(r"^(?!.*\.lora_).*\.\d+\.")
+"""Names of what lies in one of many equal layers."""
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that learning moves, by name; tied ones once."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def orthogonalise(matrices_BMN: Tensor, steps: int = 5) -> Tensor:
@@ -34,8 +43,8 @@ class Optimizer:
 
     def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
         self._config = config
-        named = list(model.named_parameters())
-        matrices = [item for item in named if item[1].ndim == 2 and ".layers." in item[0]]
+        named = list(trainable(model).items())
+        matrices = [item for item in named if item[1].ndim == 2 and _HIDDEN.match(item[0])]
         hidden = {name for name, _ in matrices}
         rest = [item for item in named if item[0] not in hidden]
         self._parameters = [parameter for _, parameter in named]

@@ -21,7 +21,9 @@ def make_probe(model: Any, weights: Mapping[str, Tensor]) -> bytes:
     `weights` stand in for the model's own, which stay as they are.
     """
     random = Random(0)
-    length = min(_LENGTH, int(model.config.max_position_embeddings) - 1)
+    # Engines answer with one token more.
+    longest = getattr(model.config, "max_position_embeddings", None) or _LENGTH + 1
+    length = min(_LENGTH, int(longest) - 1)
     ids_BT = torch.tensor(
         [
             [random.randrange(model.config.vocab_size) for _ in range(length)]

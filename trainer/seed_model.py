@@ -8,7 +8,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, SmolLM3Config, SmolLM3ForCausalLM
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
+)
 
 from trainer.config import ModelConfig
 
@@ -68,7 +74,7 @@ def make_tokenizer(vocab: int = 64) -> PreTrainedTokenizerFast:
 
 
 def save_model(
-    model: SmolLM3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> dict[str, str]:
     """Write the folder that `from_pretrained` reads; the sha256 of every file in it.
 

@@ -190,6 +190,7 @@ class Trainer:
             state=learner.state(),
             shared_from=shared_from,
             probe=make_probe(learner.model, published),
+            format=learner.format,
         )
         staged = self._checkpoints.stage(snapshot, number, epoch)
         fault_point("trainer.staged")
@@ -203,6 +204,7 @@ class Trainer:
             parent_id=parent_id,
             location=self._checkpoints.location(number, epoch),
             files=staged.files,
+            format=learner.format,
             step=learner.num_steps,
             epoch=epoch,
             positions=_ranges([consumed.position for consumed in (*batch.trained, *batch.dropped)]),

@@ -75,7 +75,8 @@ class LocalEngine:
 
     async def generate(self, request: Request) -> list[Completion]:
         """See `Engine`. Raises `ValueError` for a request that no model could serve."""
-        check_request(request, self._ready().vocab)
+        served = self._ready()
+        check_request(request, served.vocab, served.max_length)
         future: asyncio.Future[list[Completion]] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(request=request, future=future))
         self._wake()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
+from agents.engines.adapter import ADAPTER, merged
 from agents.engines.attention import register
 from agents.engines.engine import SwapRefused
 from agents.engines.fitting import (
@@ -25,6 +26,7 @@ from agents.engines.prompting import (
     PROMPTING,
     TOKENIZER,
     Prompting,
+    check_unchanged,
     prompting_texts,
     read_prompting,
 )
@@ -32,18 +34,20 @@ from agents.engines.verified import read_verified
 
 _MODEL = "model.safetensors"
 _NEEDED = (CONFIG, _MODEL, TOKENIZER)
-_OPTIONAL = (GENERATION, *PROMPTING)
+_OPTIONAL = (GENERATION, *PROMPTING, *ADAPTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """One version, ready to generate. `stop_ids` end an answer."""
+    """One version, ready to generate. `stop_ids` end an answer; `max_length` is that of prompt and
+    answer together, None where the model names none."""
 
     version: int
     model: Any
     prompting: Prompting
     stop_ids: tuple[int, ...]
     vocab: int
+    max_length: int | None
     config: Mapping[str, Any]
 
 
@@ -59,7 +63,7 @@ def load(
         raise SwapRefused(f"the checkpoint {folder} does not list {', '.join(missing)}")
     contents = read_verified(folder, files, (*_NEEDED, *_OPTIONAL))
     config = read_config(contents[CONFIG])
-    tensors = read_tensors(_MODEL, contents[_MODEL])
+    tensors = merged(read_tensors(_MODEL, contents[_MODEL]), contents)
     texts = prompting_texts(contents)
     if current is None:
         model = _build(config)
@@ -68,7 +72,7 @@ def load(
     else:
         if config != current.config:
             raise SwapRefused(f"config.json in {folder} differs from the served model's")
-        current.prompting.check_unchanged(texts, folder)
+        check_unchanged(current.prompting.texts, texts, folder)
         model, prompting, ends = current.model, current.prompting, current.stop_ids
     return Served(
         version=version,
@@ -76,6 +80,7 @@ def load(
         prompting=prompting,
         stop_ids=ends,
         vocab=int(model.get_input_embeddings().num_embeddings),
+        max_length=getattr(model.config, "max_position_embeddings", None),
         config=config,
     )
 

@@ -14,14 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tokenizers import Tokenizer
-
 from agents.engines.engine import Completion, EngineUnusable, Request, Swap, SwapRefused
+from agents.engines.prompting import PROMPTING, Prompting, read_prompting
 from agents.engines.server_link import Link, Lost
 from agents.engines.server_wire import digest_of
 
 _Found = TypeVar("_Found")
-_TOKENIZER = "tokenizer.json"
 _LOOK_SECONDS = 1.0
 _AGAIN_SECONDS = 0.05
 
@@ -44,7 +42,7 @@ class ServerEngine:
         self._behind_since: dict[str, float] = {}
         self._known: dict[int, str] = {}
         self._version = -1
-        self._tokenizer: Tokenizer | None = None
+        self._prompting: Prompting | None = None
         self._news = asyncio.Event()
         self._swapping = asyncio.Lock()
         self._connecting: asyncio.Task[None] | None = None
@@ -52,7 +50,7 @@ class ServerEngine:
 
     @property
     def version(self) -> int:
-        return -1 if self._tokenizer is None else self._version
+        return -1 if self._prompting is None else self._version
 
     @property
     def alive(self) -> int:
@@ -60,10 +58,10 @@ class ServerEngine:
         return sum(link.version >= 0 for link in self._links)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._ready().encode(text).ids)
+        return self._ready().encode(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        return str(self._ready().decode(list(tokens), skip_special_tokens=True))
+        return self._ready().decode(tokens)
 
     async def generate(self, request: Request) -> list[Completion]:
         """See `Engine`. No answer is of a version below the one in force now."""
@@ -90,12 +88,11 @@ class ServerEngine:
             started = time.perf_counter()
             self._connect()
             self._known[version] = digest_of(files)
-            async with asyncio.TaskGroup() as group:
-                for link in self._links:
-                    group.create_task(link.want(version, folder, files))
+            for link in self._links:
+                await link.want(version, folder, files)
             await self._found(lambda: True if self._served(version) else None)
-            if self._tokenizer is None:
-                self._tokenizer = await self._fetch(files)
+            if self._prompting is None:
+                self._prompting = await self._fetch(files)
             self._known = {known: self._known[known] for known in self._known if known >= version}
             waited_ms = 1e3 * (time.perf_counter() - started)
             return _report(before, self._version, waited_ms, self._links)
@@ -107,12 +104,12 @@ class ServerEngine:
             await asyncio.wait([self._connecting])
         self._tell()
 
-    def _ready(self) -> Tokenizer:
+    def _ready(self) -> Prompting:
         if self._closed:
             raise RuntimeError("the engine was closed")
-        if self._tokenizer is None:
+        if self._prompting is None:
             raise RuntimeError("the engine serves no weights yet: call swap first")
-        return self._tokenizer
+        return self._prompting
 
     def _connect(self) -> None:
         if self._connecting is None:
@@ -208,21 +205,21 @@ class ServerEngine:
             "with `evolvent serve RUN`, or look at what it says"
         )
 
-    async def _fetch(self, files: dict[str, str]) -> Tokenizer:
-        """The tokenizer of what is served, byte for byte the one that was published."""
+    async def _fetch(self, files: dict[str, str]) -> Prompting:
+        """How to prompt what is served, from files that are byte for byte the published ones."""
         while True:
             link = await self._found(lambda: self._best(0))
             try:
-                content = await link.tokenizer()
+                texts = await link.prompting()
             except Lost:
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
-            if hashlib.sha256(content).hexdigest() != files.get(_TOKENIZER, "").lower():
-                raise EngineUnusable(f"{link.url} serves another tokenizer than the run's")
-            tokenizer = Tokenizer.from_str(content.decode())
-            tokenizer.no_padding()
-            tokenizer.no_truncation()
-            return tokenizer
+            for name in PROMPTING:
+                text = texts.get(name)
+                digest = text if text is None else hashlib.sha256(text.encode()).hexdigest()
+                if digest != (files[name].lower() if name in files else None):
+                    raise EngineUnusable(f"{link.url} serves another {name} than the run's")
+            return read_prompting(texts)
 
 
 def _report(before: int, after: int, waited_ms: float, links: Sequence[Link]) -> Swap:

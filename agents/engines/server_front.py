@@ -1,10 +1,10 @@
-"""What a server shows to the network: health, metrics, version, tokenizer, generation, and
+"""What a server shows to the network: health, metrics, version, prompting, generation, and
 nothing else. Swapping has no address here: only the follower in the process can do it.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from socket import socket
 from typing import Any
@@ -14,16 +14,18 @@ from opentelemetry import context, propagate
 from pydantic import ValidationError
 
 from agents.engines.server_host import Host
+from agents.engines.server_metrics import CONTENT_TYPE, page
 from agents.engines.server_wire import (
     MAX_MESSAGE_BYTES,
     MAX_SAMPLES,
+    PROMPTING_PATH,
     PROTOCOL,
     SOCKET_PATH,
     STATE_PATH,
-    TOKENIZER_PATH,
     Answer,
     Ask,
     Asked,
+    PromptingFiles,
     Say,
 )
 
@@ -33,18 +35,17 @@ _log = logging.getLogger(__name__)
 
 
 class Front:
-    """The routes of one server. `metrics` gives the page that Prometheus reads."""
+    """The routes of one server."""
 
-    def __init__(self, host: Host, metrics: Callable[[], bytes]) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._metrics = metrics
 
     def application(self) -> web.Application:
         application = web.Application()
         application.router.add_get("/health", self._health)
         application.router.add_get("/metrics", self._show_metrics)
         application.router.add_get(STATE_PATH, self._state)
-        application.router.add_get(TOKENIZER_PATH, self._tokenizer)
+        application.router.add_get(PROMPTING_PATH, self._prompting)
         application.router.add_get(SOCKET_PATH, self._converse)
         return application
 
@@ -65,15 +66,15 @@ class Front:
         return web.json_response(text=state.model_dump_json(), status=200 if well else 503)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), content_type="text/plain")
+        return web.Response(body=page(self._host), headers={"Content-Type": CONTENT_TYPE})
 
     async def _state(self, _: web.Request) -> web.Response:
         return web.json_response(text=self._host.state.model_dump_json())
 
-    async def _tokenizer(self, _: web.Request) -> web.Response:
-        if not self._host.tokenizer:
+    async def _prompting(self, _: web.Request) -> web.Response:
+        if not self._host.texts:
             raise web.HTTPServiceUnavailable(text="no weights are served yet")
-        return web.Response(body=self._host.tokenizer, content_type="application/json")
+        return web.json_response(text=PromptingFiles(texts=self._host.texts).model_dump_json())
 
     async def _converse(self, request: web.Request) -> web.WebSocketResponse:
         # Browsers name the page that asks, agents do not: no page may use a server on loopback.

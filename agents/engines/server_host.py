@@ -8,10 +8,9 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 from agents.engines.engine import Completion, Engine, Request, Swap, SwapRefused
+from agents.engines.prompting import PROMPTING, TOKENIZER, prompting_texts
 from agents.engines.server_wire import State, digest_of
 from agents.engines.verified import read_verified
-
-_TOKENIZER = "tokenizer.json"
 
 
 class Host:
@@ -28,13 +27,15 @@ class Host:
         self._refused = (-1, "")
         self._swap: Swap | None = None
         self._draining = False
-        self._in_flight = 0
-        self.tokenizer = b""
+        self.in_flight = 0
+        self.num_swaps = 0
+        self.num_refused = 0
+        self.texts: dict[str, str] = {}
         self.failed = asyncio.Event()
 
     @property
     def version(self) -> int:
-        return self._engine.version if self.tokenizer else -1
+        return self._engine.version if self.texts else -1
 
     @property
     def state(self) -> State:
@@ -46,7 +47,7 @@ class Host:
             draining=self._draining,
             refused=self._refused[0],
             reason=self._refused[1],
-            in_flight=self._in_flight,
+            in_flight=self.in_flight,
             swap=self._swap,
         )
 
@@ -62,32 +63,34 @@ class Host:
         return self._engine.decode(tokens)
 
     async def generate(self, request: Request) -> list[Completion]:
-        self._in_flight += request.n
+        self.in_flight += request.n
         try:
             return await self._engine.generate(request)
         except RuntimeError:
             self.failed.set()
             raise
         finally:
-            self._in_flight -= request.n
-            if self._draining and not self._in_flight:
+            self.in_flight -= request.n
+            if self._draining and not self.in_flight:
                 self._tell()
 
     async def swap(self, version: int, folder: Path, files: dict[str, str]) -> Swap:
         """See `Engine`."""
         before = self.version
         try:
-            # The tokenizer stays what it was in the first version: engines see to that.
-            tokenizer = self.tokenizer or await asyncio.to_thread(_read_tokenizer, folder, files)
+            # Prompts are made as for the first version for ever: engines see to that.
+            texts = self.texts or await asyncio.to_thread(_read_texts, folder, files)
             swap = await self._engine.swap(version, folder, files)
         except SwapRefused as error:
             self._refused = (version, str(error))
+            self.num_refused += 1
             self._tell()
             raise
-        self.tokenizer = tokenizer
+        self.texts = texts
         if swap.to_version != before:
             self._served = (swap.to_version, digest_of(files))
             self._swap = swap
+            self.num_swaps += 1
             self._tell()
         return swap
 
@@ -97,7 +100,7 @@ class Host:
         self._tell()
         try:
             async with asyncio.timeout(seconds):
-                while self._in_flight:
+                while self.in_flight:
                     await self._changed.wait()
         except TimeoutError:
             return
@@ -110,7 +113,8 @@ class Host:
         self._changed = asyncio.Event()
 
 
-def _read_tokenizer(folder: Path, files: dict[str, str]) -> bytes:
-    if _TOKENIZER not in files:
-        raise SwapRefused(f"the checkpoint {folder} does not list {_TOKENIZER}")
-    return read_verified(folder, {_TOKENIZER: files[_TOKENIZER]}, (_TOKENIZER,))[_TOKENIZER]
+def _read_texts(folder: Path, files: dict[str, str]) -> dict[str, str]:
+    if TOKENIZER not in files:
+        raise SwapRefused(f"the checkpoint {folder} does not list {TOKENIZER}")
+    listed = {name: files[name] for name in PROMPTING if name in files}
+    return prompting_texts(read_verified(folder, listed, PROMPTING))

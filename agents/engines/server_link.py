@@ -6,7 +6,7 @@ server   -> state: alive, version        answers: whoever waits for them
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,12 +16,13 @@ from pydantic import ValidationError
 
 from agents.engines.engine import Completion, Request, Swap
 from agents.engines.server_wire import (
+    PROMPTING_PATH,
     PROTOCOL,
     SOCKET_PATH,
-    TOKENIZER_PATH,
     Answer,
     Ask,
     Asked,
+    PromptingFiles,
     Say,
     State,
 )
@@ -78,15 +79,15 @@ class Link(Protocol):
         ...
 
     async def want(self, version: int, folder: Path, digests: dict[str, str]) -> None:
-        """Every server is to serve this version from now on."""
+        """Every server is to serve this version from now on. Raises `SwapRefused`."""
         ...
 
     async def generate(self, name: str, request: Request, at_least: int) -> list[Completion]:
         """Raises `Lost`, or `ValueError` for a request that no server would serve."""
         ...
 
-    async def tokenizer(self) -> bytes:
-        """tokenizer.json of what is served. Raises `Lost`."""
+    async def prompting(self) -> Mapping[str, str]:
+        """The files that say how to prompt what is served. Raises `Lost`."""
         ...
 
 
@@ -240,13 +241,12 @@ class ServerLink:
             raise Lost(f"{self.url}: {answer.error or 'it stops, or serves an older version'}")
         return list(answer.completions)
 
-    async def tokenizer(self) -> bytes:
+    async def prompting(self) -> Mapping[str, str]:
         try:
-            async with self._session.get(self.url + TOKENIZER_PATH) as answer:
+            async with self._session.get(self.url + PROMPTING_PATH) as answer:
                 if answer.status == 200:
-                    content: bytes = await answer.read()
-                    return content
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                    return PromptingFiles.model_validate_json(await answer.read()).texts
+        except (aiohttp.ClientError, OSError, TimeoutError, ValidationError) as error:
             raise Lost(f"{self.url}: {error}") from None
         raise Lost(f"{self.url} serves nothing yet")
 

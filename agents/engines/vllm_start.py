@@ -11,7 +11,14 @@ from agents.engines.engine import Request, SwapRefused
 from agents.engines.vllm import Start
 from agents.engines.vllm_apart import VllmApart
 from agents.engines.vllm_runtime import VllmRuntime
-from agents.engines.vllm_setup import arguments, check_device, on_cpu, params, unusable
+from agents.engines.vllm_setup import (
+    arguments,
+    check_device,
+    check_traces,
+    on_cpu,
+    params,
+    unusable,
+)
 from agents.engines.vllm_thread import VllmThread
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ def starter(config: "VllmConfig", executor: ThreadPoolExecutor, seed: int) -> St
 
     async def start(folder: Path) -> VllmRuntime:
         await asyncio.to_thread(check_device)
+        await asyncio.to_thread(check_traces)
         apart = config.apart if config.apart is not None else not on_cpu()
         try:
             runtime: VllmRuntime

@@ -31,8 +31,10 @@ from vllm.model_executor.model_loader.reload import (
 )
 from vllm.model_executor.models.transformers.base import Base
 
+from agents.engines.adapter import ADAPTER, merged
 from agents.engines.engine import SwapRefused
-from agents.engines.fitting import CONFIG, TOKENIZER, check_tensors, read_config, read_tensors
+from agents.engines.fitting import CONFIG, check_tensors, read_config, read_tensors
+from agents.engines.prompting import PROMPTING, TOKENIZER, check_unchanged, prompting_texts
 from agents.engines.verified import read_verified
 
 BACKEND = "evolvent_file"
@@ -63,7 +65,7 @@ class _Expected:
     """What every version must share with the one the engine was started with."""
 
     config: Mapping[str, Any]
-    tokenizer: bytes
+    texts: Mapping[str, str]
     slots: dict[str, torch.Tensor] = field(repr=False)
 
 
@@ -116,14 +118,14 @@ class FileTransfer(WeightTransferEngine[NothingToSay, CheckpointFiles]):  # type
         shards = _shards(info.sha256)
         if missing := [name for name in (CONFIG, TOKENIZER) if name not in info.sha256]:
             raise SwapRefused(f"the checkpoint {folder} does not list {', '.join(missing)}")
-        contents = read_verified(folder, info.sha256, (CONFIG, TOKENIZER, *shards))
+        contents = read_verified(folder, info.sha256, (CONFIG, *PROMPTING, *ADAPTER, *shards))
         if read_config(contents[CONFIG]) != self._expected.config:
             raise SwapRefused(f"config.json in {folder} differs from the served model's")
-        if contents[TOKENIZER] != self._expected.tokenizer:
-            raise SwapRefused(f"tokenizer.json in {folder} differs from the served model's")
+        check_unchanged(self._expected.texts, prompting_texts(contents), folder)
         tensors: dict[str, torch.Tensor] = {}
         for name in shards:
             tensors.update(read_tensors(name, contents.pop(name)))
+        tensors = merged(tensors, contents)
         check_tensors(tensors, self._expected.slots)
         return tensors
 
@@ -154,9 +156,11 @@ def _expected(folder: Path) -> _Expected:
         with safe_open(folder / name, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118
                 slots[key] = file.get_tensor(key).to("meta")
+    paths = [folder / name for name in PROMPTING]
+    prompting = {path.name: path.read_bytes() for path in paths if path.is_file()}
     return _Expected(
         config=read_config((folder / CONFIG).read_bytes()),
-        tokenizer=(folder / TOKENIZER).read_bytes(),
+        texts=prompting_texts(prompting),
         slots=slots,
     )
 

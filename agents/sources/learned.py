@@ -20,9 +20,9 @@ from bus.events import LevelCount, Proposal
 
 
 class LearnedConfig(BaseModel):
-    """`share` of every draw is asked of the model; the rest, and whatever the gate refuses, of
-    the rule `curriculum`. A task above the warm-up levels is novel if none of the last `memory`
-    tasks was the same."""
+    """`share` of every draw is asked of the model, by the weights of `policy`; the rest, and
+    whatever the gate refuses, of the rule `curriculum`. A task above the warm-up levels is novel if
+    none of the last `memory` tasks was the same."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,6 +30,7 @@ class LearnedConfig(BaseModel):
     share: float = Field(default=1.0, gt=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
     memory: int = Field(default=20_000, ge=0)
+    policy: str = "current"
     curriculum: CurriculumConfig = CurriculumConfig()
 
 

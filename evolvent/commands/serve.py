@@ -1,4 +1,4 @@
-"""`evolvent serve`: the command around one server of a run's newest weights."""
+"""`evolvent serve`: the command around one server of a run's weights."""
 
 import asyncio
 import sys
@@ -13,21 +13,26 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen at; whoever reaches it can use the model.")
     ] = "127.0.0.1",
+    policy: Annotated[
+        str, typer.Option(help="Policy of the recipe: current, previous, reference, or its own.")
+    ] = "current",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8200,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a setting of the engine: engine.field=value."),
     ] = None,
 ) -> None:
-    """Serve a run's newest weights to agents anywhere (engine.type = server); Ctrl-C stops."""
+    """Serve a run's weights to agents anywhere (engine.type = server); Ctrl-C stops."""
     from evolvent.run_folder import RunFolder
     from evolvent.serve import bind, hosted
     from evolvent.serve import serve as serve_run
 
     folder = RunFolder(run)
-    engine = hosted(folder.recipe(), settings or [])
+    recipe = folder.recipe()
+    chosen = recipe.policy(policy)
+    engine = hosted(recipe, chosen, settings or [])
     with bind(host, port) as listener:
-        asyncio.run(serve_run(folder, engine, listener, _say))
+        asyncio.run(serve_run(folder, chosen, engine, listener, _say))
 
 
 def _say(text: str) -> None:

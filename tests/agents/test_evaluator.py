@@ -1,6 +1,8 @@
 """The evaluator: greedy scores on the held-out suites of the versions that are due."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
@@ -27,8 +29,9 @@ def reverses_up_to(length: int) -> Engine:
 
 
 def evaluator(bus: Bus, config: EvaluatorConfig = CONFIG) -> Evaluator:
-    async def serve(event: Weights) -> Engine:
-        return reverses_up_to(5)
+    @asynccontextmanager
+    async def serve(event: Weights) -> AsyncIterator[Engine]:
+        yield reverses_up_to(5)
 
     return Evaluator(run=RUN, domain=DOMAIN, config=config, serve=serve, bus=bus)
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from agents.engines.engine import Swap, SwapRefused
 from agents.follower import PolicyFollower
-from bus.bus import Record
-from bus.events import Promotion, Weights
+from agents.policies import PolicyConfig
+from bus.bus import Bus, Record
+from bus.events import Promotion, Weights, derive_id
 from bus.memory import MemoryBus
+from bus.sqlite import SqliteBus
 from tests.agents.asking import engine, says, weights
 
 
@@ -117,6 +119,128 @@ def test_a_version_outside_the_run_is_refused(tmp_path: Path) -> None:
         with pytest.raises(SwapRefused, match="outside"):
             await PolicyFollower(bus, own, run, lambda swap: None).run()
         assert own.version == -1
+
+    asyncio.run(scenario())
+
+
+def test_the_previous_version_is_one_behind(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bus, own, swaps = MemoryBus(), engine(says(""), version=-1), list[Swap]()
+        due = PolicyConfig(follow="previous").due
+        follower = PolicyFollower(bus, own, tmp_path, swaps.append, due=due)
+        following = asyncio.ensure_future(follower.run())
+        for numbers, newest in ((range(1), 0), (range(1, 5), 4), (range(5, 6), 5)):
+            await bus.publish([checkpoint(tmp_path, number) for number in numbers])
+            await asyncio.wait_for(follower.at_least(newest), 10)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(follower.at_least(6), 0.05)
+        following.cancel()
+        assert [swap.to_version for swap in swaps] == [0, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_a_reference_is_waited_for_and_served_for_ever(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bus, own, swaps = MemoryBus(), engine(says(""), version=-1), list[Swap]()
+        due = PolicyConfig(follow="reference", version=2).due
+        follower = PolicyFollower(bus, own, tmp_path, swaps.append, due=due)
+        following = asyncio.ensure_future(follower.run())
+        await bus.publish([checkpoint(tmp_path, 0), checkpoint(tmp_path, 1)])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(follower.at_least(0), 0.05)
+        await bus.publish([checkpoint(tmp_path, number) for number in range(2, 5)])
+        await asyncio.wait_for(follower.at_least(9), 10)
+        await bus.publish([checkpoint(tmp_path, 5)])
+        await asyncio.sleep(0.05)
+        following.cancel()
+        assert [swap.to_version for swap in swaps] == [2]
+
+    asyncio.run(scenario())
+
+
+def stranger(run: Path, number: int, **claims: object) -> Weights:
+    """A version that names a parent which nobody published."""
+    folder = run / f"stranger-{number}"
+    folder.mkdir()
+    made = checkpoint(folder, number)
+    claims = {"parent_id": weights(99).id, **claims}
+    return made.model_copy(
+        update={
+            "id": derive_id("stranger", "trainer", str(number)),
+            "location": f"{folder.name}/v{number}",
+            **claims,
+        }
+    )
+
+
+STRANGE = [{}, {"parent": None, "parent_id": None}, {"parent": 5, "parent_id": weights(0).id}]
+
+
+@pytest.mark.parametrize("claims", STRANGE)
+def test_a_version_of_unknown_parent_is_refused(tmp_path: Path, claims: dict[str, object]) -> None:
+    async def scenario() -> None:
+        bus, own = MemoryBus(), engine(says(""), version=-1)
+        follower = PolicyFollower(bus, own, tmp_path, lambda swap: None)
+        following = asyncio.ensure_future(follower.run())
+        await bus.publish([checkpoint(tmp_path, 0)])
+        await asyncio.wait_for(follower.at_least(0), 10)
+        unknown = stranger(tmp_path, 1, **claims)
+        await bus.publish([unknown])
+        async with asyncio.timeout(10):
+            [record] = [each async for each in first(bus.follow("promotions"), 1)]
+        rejected = record.event()
+        assert isinstance(rejected, Promotion)
+        assert (rejected.weights, rejected.decision) == (unknown.id, "rejected")
+        assert "its parent, which is not on the log" in rejected.reasons[0]
+        assert own.version == 0
+        await bus.publish([checkpoint(tmp_path, 1)])
+        await asyncio.wait_for(follower.at_least(1), 10)
+        following.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_strangers_on_the_log_do_not_confuse_the_previous_version(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bus, own, swaps = MemoryBus(), engine(says(""), version=-1), list[Swap]()
+        due = PolicyConfig(follow="previous").due
+        follower = PolicyFollower(bus, own, tmp_path, swaps.append, due=due)
+        await bus.publish([checkpoint(tmp_path, 0), stranger(tmp_path, 1)])
+        await bus.publish([checkpoint(tmp_path, number) for number in (1, 2)])
+        following = asyncio.ensure_future(follower.run())
+        await asyncio.wait_for(follower.at_least(2), 10)
+        following.cancel()
+        assert [swap.to_version for swap in swaps] == [1]
+        assert bus.heads()["promotions", 0] == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("make", [lambda run: MemoryBus(), lambda run: SqliteBus(run / "log")])
+def test_what_is_refused_again_is_said_once(tmp_path: Path, make: Callable[[Path], Bus]) -> None:
+    """By two processes at once, and by one that starts again."""
+
+    async def scenario() -> None:
+        bus = make(tmp_path)
+        good, damaged = checkpoint(tmp_path, 0), checkpoint(tmp_path, 1)
+        (tmp_path / "v1" / "model.safetensors").write_bytes(b"other")
+        await bus.publish([good])
+        engines = [engine(says(""), version=-1) for _ in range(2)]
+        followers = [PolicyFollower(bus, own, tmp_path, lambda swap: None) for own in engines]
+        running = [asyncio.ensure_future(follower.run()) for follower in followers]
+        await asyncio.wait_for(asyncio.gather(*(each.at_least(0) for each in followers)), 10)
+        await bus.publish([damaged])
+        for _ in range(2):
+            with pytest.raises(SwapRefused):
+                fresh = engine(says(""), version=-1)
+                await PolicyFollower(bus, fresh, tmp_path, lambda swap: None).run()
+        await bus.publish([checkpoint(tmp_path, 2)])
+        await asyncio.wait_for(asyncio.gather(*(each.at_least(2) for each in followers)), 10)
+        for each in running:
+            each.cancel()
+        assert [record.event().answers for record in bus.read("promotions")] == [damaged.id]
+        await bus.close()
 
     asyncio.run(scenario())
 

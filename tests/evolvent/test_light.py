@@ -19,6 +19,7 @@ LIGHT = (
     "agents.critic",
     "agents.evaluator",
     "agents.follower",
+    "agents.policies",
     "agents.domains.config",
     "agents.domains.strings",
     "agents.engines.config",

@@ -2,8 +2,8 @@
 engine that answers better with every version."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -50,9 +50,10 @@ def skilled(prompt: str, version: int, random: Random) -> str:
 def roles(room: Classroom, engine: ScriptedEngine, follower: PolicyFollower) -> dict[str, Any]:
     evaluator = ScriptedEngine(skilled)
 
-    async def serve(weights: Weights) -> ScriptedEngine:
+    @asynccontextmanager
+    async def serve(weights: Weights) -> AsyncIterator[ScriptedEngine]:
         await evaluator.swap(weights.number, room.folder / weights.location, weights.files)
-        return evaluator
+        yield evaluator
 
     return {
         "proposer": Proposer(

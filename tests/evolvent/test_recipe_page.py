@@ -89,10 +89,11 @@ def expected() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
         [(f"`{n}`", default(f), allowed(f.annotation, f.metadata)) for n, f in plain.items()],
     )
     for name, field in Recipe.model_fields.items():
+        place = f"{name}.NAME" if get_origin(field.annotation) is dict else name
         for model in members(field):
             kind = model.model_fields.get("type")
             yield (
-                f"`[{name}]`" + (f" `type = {json.dumps(kind.default)}`" if kind else ""),
+                f"`[{place}]`" + (f" `type = {json.dumps(kind.default)}`" if kind else ""),
                 rows(model),
             )
     yield "`[bus.security]`", rows(KafkaSecurityConfig)

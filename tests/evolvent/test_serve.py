@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 from urllib.error import URLError
@@ -16,6 +16,8 @@ import pytest
 
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
 from agents.engines.engine import Completion, Request
+from agents.follower import PolicyFollower
+from agents.policies import BUILT_IN
 from bus.events import Weights
 from evolvent.errors import UsageError
 from evolvent.recipe import load_recipe
@@ -37,13 +39,22 @@ _START_SECONDS = 150
 class Served:
     """The process of one `evolvent serve`; `said` is the file of what it tells."""
 
-    def __init__(self, run: Path, port: int, said: Path, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        run: Path,
+        port: int,
+        said: Path,
+        settings: Sequence[str] = (),
+        policy: str = "current",
+    ) -> None:
         words = [word for setting in settings for word in ("--set", setting)]
         self.url = f"http://127.0.0.1:{port}"
         self.said = said
         with said.open("ab") as log:
             self.process = subprocess.Popen(
-                [EVOLVENT, "serve", str(run), "--port", str(port), *words], stdout=log, stderr=log
+                [EVOLVENT, "serve", str(run), "--port", str(port), "--policy", policy, *words],
+                stdout=log,
+                stderr=log,
             )
 
     @property
@@ -67,9 +78,11 @@ class Served:
 
 
 @contextmanager
-def served(run: Path, port: int, said: Path, settings: Sequence[str]) -> Iterator[list[Served]]:
+def served(
+    run: Path, port: int, said: Path, settings: Sequence[str], policy: str = "current"
+) -> Iterator[list[Served]]:
     """The servers started one after the other; whatever runs at the end is killed."""
-    servers = [Served(run, port, said, settings)]
+    servers = [Served(run, port, said, settings, policy)]
     try:
         yield servers
     finally:
@@ -159,6 +172,40 @@ def test_a_server_killed_in_mid_swap_loses_nothing(
 
 
 @pytest.mark.slow
+def test_policies_are_served_side_by_side(run: Path, tmp_path: Path) -> None:
+    async def scenario(servers: dict[str, Served]) -> None:
+        made = [version(run, number) for number in range(4)]
+        async with RunFolder(run).log(writable=True) as bus, AsyncExitStack() as stack:
+            agents = {
+                name: await stack.enter_async_context(agent(server.url))
+                for name, server in servers.items()
+            }
+            followers = {
+                name: PolicyFollower(bus, own, run, lambda swap: None, due=BUILT_IN[name].due)
+                for name, own in agents.items()
+            }
+            following = [asyncio.ensure_future(each.run()) for each in followers.values()]
+            for newest, (event, _) in enumerate(made):
+                await bus.publish([event])
+                for name, follower in followers.items():
+                    await asyncio.wait_for(follower.at_least(newest), _START_SECONDS)
+                    own = agents[name]
+                    [said] = await own.generate(request(own))
+                    assert {span.version for span in said.spans} == {BUILT_IN[name].due(newest)}
+            assert not any(each.done() for each in following)
+            for each in following:
+                each.cancel()
+
+    settings, servers = ["engine.type=local"], {}
+    with ExitStack() as stack:
+        for name in BUILT_IN:
+            said = tmp_path / f"{name}.txt"
+            starting = served(run, free_port(), said, settings, name)
+            [servers[name]] = stack.enter_context(starting)
+        asyncio.run(scenario(servers))
+
+
+@pytest.mark.slow
 def test_told_to_stop_it_finishes_what_it_has(run: Path, tmp_path: Path) -> None:
     async def scenario(server: Served) -> None:
         async with RunFolder(run).log(writable=True) as bus, agent(server.url) as engine:
@@ -231,6 +278,7 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(run: Path) -> None:
         (("--set", "engine.type=nothing"), "engine.type = 'nothing'"),
         (("--set", "engine.max_rows=0"), "engine.max_rows = 0"),
         (("--set", "engine"), "write it as section.field=value"),
+        (("--policy", "next"), "there is no policy next: there are current, previous, reference"),
     ],
 )
 def test_what_a_user_may_mistype_is_one_sentence(
@@ -248,12 +296,20 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_hosted_follows_from_the_recipe() -> None:
-    assert hosted(load_recipe("words"), []) == LocalConfig()
+    current = BUILT_IN["current"]
+    assert hosted(load_recipe("words"), current, []) == LocalConfig()
     asks = load_recipe("words", ["engine.type=server"])
     assert asks.engine == ServerConfig()
-    assert hosted(asks, []) == VllmConfig()
-    assert hosted(asks, ["engine.max_rows=8"]) == VllmConfig(max_rows=8)
-    assert hosted(asks, ["engine.max_rows=8", "engine.type=local"]) == LocalConfig(max_rows=8)
+    assert hosted(asks, current, []) == VllmConfig()
+    assert hosted(asks, current, ["engine.max_rows=8"]) == VllmConfig(max_rows=8)
+    assert hosted(asks, current, ["engine.max_rows=8", "engine.type=local"]) == LocalConfig(
+        max_rows=8
+    )
+    own = load_recipe("words", ["policies.mine.engine.max_rows=4"])
+    assert hosted(own, own.policy("mine"), []) == LocalConfig(max_rows=4)
+    assert hosted(own, own.policy("mine"), ["engine.inflight=keep"]) == LocalConfig(
+        max_rows=4, inflight="keep"
+    )
 
 
 def test_urls_are_checked() -> None:

@@ -4,10 +4,16 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from agents.engines.engine import SwapRefused
+from agents.engines.scripted import ScriptedEngine
+from agents.follower import PolicyFollower
 from bus.sqlite import SqliteBus
 from observability.audit import audit
 from tests.observability.audit_faults import audited
 from tests.observability.audited_run import TASKS, VERSIONS, Life, make, take_all
+from trainer.manifest import CHECKPOINTS
 
 
 def test_a_whole_run_has_no_violation_and_the_right_counts(run: Path) -> None:
@@ -47,6 +53,28 @@ def test_an_unpublished_newest_checkpoint_is_no_fault(tmp_path: Path) -> None:
     assert found.violations == []
     assert found.counts["unpublished"] == 1
     assert found.counts["versions"] == 3
+
+
+def test_a_version_that_two_processes_refused_is_no_fault(run: Path) -> None:
+    """Both say so, under one id; the log has it once."""
+
+    async def refuse() -> None:
+        bus = SqliteBus(run / "log.sqlite")
+        own = ScriptedEngine(lambda prompt, version, random: "")
+        with pytest.raises(SwapRefused):
+            await PolicyFollower(bus, own, run, lambda swap: None).run()
+        await bus.close()
+
+    [newest] = run.glob(f"{CHECKPOINTS}/v{VERSIONS:06d}-*")
+    damaged = next(path for path in sorted(newest.iterdir()) if path.suffix == ".safetensors")
+    content = damaged.read_bytes()
+    damaged.write_bytes(b"other")
+    asyncio.run(refuse())
+    asyncio.run(refuse())
+    damaged.write_bytes(content)
+    found = audited(run)
+    assert found.violations == []
+    assert found.counts["events/promotions"] == 1
 
 
 def test_a_run_without_any_version_is_no_fault(tmp_path: Path) -> None:

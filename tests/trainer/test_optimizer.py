@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.trainer.lessons import TINY
 from trainer.config import OptimizerConfig
@@ -68,6 +69,14 @@ def test_five_steps_move_the_weights_as_torch_does() -> None:
             assert apart < 0.02, name
         else:
             assert torch.equal(mine[name], theirs), name
+
+
+def test_matrices_inside_the_layers_of_any_model_go_to_muon() -> None:
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=32, n_embd=8, n_layer=2, n_head=2))
+    state = Optimizer(model, CONFIG).state()
+    sizes = sum(value.numel() for name, value in state.items() if name.startswith("muon."))
+    inside = [value for name, value in model.named_parameters() if ".h." in name]
+    assert sizes == sum(value.numel() for value in inside if value.ndim == 2) > 0
 
 
 def test_the_scale_multiplies_both_learning_rates() -> None:

@@ -49,7 +49,7 @@ async def serving(engine: Engine | None = None, port: int = 0) -> AsyncIterator[
     host = Host(engine, "scripted")
     open_at = listener(port)
     url = f"http://127.0.0.1:{open_at.getsockname()[1]}"
-    async with Front(host, lambda: b"up 1\n").listening(open_at):
+    async with Front(host).listening(open_at):
         yield Serving(host=host, url=url)
     await host.close()
 
@@ -84,11 +84,16 @@ class Followed:
         return self._engine.version
 
     async def swap(self, version: int, folder: Path, files: dict[str, str]) -> Swap:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for server in self._servers:
-                    group.create_task(server.swap(version, folder, files))
-                swap = group.create_task(self._engine.swap(version, folder, files))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        return swap.result()
+        told = [server.swap(version, folder, files) for server in self._servers]
+        await asyncio.gather(*told, return_exceptions=True)
+        while not self._heard():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return await self._engine.swap(version, folder, files)
+
+    def _heard(self) -> bool:
+        """Whether the agent knows of its servers what they say, or nothing yet."""
+        links = zip(self._engine._links, self._servers, strict=True)
+        return all(
+            not link.digest or (link.digest, link.refused[0]) == (state.digest, state.refused)
+            for link, state in ((link, server.state) for link, server in links)
+        )

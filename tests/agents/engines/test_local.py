@@ -19,6 +19,7 @@ from tests.agents.engines.tiny_checkpoint import (
     reference_logprobs,
     save_checkpoint,
 )
+from trainer.config import ModelConfig
 
 PROMPTS = ["r1>", "s987654321>", "rcanroyer>", "sabc>", "rcanroyer>", "P"]
 TOLERANCE = 1e-4
@@ -201,7 +202,7 @@ def test_refuses_a_checkpoint_that_does_not_fit(tmp_path: Path, fault: str, firs
 
 
 def test_an_error_in_the_compute_thread_reaches_its_callers(tmp_path: Path) -> None:
-    checkpoint = save_checkpoint(tmp_path / "v")
+    checkpoint = save_checkpoint(tmp_path / "v", config=ModelConfig(max_positions=2**50))
 
     async def scenario() -> None:
         with local_engine() as engine:
@@ -212,6 +213,8 @@ def test_an_error_in_the_compute_thread_reaches_its_callers(tmp_path: Path) -> N
                 asyncio.gather(*map(engine.generate, too_much), return_exceptions=True), 30
             )
             assert all(isinstance(end, RuntimeError) for end in ends)
+            with pytest.raises(ValueError, match=f"at most {2**50} tokens"):
+                await engine.generate(Request(prompt_tokens=prompt, max_tokens=2**50))
             with pytest.raises(ValueError, match="vocabulary"):
                 await engine.generate(Request(prompt_tokens=(64,), max_tokens=1))
             assert len(await engine.generate(Request(prompt_tokens=prompt, max_tokens=2))) == 1

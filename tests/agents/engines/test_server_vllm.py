@@ -123,7 +123,7 @@ def test_two_servers_are_never_far_apart(checkpoints: list[Checkpoint]) -> None:
 
 
 @contextmanager
-def vllm_server(folder: Path, log: Path, **environment: str) -> Iterator[str]:
+def vllm_server(folder: Path, log: Path, *options: str, **environment: str) -> Iterator[str]:
     """vLLM's own server, started as docs/serving.md says."""
     port = free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
@@ -134,7 +134,7 @@ def vllm_server(folder: Path, log: Path, **environment: str) -> Iterator[str]:
     command += ["--skip-tokenizer-init", "--generation-config", "vllm"]
     command += ["--kv-cache-memory-bytes", str(32 << 20), "--logprobs-mode", "processed_logprobs"]
     command += ["--worker-extension-cls", "agents.engines.vllm_worker.EvolventWorker"]
-    command += ["--weight-transfer-config", '{"backend": "evolvent_file"}']
+    command += ["--weight-transfer-config", '{"backend": "evolvent_file"}', *options]
     variables = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_SERVER_DEV_MODE": "1",
