@@ -3,9 +3,6 @@ of every engine, idle and with requests in flight. Servers that are not asked id
 """
 
 import asyncio
-import os
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -23,9 +20,11 @@ from benchmarks._baselines import (
     RawHttp,
     RawTransformers,
     RawVllm,
+    running,
     vllm_server,
     wait_for,
 )
+from benchmarks._broker import free_port
 from benchmarks._work import make_checkpoint, make_requests
 from bus.bus import Bus
 from bus.events import Weights, derive_id
@@ -123,28 +122,14 @@ async def swaps(
     }
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 @contextmanager
 def our_server(run: Path, port: int) -> Iterator[str]:
     """`evolvent serve` with vLLM, in a process of its own."""
     program = "import sys; from evolvent.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "serve", str(run), "--port", str(port)]
     command += ["--set", "engine.type=vllm", "--set", f"engine.max_rows={MAX_ROWS}"]
-    server = subprocess.Popen(
-        command,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with running(command, {"OMP_NUM_THREADS": "1"}):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        server.kill()
-        server.wait()
 
 
 async def measure_engines(root: Path, quick: bool, rounds: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 what the same compute reaches without the loop, without its verdicts, without its curriculum.
 
     python benchmarks/learning.py [--seeds 5] [--recipes words,strings,…] [--no-controls]
-                                  [--early] [--kafka] [--quick]
+                                  [--early] [--kafka] [--engine vllm|server] [--quick]
 
 The means are over all families and the levels that `PROOFS` names, none of which was in the
 warm-up. Runs follow one another: each uses two cores. The last line is the first recipe's row, and
@@ -15,9 +15,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -26,8 +26,17 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._broker import broker
-from benchmarks._runs import ROOT, command, mean_of, read_scores, read_versions, run, say
+from benchmarks._broker import broker, free_port
+from benchmarks._runs import (
+    ROOT,
+    command,
+    launch,
+    mean_of,
+    read_scores,
+    read_versions,
+    run,
+    say,
+)
 from bus.events import Evaluation
 
 
@@ -106,9 +115,12 @@ class Row:
 class Bench:
     """Does the runs, each in a folder of its own below `folder`."""
 
-    def __init__(self, folder: Path, early: bool, quick: bool, kafka: str | None) -> None:
+    def __init__(
+        self, folder: Path, early: bool, quick: bool, kafka: str | None, engine: str
+    ) -> None:
         self._folder = folder
         self._bus = [] if kafka is None else ["--bus", f"kafka://{kafka}"]
+        self._engine = engine
         self._early = early
         self._quick = quick
         self._budget = "4s" if quick else None
@@ -132,13 +144,14 @@ class Bench:
     def whole(
         self, name: str, proof: Proof, seed: int, budget: str | None, settings: Iterable[str] = ()
     ) -> Whole:
-        arguments = [*self._bus, *_settings([f"seed={seed}", *self._settings, *settings])]
-        if budget is not None:
-            arguments += ["--budget", budget]
-        if self._early and proof.until is not None:
-            arguments += ["--until", str(proof.until)]
         folder = self._folder / f"{name}-{seed}"
-        cpu_seconds = run(folder, "--recipe", proof.recipe, *arguments, timeout_seconds=1800)
+        start = ["--recipe", proof.recipe, *self._bus]
+        start += _settings([f"seed={seed}", *self._settings, *settings])
+        limits = [] if budget is None else ["--budget", budget]
+        if self._early and proof.until is not None:
+            limits += ["--until", str(proof.until)]
+        with _engine(self._engine, folder, start) as chosen:
+            cpu_seconds = run(folder, *start, *chosen, *limits, timeout_seconds=1800)
         scores = read_scores(folder, proof.levels)
         whole = Whole(
             seed=seed,
@@ -208,6 +221,26 @@ class Bench:
         return round(end, 4), round(cpu_seconds, 1)
 
 
+@contextmanager
+def _engine(kind: str, folder: Path, start: list[str]) -> Iterator[list[str]]:
+    """The settings of the engine of a run that starts so; a server runs meanwhile."""
+    chosen = [f"engine.type={kind}"]
+    if kind != "server":
+        yield _settings(chosen if kind != "local" else [])
+        return
+    port = free_port()
+    chosen = _settings([*chosen, f'engine.urls=["http://127.0.0.1:{port}"]'])
+    _spend("seed", "--dir", str(folder), *start, *chosen)
+    server = launch(
+        folder.with_suffix(".server"), command("serve", str(folder), "--port", str(port)), None
+    )
+    try:
+        yield chosen
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def _settings(settings: Iterable[str]) -> list[str]:
     return [word for setting in settings for word in ("--set", setting)]
 
@@ -256,6 +289,9 @@ def main() -> int:
     parser.add_argument(
         "--kafka", action="store_true", help="on a broker of its own, every role a process"
     )
+    parser.add_argument(
+        "--engine", choices=("local", "vllm", "server"), default="local", help="who generates"
+    )
     parser.add_argument("--quick", action="store_true", help="one seed, seconds of evolution")
     arguments = parser.parse_args()
     names = arguments.recipes.split(",")
@@ -268,9 +304,9 @@ def main() -> int:
     with ExitStack() as ended:
         folder = Path(ended.enter_context(tempfile.TemporaryDirectory(prefix="evolvent-learning-")))
         kafka = ended.enter_context(broker(folder)) if arguments.kafka else None
-        bench = Bench(folder, arguments.early, arguments.quick, kafka)
+        bench = Bench(folder, arguments.early, arguments.quick, kafka, arguments.engine)
         rows = [bench.row(name, seeds) for name in names]
-        if arguments.controls and not arguments.kafka:
+        if arguments.controls and not arguments.kafka and arguments.engine == "local":
             bench.controls(rows[0], seeds[:3])
     show(rows)
     table = [asdict(row) for row in rows]

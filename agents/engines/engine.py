@@ -57,9 +57,9 @@ class Swap:
 
     from_version: int
     to_version: int
-    load_ms: float
-    pause_ms: float
-    in_flight: int
+    load_ms: float = 0.0
+    pause_ms: float = 0.0
+    in_flight: int = 0
 
 
 class Engine(Protocol):

@@ -87,14 +87,20 @@ class LocalEngine:
         async with self._swapping:
             before = self.version
             if self._closed or version <= before:
-                return _swap_report(before, before)
+                return Swap(from_version=before, to_version=before)
             started = time.perf_counter()
             served = await asyncio.to_thread(
                 load, version, folder, files, self._served, self._device
             )
             load_ms = 1e3 * (time.perf_counter() - started)
             pause_ms, in_flight = await self._replace(served)
-            return _swap_report(before, version, load_ms, pause_ms, in_flight)
+            return Swap(
+                from_version=before,
+                to_version=version,
+                load_ms=load_ms,
+                pause_ms=pause_ms,
+                in_flight=in_flight,
+            )
 
     async def close(self) -> None:
         """Stops after the current decode step; whoever still waits gets a `RuntimeError`."""
@@ -231,15 +237,3 @@ def _fail(waiting: list[_Waiting], error: BaseException) -> None:
     for each in waiting:
         if not each.future.done():
             each.future.set_exception(error)
-
-
-def _swap_report(
-    before: int, after: int, load_ms: float = 0.0, pause_ms: float = 0.0, in_flight: int = 0
-) -> Swap:
-    return Swap(
-        from_version=before,
-        to_version=after,
-        load_ms=load_ms,
-        pause_ms=pause_ms,
-        in_flight=in_flight,
-    )

@@ -84,7 +84,7 @@ class ServerEngine:
         async with self._swapping:
             before = self.version
             if self._closed or version <= before:
-                return _report(before, before, 0.0, [])
+                return Swap(from_version=before, to_version=before)
             started = time.perf_counter()
             self._connect()
             self._known[version] = digest_of(files)

@@ -115,7 +115,7 @@ class VllmEngine:
         async with self._swapping:
             before = self._version
             if self._closed or version <= before:
-                return _report(before, before)
+                return Swap(from_version=before, to_version=before)
             started = time.perf_counter()
             probes = await asyncio.to_thread(read_probes, folder, files)
             if self._runtime is None:
@@ -127,7 +127,13 @@ class VllmEngine:
             load_ms = 1e3 * (time.perf_counter() - started)
             in_flight = sum(flight.n for flight in self._flights)
             pause_ms = await self._replace(runtime, version, folder, files, probes)
-            return _report(before, version, load_ms, pause_ms, in_flight)
+            return Swap(
+                from_version=before,
+                to_version=version,
+                load_ms=load_ms,
+                pause_ms=pause_ms,
+                in_flight=in_flight,
+            )
 
     async def close(self) -> None:
         """Whoever still waits gets a `RuntimeError`."""
@@ -266,16 +272,4 @@ def _completion(output: Any) -> Completion:
             for span in output.weight_versions or ()
             if span.start < span.end
         ),
-    )
-
-
-def _report(
-    before: int, after: int, load_ms: float = 0.0, pause_ms: float = 0.0, in_flight: int = 0
-) -> Swap:
-    return Swap(
-        from_version=before,
-        to_version=after,
-        load_ms=load_ms,
-        pause_ms=pause_ms,
-        in_flight=in_flight,
     )
