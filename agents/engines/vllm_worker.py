@@ -5,11 +5,15 @@ Knows no request and no version.
     start_weight_update, update_weights, finish_weight_update       load what was kept, paused
 
 Importing this module, which vLLM does before it builds a model, registers the weight transfer
-backend `evolvent_file`, keeps oneDNN from packing copies of the weights, and transformers' own
-classes as they are.
+backend `evolvent_file`, keeps oneDNN from packing copies of the weights, transformers' own classes
+as they are, and a worker that is a process from outliving the one that started it.
 """
 
 import json
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,6 +199,20 @@ def _decorate_if_compiling(self: Any, cls: type, *settings: Any, **more: Any) ->
         _decorate(self, cls, *settings, **more)
 
 
+def _end_with_parent() -> None:
+    """A parent that was killed can tell nobody, and the memory of its device would stay taken."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
 _decorate = Base._decorate_cls_for_torch_compile
 Base._decorate_cls_for_torch_compile = _decorate_if_compiling
 WeightTransferEngineFactory.register_engine(BACKEND, FileTransfer)
+_end_with_parent()

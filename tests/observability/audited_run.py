@@ -204,7 +204,7 @@ class Life:
         parent = self.head
         number = 0 if parent is None else parent.number + 1
         name = folder_name(number, self.epoch)
-        folder = self.folder / CHECKPOINTS / name
+        folder = self.folder / CHECKPOINTS / f".{name}"
         (folder / "state").mkdir(parents=True)
         (folder / "model.safetensors").write_bytes(random.Random(number).randbytes(64))
         (folder / "config.json").write_text("{}")
@@ -235,6 +235,7 @@ class Life:
             weights=weights,
         )
         (folder / MANIFEST).write_text(manifest.model_dump_json())
+        folder.rename(folder.with_name(name))
         return weights
 
     async def live(self, versions: int) -> None:

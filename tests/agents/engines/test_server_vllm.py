@@ -12,13 +12,16 @@ from time import monotonic
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
 import pytest
+from opentelemetry.trace import use_span
 
 from agents.engines.config import VllmConfig
 from agents.engines.engine import Completion, Engine, Request, SwapRefused
 from agents.engines.server import ServerEngine
 from agents.engines.server_vllm import VllmLink
-from tests.agents.engines.serving import Followed, agent, free_port, serving
+from tests.agents.engines.collector import Collector, attribute, caller
+from tests.agents.engines.serving import Followed, agent, free_port, serving, swap
 from tests.agents.engines.test_vllm import PROMPTS, TOLERANCE, Reference
 from tests.agents.engines.tiny_checkpoint import Checkpoint, request
 
@@ -154,8 +157,12 @@ def vllm_server(folder: Path, log: Path, *options: str, **environment: str) -> I
             assert monotonic() < deadline
         yield url
     finally:
+        workers = psutil.Process(server.pid).children(recursive=True)
         server.kill()
         server.wait()
+        _, left = psutil.wait_procs(workers, timeout=20)
+    assert workers
+    assert not left
 
 
 def _answers(url: str) -> bool:
@@ -166,9 +173,42 @@ def _answers(url: str) -> bool:
         return False
 
 
+@pytest.fixture(scope="module")
+def own_server(
+    tmp_path_factory: pytest.TempPathFactory, checkpoints: list[Checkpoint]
+) -> Iterator[tuple[str, Collector]]:
+    """vLLM's own server, and who receives its spans."""
+    log = tmp_path_factory.mktemp("own") / "vllm.log"
+    with Collector().collecting() as collector:
+        variables = collector.environment
+        options = ("--otlp-traces-endpoint", variables["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+        with vllm_server(checkpoints[0].folder, log, *options, **variables) as url:
+            yield url, collector
+
+
 @pytest.mark.timeout(500)
+def test_the_spans_of_vllms_own_server_are_children_of_the_agents(
+    own_server: tuple[str, Collector], checkpoints: list[Checkpoint]
+) -> None:
+    url, collector = own_server
+
+    async def scenario() -> int:
+        engine = ServerEngine([VllmLink(url)], patience_seconds=60)
+        await swap(engine, 0, checkpoints[0])
+        with use_span(caller(0xA1, 0xB1)):
+            made = await engine.generate(request(engine, n=3, max_tokens=7))
+        await engine.close()
+        return sum(len(completion.tokens) for completion in made)
+
+    counted = asyncio.run(scenario())
+    collector.until(lambda: len(collector.of(0xA1)) == 3)
+    spans = collector.of(0xA1)
+    assert {span.parent_span_id for span in spans} == {(0xB1).to_bytes(8, "big")}
+    assert sum(attribute(span, "gen_ai.usage.completion_tokens") for span in spans) == counted
+
+
 def test_vllms_own_server_under_its_own_verbs(
-    tmp_path: Path, checkpoints: list[Checkpoint]
+    own_server: tuple[str, Collector], checkpoints: list[Checkpoint]
 ) -> None:
     reference = Reference(checkpoints)
 
@@ -184,5 +224,4 @@ def test_vllms_own_server_under_its_own_verbs(
             await engine.generate(request(engine, max_tokens=100_000))
         await engine.close()
 
-    with vllm_server(checkpoints[0].folder, tmp_path / "vllm.log") as url:
-        asyncio.run(scenario(url))
+    asyncio.run(scenario(own_server[0]))
