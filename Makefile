@@ -12,7 +12,7 @@ export UV_HTTP_TIMEOUT := 300
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: install run kafka test test-vllm check bench
+.PHONY: install run kafka test test-vllm test-long check bench
 
 install: $(UV)
 	$(UV) sync --quiet --frozen $(EXTRAS)
@@ -27,11 +27,15 @@ run: install  ## evolve a model before your eyes
 kafka: install  ## a real Apache Kafka at 127.0.0.1:9092, its data in .kafka/
 	$(RUN) evolvent kafka start
 
-test: install test-vllm  ## the whole test suite
+test: install test-vllm  ## the test suite, but for the long tests
 	$(RUN) pytest
 
 test-vllm: $(UV)  ## the tests of vLLM, in .venv-vllm
-	$(RUN_VLLM) pytest -m vllm
+	$(RUN_VLLM) pytest -m "vllm and not long"
+
+test-long: install  ## the tests that are too long for every time
+	$(RUN) pytest -m "long and not vllm"
+	$(RUN_VLLM) pytest -m "vllm and long"
 
 check: install  ## lint, types, layers
 	$(RUN) ruff check .

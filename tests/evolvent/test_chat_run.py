@@ -40,7 +40,7 @@ def test_examples_show_what_engines_will_ask(tmp_path: Path) -> None:
     assert end == EOS
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_asks_through_the_template_and_learns_from_it(tmp_path: Path) -> None:
     chat = save_chat_checkpoint(tmp_path / "chat").folder
     recipe, run = tmp_path / "chat.toml", tmp_path / "run"

@@ -86,7 +86,7 @@ def test_a_run_goes_to_a_broker_and_back(copied: Path, kafka: str, tmp_path: Pat
     audited(back)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_copied_run_learns_on_in_the_cluster(copied: Path, kafka: str, tmp_path: Path) -> None:
     there, back = tmp_path / "cluster", tmp_path / "back"
     copy(copied, there, f"kafka://{kafka}/copy-{uuid4().hex[:8]}")

@@ -68,7 +68,7 @@ def check(run: Path) -> None:
     assert json.loads(done.stdout)["weights_version"] == 1, done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_begins_with_a_folder_and_needs_it_no_more(
     tmp_path: Path, own: Path, recipe: Path
 ) -> None:

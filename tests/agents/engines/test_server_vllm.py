@@ -186,6 +186,7 @@ def own_server(
             yield url, collector
 
 
+@pytest.mark.long
 @pytest.mark.timeout(500)
 def test_the_spans_of_vllms_own_server_are_children_of_the_agents(
     own_server: tuple[str, Collector], checkpoints: list[Checkpoint]
@@ -207,6 +208,7 @@ def test_the_spans_of_vllms_own_server_are_children_of_the_agents(
     assert sum(attribute(span, "gen_ai.usage.completion_tokens") for span in spans) == counted
 
 
+@pytest.mark.long
 def test_vllms_own_server_under_its_own_verbs(
     own_server: tuple[str, Collector], checkpoints: list[Checkpoint]
 ) -> None:

@@ -48,6 +48,7 @@ def test_the_spans_of_an_agents_vllm_are_children_of_its_own(
     assert counted == [int(line) for line in done.stdout.split()]
 
 
+@pytest.mark.long
 def test_a_receiver_that_is_away_holds_nothing_up(checkpoints: list[Checkpoint]) -> None:
     with Collector().collecting() as collector:
         away = collector.environment
