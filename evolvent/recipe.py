@@ -183,11 +183,8 @@ def _recipe(
 ) -> Recipe:
     if bus is not None:
         _set_bus(settings, bus)
+    # Another type starts from its own defaults, so it comes first.
     for override in sorted(overrides or [], key=lambda override: ".type=" not in override):
-        section, _, kind = override.partition(".type=")
-        if kind and settings.get(section, {}).get("type", kind) != kind:
-            # Another type starts from its own defaults.
-            settings[section] = {}
         _override(settings, override)
     for section, default in _UNIONS.items():
         if default is not None and isinstance(settings.get(section), dict):
