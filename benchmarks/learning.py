@@ -4,7 +4,7 @@ what the same compute reaches without the loop, without its verdicts, without it
     python benchmarks/learning.py [--seeds 5] [--recipes words,strings,…] [--no-controls]
                                   [--early] [--kafka] [--engine vllm|server] [--quick]
 
-The means are over all families and the levels that `PROOFS` names, none of which was in the
+The means are over all families and the levels that `_proofs.py` names, none of which was in the
 warm-up. Runs follow one another: each uses two cores. The last line is the first recipe's row, and
 all rows under `table`.
 """
@@ -27,6 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._broker import broker, free_port
+from benchmarks._proofs import PROOFS, Proof
 from benchmarks._runs import (
     ROOT,
     command,
@@ -38,52 +39,6 @@ from benchmarks._runs import (
     say,
 )
 from bus.events import Evaluation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """A seed passes when it starts at most at `at_most` and ends at least at `at_least`.
-
-    `needed` of five seeds must; None where nothing is promised.
-    """
-
-    recipe: str
-    levels: range
-    at_most: float
-    at_least: float
-    budget: str | None = None
-    needed: int | None = 5
-    until: float | None = None
-    """The run's own held-out mean from which on it is certain to pass."""
-
-
-PROOFS = {
-    "words": Proof(recipe="words", levels=range(5, 11), at_most=0.20, at_least=0.95, until=0.97),
-    "strings": Proof(recipe="strings", levels=range(5, 13), at_most=0.30, at_least=0.95),
-    "strings-20": Proof(
-        recipe="strings",
-        levels=range(5, 21),
-        at_most=0.30,
-        at_least=0.90,
-        budget="5m",
-        until=0.93,
-    ),
-    "learned": Proof(
-        recipe="learned",
-        levels=range(5, 13),
-        at_most=0.30,
-        at_least=0.80,
-        budget="180s",
-        needed=4,
-        until=0.85,
-    ),
-    "grpo": Proof(
-        recipe="grpo", levels=range(5, 11), at_most=0.20, at_least=0.95, needed=None, until=0.97
-    ),
-    "vote": Proof(
-        recipe="vote", levels=range(5, 11), at_most=0.20, at_least=0.95, needed=None, until=0.97
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +78,9 @@ class Bench:
         self._engine = engine
         self._early = early
         self._quick = quick
-        self._budget = "4s" if quick else None
+        self._budget = "2s" if quick else None
         self._control_budget = "2s" if quick else None
-        self._settings = ["warmup.steps=60", "evaluator.count=8"] if quick else []
+        self._settings = ["warmup.steps=20", "evaluator.count=4"] if quick else []
 
     def row(self, name: str, seeds: Iterable[int]) -> Row:
         proof = PROOFS[name]

@@ -28,6 +28,16 @@ def checkpoint(run: Path, number: int) -> Weights:
     return made.model_copy(update={"files": {"model.safetensors": digest}})
 
 
+async def rejection(bus: MemoryBus, weights: Weights) -> Promotion:
+    """The first promotion on the log, which must reject `weights`."""
+    async with asyncio.timeout(10):
+        [record] = [each async for each in first(bus.follow("promotions"), 1)]
+    rejected = record.event()
+    assert isinstance(rejected, Promotion)
+    assert (rejected.weights, rejected.decision) == (weights.id, "rejected")
+    return rejected
+
+
 def test_only_the_newest_version_is_loaded(tmp_path: Path) -> None:
     async def scenario() -> None:
         bus, own, swaps = MemoryBus(), engine(says(""), version=-1), list[Swap]()
@@ -78,11 +88,7 @@ def test_a_refused_version_is_an_event_and_the_one_before_serves_on(tmp_path: Pa
         damaged, good = checkpoint(tmp_path, 1), checkpoint(tmp_path, 2)
         (tmp_path / "v1" / "model.safetensors").write_bytes(b"other")
         await bus.publish([damaged])
-        async with asyncio.timeout(10):
-            [record] = [each async for each in first(bus.follow("promotions"), 1)]
-        rejected = record.event()
-        assert isinstance(rejected, Promotion)
-        assert (rejected.weights, rejected.decision) == (damaged.id, "rejected")
+        rejected = await rejection(bus, damaged)
         assert "sha256" in rejected.reasons[0]
         assert own.version == 0
         await bus.publish([good])
@@ -187,11 +193,7 @@ def test_a_version_of_unknown_parent_is_refused(tmp_path: Path, claims: dict[str
         await asyncio.wait_for(follower.at_least(0), 10)
         unknown = stranger(tmp_path, 1, **claims)
         await bus.publish([unknown])
-        async with asyncio.timeout(10):
-            [record] = [each async for each in first(bus.follow("promotions"), 1)]
-        rejected = record.event()
-        assert isinstance(rejected, Promotion)
-        assert (rejected.weights, rejected.decision) == (unknown.id, "rejected")
+        rejected = await rejection(bus, unknown)
         assert "its parent, which is not on the log" in rejected.reasons[0]
         assert own.version == 0
         await bus.publish([checkpoint(tmp_path, 1)])
