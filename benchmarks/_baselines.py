@@ -21,7 +21,7 @@ class RawVllm:
     def __init__(self, folder: Path, config: VllmConfig) -> None:
         from vllm import LLM
 
-        from agents.engines.vllm_setup import arguments
+        from agents.engines.vllm.setup import arguments
 
         self._llm = LLM(**arguments(folder, config, 0))
 

@@ -24,12 +24,12 @@ from benchmarks._baselines import (
     vllm_server,
     wait_for,
 )
-from benchmarks._broker import free_port
 from benchmarks._work import make_checkpoint, make_requests
 from bus.bus import Bus
 from bus.events import Weights, derive_id
-from evolvent.recipe import load_recipe
-from evolvent.run_folder import RunFolder
+from evolvent.recipe.recipe import load_recipe
+from evolvent.run.folder import RunFolder
+from harness.broker import free_port
 
 CONCURRENCY, IN_FLIGHT, MAX_ROWS, NEW_TOKENS = (64, 256, 512), 256, 512, 32
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from benchmarks._runs import last_words, launch, say
 from bus.bus import Bus
 from bus.codec import encode
 from bus.config import KafkaConfig
 from bus.events import Attempt, Event, Sample, Span, Task, Turn, derive_id
 from bus.faults import fault_point
-from bus.kafka_cluster import Cluster
+from bus.kafka.cluster import Cluster
 from bus.topics import TOPICS, partition_of
-from evolvent.recipe import load_recipe
-from evolvent.run_folder import RunFolder
-from observability.audit import audit
+from evolvent.recipe.recipe import load_recipe
+from evolvent.run.folder import RunFolder
+from harness.runs import last_words, launch, say
+from observability.audit.audit import audit
 
 Order = Literal["together", "publish-commit", "commit-publish"]
 ORDERS: tuple[Order, ...] = ("together", "publish-commit", "commit-publish")

@@ -22,8 +22,8 @@ import apsw
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bus.events import Control, derive_id
-from bus.sqlite import SqliteBus
-from bus.sqlite_log import to_entries
+from bus.sqlite.bus import SqliteBus
+from bus.sqlite.log import to_entries
 from bus.topics import TOPICS
 
 BATCH = 100
@@ -183,7 +183,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.kafka:
         # Only here: whoever measures SQLite needs neither Kafka's client nor those of others.
-        from benchmarks._kafka_bench import kafka_figures
+        from benchmarks.kafka.bench import kafka_figures
 
         print(json.dumps(asyncio.run(kafka_figures(quick=chosen.quick))))
         return

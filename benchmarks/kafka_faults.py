@@ -23,15 +23,15 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._broker import free_port
-from benchmarks._kafka_harm import FORGIVEN, KafkaTormentor, Plan
-from benchmarks._link import Link
-from benchmarks._patient import COUNTS, DAMAGE, SETTINGS, Patient, spread
 from benchmarks._planted import is_caught
-from benchmarks._runs import audit, read_scores, say, show
-from benchmarks._strangers import Strangers
 from bus.config import KafkaConfig
-from evolvent.broker import Broker
+from evolvent.broker.broker import Broker
+from harness.broker import free_port
+from harness.kafka_harm import FORGIVEN, KafkaTormentor, Plan
+from harness.link import Link
+from harness.patient import COUNTS, DAMAGE, SETTINGS, Patient, spread
+from harness.runs import audit, read_scores, say, show
+from harness.strangers import Strangers
 
 LEASE_SECONDS = 3
 QUICK_SETTINGS = ("domain.levels=[1, 2, 3, 4, 5, 6]", "warmup.steps=40", "trainer.size=16")

@@ -21,8 +21,8 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._patient import COUNTS, DAMAGE, FAULTS, SETTINGS, Harm, Patient
-from benchmarks._runs import audit, read_scores, say, show
+from harness.patient import COUNTS, DAMAGE, FAULTS, SETTINGS, Harm, Patient
+from harness.runs import audit, read_scores, say, show
 
 
 class Tormentor:

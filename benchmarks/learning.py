@@ -26,9 +26,10 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._broker import broker, free_port
 from benchmarks._proofs import PROOFS, Proof
-from benchmarks._runs import (
+from bus.events import Evaluation
+from harness.broker import broker, free_port
+from harness.runs import (
     ROOT,
     command,
     launch,
@@ -38,7 +39,6 @@ from benchmarks._runs import (
     run,
     say,
 )
-from bus.events import Evaluation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

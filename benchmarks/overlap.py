@@ -18,9 +18,9 @@ from statistics import fmean, median
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._runs import Score, events, follow, opened, say, scores, started
 from bus.bus import Bus
 from bus.events import Weights
+from harness.runs import Score, events, follow, opened, say, scores, started
 
 ALONE = [["proposer", "solver", "critic", "evaluator", "trainer"]]
 APART = [["proposer", "solver", "critic", "evaluator"], ["trainer"]]

@@ -27,10 +27,10 @@ from transformers.utils.logging import disable_progress_bar
 # Run as a script, a neighbour would hide the package of its name.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from agents.engines.batch import Batch
 from agents.engines.engine import Completion, Request
-from agents.engines.local import LocalEngine
-from agents.engines.served import Served, load
+from agents.engines.local.batch import Batch
+from agents.engines.local.engine import LocalEngine
+from agents.engines.local.served import Served, load
 from benchmarks._work import GROUP, LENGTH, Checkpoint, make_checkpoint, make_requests
 
 NEW, SWAPS = 12, 20

@@ -18,111 +18,12 @@ appears twice, and no finished work waits for a straggler.
 """
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
 from bus.cursor import Cursor
 from bus.events import Event
-
-
-class BusError(Exception):
-    """The bus cannot be used: one sentence that says what is wrong and what to do."""
-
-
-class Unreachable(BusError):
-    """No broker answers: it may later."""
-
-
-class Fenced(Exception):
-    """Another owner has taken these partitions over: this one must stop writing."""
-
-
-class Unreadable(Exception):
-    """A record is not a valid event; the reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Position:
-    """Names one record of the log."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
-class Positioned(Protocol):
-    """Whatever names a record: a `Position` or a `Delivery`."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One event as it lies on the log: CloudEvents binary mode, headers and body."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: str
-    headers: dict[str, str]
-    value: bytes
-
-    @property
-    def event_id(self) -> str:
-        return self.headers.get("ce_id", "")
-
-    def event(self) -> Event:
-        """The event; raises `Unreadable`."""
-        from bus.codec import decode
-
-        return decode(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A record handed to a member of a group, under the owner's epoch."""
-
-    record: Record
-    epoch: int
-
-    @property
-    def topic(self) -> str:
-        return self.record.topic
-
-    @property
-    def partition(self) -> int:
-        return self.record.partition
-
-    @property
-    def offset(self) -> int:
-        return self.record.offset
-
-    def event(self) -> Event:
-        """The event; raises `Unreadable`."""
-        return self.record.event()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lag:
-    """How far a group is behind on one partition: `backlog` records are not done."""
-
-    topic: str
-    partition: int
-    base: int
-    done: int
-    end: int
-    epoch: int = 0
-    owner: str = ""
-
-    @property
-    def backlog(self) -> int:
-        return self.end - self.base - self.done
+from bus.records import Delivery, Lag, Positioned, Record
 
 
 class Subscription(Protocol):
@@ -229,14 +130,3 @@ class Bus(Protocol):
     async def close(self) -> None:
         """Finish pending commits and let go of the log."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
-    """One stream of one event type: how it is split and how long it is kept."""
-
-    name: str
-    partitions: int = 1
-    retention: str = "for ever"
-    key: str = "event id"
-    description: str = field(default="", compare=False)

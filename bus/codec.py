@@ -2,6 +2,7 @@
 Knows no transport.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from bus import trace
-from bus.bus import BusError, Record, Unreadable
+from bus.errors import BusError, Unreadable
 from bus.events import EVENTS, Attempt, Event, Judgment, Weights
 
 SPECVERSION = "1.0"
@@ -56,9 +57,8 @@ def encode(event: Event) -> tuple[str, dict[str, str], bytes]:
     return key, headers, value
 
 
-def decode(record: Record) -> Event:
+def decode(headers: Mapping[str, str], value: bytes) -> Event:
     """The event of a record, of this schema version or a newer one; raises `Unreadable`."""
-    headers = record.headers
     ce_type = headers.get("ce_type")
     if ce_type is None:
         raise Unreadable("the header ce_type is missing")
@@ -70,10 +70,10 @@ def decode(record: Record) -> Event:
     content_type = headers.get("content-type", CONTENT_TYPE)
     if content_type.partition(";")[0].strip().lower() != CONTENT_TYPE:
         raise Unreadable(f"content-type is {_quoted(content_type)}, expected '{CONTENT_TYPE}'")
-    if len(record.value) > MAX_VALUE_BYTES:
-        raise Unreadable(f"{len(record.value):,} bytes, {MAX_VALUE_BYTES:,} are allowed")
+    if len(value) > MAX_VALUE_BYTES:
+        raise Unreadable(f"{len(value):,} bytes, {MAX_VALUE_BYTES:,} are allowed")
     try:
-        event: Event = model.__pydantic_validator__.validate_json(record.value)
+        event: Event = model.__pydantic_validator__.validate_json(value)
     except ValidationError as error:
         raise Unreadable(_reason(error)) from None
     if event.id != headers.get("ce_id"):

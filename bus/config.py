@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bus.bus import Bus, BusError
+from bus.bus import Bus
+from bus.errors import BusError
 
 if TYPE_CHECKING:
-    from bus.kafka_cluster import Cluster
+    from bus.kafka.cluster import Cluster
 
 
 class SqliteConfig(BaseModel):
@@ -39,7 +40,7 @@ class SqliteConfig(BaseModel):
 
     def build(self, run: Path, *, create: bool = False, read_only: bool = False) -> Bus:
         """The log of a run; raises `BusError`."""
-        from bus.sqlite import SqliteBus
+        from bus.sqlite.bus import SqliteBus
 
         path = run / "log.sqlite"
         return SqliteBus(path, synchronous=self.synchronous, create=create, read_only=read_only)
@@ -92,7 +93,7 @@ class KafkaConfig(BaseModel):
     def build(self, run: Path, *, create: bool = False, read_only: bool = False) -> Bus:
         """The log of a run; raises `BusError`."""
         cluster = self.cluster(run)
-        from bus.kafka import KafkaBus
+        from bus.kafka.bus import KafkaBus
 
         return KafkaBus(
             cluster, create=create, read_only=read_only, lease_seconds=self.lease_seconds
@@ -101,7 +102,7 @@ class KafkaConfig(BaseModel):
     def cluster(self, run: Path) -> "Cluster":
         """Where the topics of a run lie; raises `BusError`."""
         try:
-            from bus.kafka_cluster import Cluster, Security
+            from bus.kafka.cluster import Cluster, Security
         except ModuleNotFoundError as error:
             raise BusError(
                 f"Kafka needs the extra `kafka` ({error}): install it with uv sync --extra kafka."

@@ -15,9 +15,12 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 
 from bus import trace
-from bus.bus import Delivery, Subscription, Unreadable
+from bus.bus import Subscription
+from bus.errors import Unreadable
 from bus.events import DeadLetter, Event, derive_id
 from bus.faults import fault_point
+from bus.processing import ERROR_TYPE, processing
+from bus.records import Delivery
 
 MAX_DEAD_BYTES = 4 * 1024 * 1024
 """A dead letter keeps this much of a record, so that it can itself be written."""
@@ -119,7 +122,7 @@ class Runner(Generic[In]):
                 handler.add_done_callback(self._handlers.discard)
 
     async def _handle(self, delivery: Delivery) -> None:
-        with trace.processing(delivery, self._group) as span:
+        with processing(delivery, self._group) as span:
             rejected = False
             try:
                 event = delivery.event()
@@ -222,7 +225,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _mark(span: Span, error: Exception) -> None:
-    span.set_attribute(trace.ERROR_TYPE, type(error).__name__)
+    span.set_attribute(ERROR_TYPE, type(error).__name__)
     span.set_status(Status(StatusCode.ERROR, _text(str(error))))
 
 

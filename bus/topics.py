@@ -1,15 +1,24 @@
 """Where events go: the topics, and which partition a key falls into. Knows no driver."""
 
-from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-
-from bus.bus import BusError, Record, Topic
 
 PARTITIONS = 4
 """Of `tasks`, `attempts` and `judgments`, which are partitioned alike by task id. Fixed for the
 life of a log: another number would send a key elsewhere and break its order."""
 
 DEAD_SUFFIX = ".dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One stream of one event type: how it is split and how long it is kept."""
+
+    name: str
+    partitions: int = 1
+    retention: str = "for ever"
+    key: str = "event id"
+    description: str = field(default="", compare=False)
 
 
 def _dead(topic: Topic) -> Topic:
@@ -72,14 +81,6 @@ _LIVE = (
 
 TOPICS: dict[str, Topic] = {topic.name: topic for live in _LIVE for topic in (live, _dead(live))}
 """Every topic by its name, each followed by its dead-letter topic."""
-
-
-def check_places(records: Iterable[Record], topics: Mapping[str, Topic]) -> None:
-    """Raises `BusError` for a partition that is not among those of `topics`."""
-    for record in records:
-        topic = topics.get(record.topic)
-        if topic is None or not 0 <= record.partition < topic.partitions:
-            raise BusError(f"There is no partition {record.topic}/{record.partition} on this log.")
 
 
 def partition_of(key: str, partitions: int) -> int:

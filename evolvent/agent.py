@@ -16,9 +16,9 @@ from bus.bus import Bus
 from bus.events import Weights
 from evolvent.errors import UsageError
 from evolvent.process import exit_code, log_to_stderr
-from evolvent.recipe import ROLES, Recipe
-from evolvent.run_folder import RunFolder
-from evolvent.run_log import joined, prepare, reached, started
+from evolvent.recipe.recipe import ROLES, Recipe
+from evolvent.run.folder import RunFolder
+from evolvent.run.log import joined, prepare, reached, started
 from evolvent.voice import LogVoice
 from evolvent.worker import Worker
 

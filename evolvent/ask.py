@@ -13,7 +13,7 @@ from agents.evaluator import Evaluator, EvaluatorConfig, answer_to
 from bus.bus import Bus
 from bus.events import Evaluation, Weights
 from evolvent.errors import UsageError
-from evolvent.run_folder import RunFolder
+from evolvent.run.folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,8 +61,8 @@ def _refuse(sentence: str) -> int:
 
 def _is_mendable(error: Exception) -> bool:
     """Damage and contention that the parts themselves describe in a sentence."""
-    from bus.bus import BusError
-    from trainer.manifest import DamagedCheckpoint
+    from bus.errors import BusError
+    from trainer.checkpoint.manifest import DamagedCheckpoint
 
     return isinstance(error, BusError | DamagedCheckpoint)
 

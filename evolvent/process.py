@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.engines.engine import EngineUnusable, SwapRefused
-from bus.bus import BusError, Fenced, Unreachable
+from bus.errors import BusError, Fenced, Unreachable
 from evolvent.errors import UsageError, disk_sentence
 from evolvent.voice import Voice
-from trainer.manifest import DamagedCheckpoint
+from trainer.checkpoint.manifest import DamagedCheckpoint
 
 _FORMAT = "%(asctime)s %(process)d %(levelname)s %(message)s"
 _OURS = ("evolvent", "bus")

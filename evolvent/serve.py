@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
 from agents.engines.engine import EngineUnusable, Swap, SwapRefused
-from agents.follower import PolicyFollower
-from agents.policies import PolicyConfig
+from agents.policies.follower import PolicyFollower
+from agents.policies.policy import PolicyConfig
 from evolvent.errors import UsageError
-from evolvent.recipe import Recipe, changed_recipe
-from evolvent.run_folder import RunFolder
+from evolvent.recipe.recipe import Recipe, changed_recipe
+from evolvent.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from agents.engines.server_host import Host
+    from agents.engines.host.host import Host
 
 DRAIN_SECONDS = 30.0
 Say = Callable[[str], None]
@@ -100,8 +100,8 @@ async def serve(
 async def _host(
     folder: RunFolder, engine: LocalConfig | VllmConfig, listener: socket.socket
 ) -> "AsyncIterator[Host]":
-    from agents.engines.server_front import Front
-    from agents.engines.server_host import Host
+    from agents.engines.host.front import Front
+    from agents.engines.host.host import Host
 
     with ThreadPoolExecutor(1, thread_name_prefix="compute") as executor:
         if isinstance(engine, VllmConfig):

@@ -11,8 +11,8 @@ from bus.events import Evaluation
 from bus.topics import DEAD_SUFFIX
 from evolvent.ask import Answer
 from evolvent.doctor import Finding
-from evolvent.recipe import Recipe
-from evolvent.topics import Survey
+from evolvent.recipe.recipe import Recipe
+from evolvent.run.topics import Survey
 
 
 def _table(*columns: str) -> Table:

@@ -20,21 +20,22 @@ from agents.domains.domain import Domain
 from agents.engines.config import in_process
 from agents.engines.engine import Engine, SwapRefused
 from agents.evaluator import Evaluator
-from agents.follower import PolicyFollower
-from agents.policies import Policies, ServedPolicy
+from agents.policies.follower import PolicyFollower
+from agents.policies.policy import Policies, ServedPolicy
 from agents.proposer import Proposer, last_curriculum
 from agents.solver import Solver
 from agents.sources.curriculum import Curriculum, CurriculumConfig
 from agents.sources.learned import Learned, LearnedConfig
 from agents.sources.source import Source
 from agents.sources.uniform import Uniform
-from bus.bus import Bus, Fenced, Subscription
+from bus.bus import Bus, Subscription
+from bus.errors import Fenced
 from bus.events import Task, Weights
 from bus.runner import Rejected, Role, Runner
 from evolvent.process import Expired, exit_code, log_to_stderr
-from evolvent.recipe import Recipe
-from evolvent.run_folder import RunFolder
-from evolvent.run_log import reached
+from evolvent.recipe.recipe import Recipe
+from evolvent.run.folder import RunFolder
+from evolvent.run.log import reached
 from evolvent.voice import JsonVoice, SayingHandler, Voice
 
 # As the main module it would have a name that no setting of ours reaches.

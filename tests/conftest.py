@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from bus.kafka_cluster import Cluster
+    from bus.kafka.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a broker: of EVOLVENT_TEST_KAFKA, or of one that ends with the session."""
-    from benchmarks._broker import broker
+    from harness.broker import broker
 
     if given := os.environ.get("EVOLVENT_TEST_KAFKA"):
         yield given
@@ -28,7 +28,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def cluster(kafka: str) -> "Iterator[Cluster]":
     """A run of its own on the broker: no other test uses its topics, which end with the test."""
-    from tests.bus.kafka_runs import forget, new_run
+    from tests.bus.kafka.runs import forget, new_run
 
     cluster = new_run(kafka)
     yield cluster

@@ -11,9 +11,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bus.bus import Delivery, Unreadable
+from bus.errors import Unreadable
 from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal
-from trainer.manifest import Consumed, Dropped, id_of_place
+from bus.records import Delivery
+from trainer.checkpoint.manifest import Consumed, Dropped, id_of_place
 
 
 class BatchConfig(BaseModel):

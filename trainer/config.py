@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from trainer.losses.grpo import GrpoConfig
-from trainer.losses.nll import NllConfig
+from trainer.updates.grpo import GrpoConfig
+from trainer.updates.nll import NllConfig
 
 Format = Literal["full", "lora"]
 """What of a version is written anew: all weights, or those of an adapter on shared ones."""

@@ -15,11 +15,11 @@ from torch import Tensor
 from trainer.batch import Batch
 from trainer.config import Format, LearnerConfig, WarmupConfig
 from trainer.forward import score
-from trainer.losses.loss import Loss
-from trainer.losses.nll import Nll, NllConfig
 from trainer.optimizer import Optimizer, trainable
 from trainer.replay import Replay
 from trainer.rows import Row
+from trainer.updates.nll import Nll, NllConfig
+from trainer.updates.update import Loss
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from trainer.checkpoint import ADAPTER_CONFIG
+from trainer.checkpoint.checkpoint import ADAPTER_CONFIG
 from trainer.config import LoraConfig
 
 

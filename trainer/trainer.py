@@ -17,14 +17,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import ParamSpec, TypeVar
 
-from bus.bus import Bus, BusError, Position, Subscription
+from bus.bus import Bus, Subscription
+from bus.errors import BusError
 from bus.events import Weights, derive_id
 from bus.faults import fault_point
+from bus.records import Position
 from trainer.batch import Batch, BatchConfig, Gathering, arrival
-from trainer.checkpoint import Checkpoints, Snapshot
+from trainer.checkpoint.checkpoint import Checkpoints, Snapshot
+from trainer.checkpoint.manifest import Manifest
+from trainer.checkpoint.probe import make_probe
 from trainer.learner import Learner
-from trainer.manifest import Manifest
-from trainer.probe import make_probe
 
 AGENT = "trainer"
 GROUP = "trainer"

@@ -21,7 +21,7 @@ class LocalConfig(BaseModel):
     device: str = "cpu"
 
     def build(self, executor: ThreadPoolExecutor, seed: int) -> Engine:
-        from agents.engines.local import LocalEngine
+        from agents.engines.local.engine import LocalEngine
 
         return LocalEngine(
             executor,
@@ -56,12 +56,12 @@ class VllmConfig(BaseModel):
 
     def build(self, executor: ThreadPoolExecutor, seed: int) -> Engine:
         """Raises `EngineUnusable` where vLLM is missing or does not fit the machine."""
-        from agents.engines.vllm_setup import prepare
+        from agents.engines.vllm.setup import prepare
 
         # What it sets must be set before the libraries that the engine needs are imported.
         prepare()
-        from agents.engines.vllm import VllmEngine
-        from agents.engines.vllm_start import starter
+        from agents.engines.vllm.engine import VllmEngine
+        from agents.engines.vllm.start import starter
 
         return VllmEngine(starter(self, executor, seed), self.inflight)
 
@@ -91,9 +91,9 @@ class ServerConfig(BaseModel):
     def build(self, executor: ThreadPoolExecutor, seed: int) -> Engine:
         """Raises `EngineUnusable` where the extra is missing."""
         try:
-            from agents.engines.server import ServerEngine
-            from agents.engines.server_link import Link, ServerLink
-            from agents.engines.server_vllm import VllmLink
+            from agents.engines.server.engine import ServerEngine
+            from agents.engines.server.link import Link, ServerLink
+            from agents.engines.server.vllm_link import VllmLink
         except ModuleNotFoundError as error:
             raise EngineUnusable(
                 f"engine.type = server needs the extra `server` ({error}): install it with "

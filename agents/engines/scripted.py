@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from agents.engines.checkpoint.verified import read_verified
 from agents.engines.engine import Completion, Request, Swap
-from agents.engines.verified import read_verified
 from bus.events import Span
 
 PAD_ID, EOS_ID = 0, 1

@@ -24,8 +24,8 @@ def topics(
 ) -> None:
     """The topics of the log: what each carries, its key, its partitions. Of a run on Kafka, each
     is compared with what it should be; exit 2 on a mismatch."""
+    from evolvent.run.topics import survey
     from evolvent.tables import kafka_topics_table, topics_table
-    from evolvent.topics import survey
 
     found = survey(run, bus, settings or [], create=create)
     display(
@@ -43,7 +43,7 @@ def topics(
 
 def schema() -> None:
     """The events as an AsyncAPI 3.0 document, in JSON."""
-    from bus.schema import asyncapi
+    from evolvent.schema import asyncapi
 
     print(json.dumps(asyncapi(), indent=2))
 
@@ -69,7 +69,7 @@ def recipes(
     as_json: AsJson = False,
 ) -> None:
     """The recipes that come with evolvent."""
-    from evolvent.recipe import load_recipe, shipped
+    from evolvent.recipe.recipe import load_recipe, shipped
     from evolvent.tables import recipes_table
 
     if show is not None:

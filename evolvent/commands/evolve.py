@@ -27,8 +27,8 @@ def run(
     settings: Set = None,
 ) -> None:
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
-    from evolvent.run import Budget, start
-    from evolvent.run_log import prepare
+    from evolvent.run.log import prepare
+    from evolvent.run.start import Budget, start
 
     seconds = None if budget is None else seconds_of(budget)
     folder, named = folder_and_recipe(recipe, directory, settings, bus)
@@ -61,8 +61,8 @@ def agent(
 
 def seed(recipe: RecipeName = None, directory: Dir = None, settings: Set = None) -> None:
     """Make a run's seed model (version 0) and stop; `evolvent run` goes on from there."""
-    from evolvent.run_log import prepare
-    from evolvent.seed import make_version_0
+    from evolvent.run.log import prepare
+    from evolvent.run.seed import make_version_0
 
     folder, named = folder_and_recipe(recipe, directory, settings)
     with folder.locked():
@@ -85,7 +85,7 @@ def copy(
     """Copy a run with all it has to another folder and bus, where it can go on."""
     from rich.progress import Progress
 
-    from evolvent.copy import copy_run
+    from evolvent.run.copy import copy_run
 
     console = terminal()
     with Progress(console=console, transient=True) as bar:

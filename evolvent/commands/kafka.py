@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from evolvent.broker import Broker
+    from evolvent.broker.broker import Broker
 
 app = typer.Typer(
     name="kafka",
@@ -31,7 +31,7 @@ _DATA = Path(".kafka")
 @app.command()
 def start(data: Dir = _DATA, port: Port = None) -> None:
     """Start the broker and wait until it serves; nothing happens if it runs already."""
-    from evolvent.broker_jars import jar_cache, java, kafka_version, missing_jars
+    from evolvent.broker.jars import jar_cache, java, kafka_version, missing_jars
 
     broker = _broker(data, port)
     java()
@@ -87,8 +87,8 @@ def wipe(
 
 def _broker(data: Path, port: int | None = None) -> "Broker":
     """The broker of a folder, at the port it had last unless another is wanted."""
-    from evolvent.broker import DEFAULT_PORT, Broker
-    from evolvent.broker_state import BrokerState
+    from evolvent.broker.broker import DEFAULT_PORT, Broker
+    from evolvent.broker.state import BrokerState
 
     known = BrokerState(data).last_known()
     return Broker(data, port or (known.port if known else DEFAULT_PORT))

@@ -17,8 +17,8 @@ def status(run: Run, as_json: AsJson = False) -> None:
     """Where a run stands: version, accuracy, curriculum, speed, staleness, lag of every group."""
     from datetime import UTC, datetime
 
-    from observability import lag
-    from observability.summary import summary
+    from observability.progress import lag
+    from observability.terminal.summary import summary
 
     progress, groups = known_of(run_folder(run), lag.standings)
     now = datetime.now(UTC)
@@ -55,7 +55,7 @@ def audit(
 ) -> None:
     """Prove from log and checkpoints that nothing was lost or learned twice; exit 1 if not."""
     from evolvent.tables import counts_table
-    from observability.audit import audit as audit_run
+    from observability.audit.audit import audit as audit_run
 
     folder = run_folder(run)
 
@@ -74,7 +74,7 @@ def audit(
 
 def curve(run: Run, as_json: AsJson = False) -> None:
     """Held-out accuracy over versions, drawn in the terminal."""
-    from observability.curve import accuracy_curve
+    from observability.terminal.curve import accuracy_curve
 
     progress, _ = known_of(run_folder(run), lambda bus: None)
     display(as_json, progress.as_json()["curve"], lambda: accuracy_curve(progress))
@@ -96,7 +96,7 @@ def evaluate(
 
 def report(run: Run) -> None:
     """Draw the report of a run again: one HTML page and its pictures."""
-    from observability.report import write_report
+    from observability.report.report import write_report
 
     folder = run_folder(run)
 

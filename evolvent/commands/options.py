@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from bus.bus import Bus
-    from evolvent.run_folder import RunFolder
-    from observability.progress import Progress
+    from evolvent.run.folder import RunFolder
+    from observability.progress.progress import Progress
 
 Looked = TypeVar("Looked")
 
@@ -39,7 +39,7 @@ _DEFAULT_RECIPE = "words"
 
 
 def run_folder(run: Path) -> "RunFolder":
-    from evolvent.run_folder import RunFolder
+    from evolvent.run.folder import RunFolder
 
     return RunFolder(run)
 
@@ -48,7 +48,7 @@ def folder_and_recipe(
     recipe: str | None, directory: Path | None, settings: list[str] | None, bus: str | None = None
 ) -> tuple["RunFolder", Any]:
     """The folder that is meant, and the recipe if one was named or is needed."""
-    from evolvent.recipe import changed_recipe, load_recipe
+    from evolvent.recipe.recipe import changed_recipe, load_recipe
 
     named = recipe or _DEFAULT_RECIPE
     folder = run_folder(directory or Path("runs") / Path(named).stem)
@@ -59,7 +59,7 @@ def folder_and_recipe(
 
 def known_of(folder: "RunFolder", look: "Callable[[Bus], Looked]") -> "tuple[Progress, Looked]":
     """What is known of a run, and what `look` sees on its log."""
-    from observability.progress import Progress
+    from observability.progress.progress import Progress
 
     async def read() -> tuple[Progress, Looked]:
         async with folder.log() as bus:

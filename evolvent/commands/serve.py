@@ -23,7 +23,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a run's weights to agents anywhere (engine.type = server); Ctrl-C stops."""
-    from evolvent.run_folder import RunFolder
+    from evolvent.run.folder import RunFolder
     from evolvent.serve import bind, hosted
     from evolvent.serve import serve as serve_run
 

@@ -12,7 +12,7 @@ from agents.engines.engine import Engine
 from agents.evaluator import Evaluator, EvaluatorConfig, wilson_interval
 from bus.bus import Bus
 from bus.events import Control, Weights, derive_id
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from bus.runner import Rejected
 from tests.agents.asking import RUN, engine, weights
 

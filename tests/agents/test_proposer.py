@@ -12,7 +12,7 @@ from agents.sources.curriculum import CurriculumConfig
 from agents.sources.source import Source
 from agents.sources.uniform import Uniform
 from bus.events import Curriculum, Event, LevelCount, Task
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from tests.agents.asking import AT, DOMAIN, RUN, weights
 
 WEIGHTS = [

@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 from random import Random
 
-from agents.follower import PolicyFollower
+from agents.policies.follower import PolicyFollower
 from agents.solver import Solver, SolverConfig
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from tests.agents.asking import AT, DOMAIN, READY, RUN, engine, says, task
-from tests.agents.test_follower import checkpoint
+from tests.agents.policies.test_follower import checkpoint
 
 
 def test_a_task_becomes_a_group_of_samples() -> None:

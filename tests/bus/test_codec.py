@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.bus import BusError, Record, Unreadable
-from bus.codec import MAX_VALUE_BYTES, decode, encode
+from bus.codec import MAX_VALUE_BYTES, encode
+from bus.errors import BusError, Unreadable
 from bus.events import EVENTS, Attempt, Event, Sample, Task, Turn, Weights, derive_id
+from bus.records import Record
 from bus.trace import extract
 
 TASK_ID = derive_id("run", "proposer", "weights")
@@ -61,7 +62,7 @@ def with_headers(record: Record, **changes: str | None) -> Record:
 
 def reason(record: Record) -> str:
     with pytest.raises(Unreadable) as caught:
-        decode(record)
+        record.event()
     return str(caught.value)
 
 
@@ -99,7 +100,7 @@ def test_the_example_in_the_docs_is_what_is_written() -> None:
         headers=shown,
         value=json.dumps(fields).encode(),
     )
-    _, headers, value = encode(decode(record))
+    _, headers, value = encode(record.event())
     assert headers == shown
     assert json.loads(value) == fields
 
@@ -125,7 +126,7 @@ def test_numbers_that_json_does_not_have_survive() -> None:
         id=EARLIER, run="run", agent="trainer", number=1, parent=None, parent_id=None,
         location="x", files={}, step=1, epoch=1, metrics={"loss": math.nan, "norm": math.inf},
     )  # fmt: skip
-    read = decode(record_of(weights))
+    read = record_of(weights).event()
     assert isinstance(read, Weights)
     assert math.isnan(read.metrics["loss"])
     assert read.metrics["norm"] == math.inf
@@ -137,7 +138,7 @@ def test_a_newer_schema_is_read_and_its_new_fields_ignored() -> None:
         ce_dataschema="urn:evolvent:schema:task:9",
         ce_mood="good",
     )
-    assert decode(newer) == decode(record_of(task(created_at=decode(newer).created_at)))
+    assert newer.event() == record_of(task(created_at=newer.event().created_at)).event()
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_any_bytes_are_an_event_or_unreadable(
         topic="tasks", partition=0, offset=0, key="", headers=headers | given, value=value
     )
     try:
-        assert decode(record).id == headers["ce_id"]
+        assert record.event().id == headers["ce_id"]
     except Unreadable as error:
         assert 0 < len(str(error)) < 1_000
     extract(record.headers)
@@ -234,11 +235,11 @@ def test_any_bytes_are_an_event_or_unreadable(
 def test_any_field_of_a_valid_event_may_be_anything(field: str, value: Any) -> None:
     record = with_body(record_of(task()), **{field: value})
     try:
-        event = decode(record)
+        event = record.event()
     except Unreadable as error:
         assert len(str(error)) < 1_000
     else:
-        assert decode(record_of(event)).model_dump_json() == event.model_dump_json()
+        assert record_of(event).event().model_dump_json() == event.model_dump_json()
 
 
 @given(
@@ -252,7 +253,7 @@ def test_turns_come_back_bit_for_bit(tokens: list[int], logprobs: list[float], t
         finish_reason="length", spans=(),
     )  # fmt: skip
     event = attempt(task(), turn)
-    assert decode(record_of(event)) == event
+    assert record_of(event).event() == event
 
 
 def test_four_thousand_tokens_take_less_than_half_of_plain_json() -> None:

@@ -9,13 +9,15 @@ from typing import Protocol
 
 import pytest
 
-from bus.bus import Bus, BusError, Delivery, Fenced, Position, Record, Subscription
+from bus.bus import Bus, Subscription
+from bus.errors import BusError, Fenced
 from bus.events import Control, DeadLetter, Event, Promotion, Task, derive_id
-from bus.kafka import KafkaBus
-from bus.kafka_cluster import Cluster
-from bus.memory import MemoryBus
-from bus.memory_groups import MemorySubscription
-from bus.sqlite import SqliteBus
+from bus.kafka.bus import KafkaBus
+from bus.kafka.cluster import Cluster
+from bus.memory.bus import MemoryBus
+from bus.memory.groups import MemorySubscription
+from bus.records import Delivery, Position, Record
+from bus.sqlite.bus import SqliteBus
 
 KAFKA_LEASE_SECONDS = 2.0
 LEASE_SECONDS = 1.0

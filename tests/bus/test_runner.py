@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bus.bus import Delivery, Positioned
 from bus.events import DeadLetter, Event, derive_id
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
+from bus.records import Delivery, Positioned
 from bus.runner import MAX_DEAD_BYTES, Counters, Rejected, dead_letter
 from tests.bus.solving import (
     RUN,

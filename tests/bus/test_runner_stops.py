@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from bus.bus import Delivery, Fenced, Positioned, Subscription
+from bus.bus import Subscription
+from bus.errors import Fenced
 from bus.events import Event
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
+from bus.records import Delivery, Positioned
 from tests.bus.solving import (
     Solver,
     backlog,

@@ -12,7 +12,7 @@ import pytest
 
 from bus.bus import Bus
 from evolvent.agent import files_arrived
-from evolvent.run_folder import RunFolder
+from evolvent.run.folder import RunFolder
 from tests.agents.asking import weights
 from tests.evolvent.conftest import EVOLVENT, evolvent
 

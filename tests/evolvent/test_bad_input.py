@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from evolvent.cli import main
-from evolvent.run_folder import RunFolder
+from evolvent.run.folder import RunFolder
 
 Refused = Callable[..., str]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evolvent.broker import DEFAULT_PORT
+from evolvent.broker.broker import DEFAULT_PORT
 from evolvent.doctor import Finding, diagnose
 
 

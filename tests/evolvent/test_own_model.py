@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from evolvent.errors import UsageError
 from evolvent.own_model import check_model, end_of_answer, load_model
-from evolvent.recipe import load_recipe
+from evolvent.recipe.recipe import load_recipe
 from tests.evolvent.conftest import TINY, evolvent
-from trainer.manifest import checkpoint_folders, read_manifest
+from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 from trainer.seed_model import make_tokenizer
 
 SIZES = TINY[TINY.index("[model]") : TINY.index("[warmup]")]

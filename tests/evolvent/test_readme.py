@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks._broker import free_port
+from harness.broker import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -16,21 +16,21 @@ import pytest
 
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
 from agents.engines.engine import Completion, Request
-from agents.follower import PolicyFollower
-from agents.policies import BUILT_IN
+from agents.policies.follower import PolicyFollower
+from agents.policies.policy import BUILT_IN
 from bus.events import Weights
 from evolvent.errors import UsageError
-from evolvent.recipe import load_recipe
-from evolvent.run_folder import RunFolder
+from evolvent.recipe.recipe import load_recipe
+from evolvent.run.folder import RunFolder
 from evolvent.serve import hosted
 from tests.agents.asking import weights
-from tests.agents.engines.serving import agent, free_port
-from tests.agents.engines.tiny_checkpoint import (
+from tests.agents.engines.checkpoint.tiny_checkpoint import (
     Checkpoint,
     reference_logprobs,
     request,
     save_checkpoint,
 )
+from tests.agents.engines.serving import agent, free_port
 from tests.evolvent.conftest import EVOLVENT, evolvent
 
 _START_SECONDS = 150

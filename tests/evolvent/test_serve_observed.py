@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from opentelemetry.trace import use_span
 
-from evolvent.run_folder import RunFolder
-from tests.agents.engines.collector import Collector, attribute, caller
-from tests.agents.engines.metrics_page import numbers
+from evolvent.run.folder import RunFolder
+from tests.agents.engines.checkpoint.tiny_checkpoint import request
+from tests.agents.engines.host.metrics_page import numbers
 from tests.agents.engines.serving import agent, free_port
-from tests.agents.engines.tiny_checkpoint import request
+from tests.agents.engines.vllm.collector import Collector, attribute, caller
 from tests.evolvent.test_serve import Served, run, served, version
 
 __all__ = ["run"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.observability.audited_run import VERSIONS, Life, make, task_of
+from tests.observability.audit.audited_run import VERSIONS, Life, make, task_of
 
 
 @pytest.fixture(scope="module")

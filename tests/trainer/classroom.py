@@ -16,17 +16,17 @@ from bus.bus import Bus
 from bus.events import Judgment, Weights
 from tests.trainer.lessons import RUN, TINY, judgment
 from trainer.batch import Batch, BatchConfig
-from trainer.checkpoint import Checkpoints
+from trainer.checkpoint.checkpoint import Checkpoints
+from trainer.checkpoint.manifest import Manifest, read_manifest
 from trainer.config import LearnerConfig, OptimizerConfig
 from trainer.forward import Scored
 from trainer.learner import Learner
-from trainer.losses.nll import NllConfig
-from trainer.manifest import Manifest, read_manifest
 from trainer.optimizer import Optimizer
 from trainer.replay import Replay
 from trainer.rows import Row
 from trainer.seed_model import make_model, make_tokenizer, save_model
 from trainer.trainer import GROUP, TOPICS, Lineage, Seeded, Trainer
+from trainer.updates.nll import NllConfig
 
 SIZE = 4
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import torch
 
-from bus.bus import Delivery, Record
 from bus.codec import encode
 from bus.events import (
     Attempt,
@@ -20,15 +19,16 @@ from bus.events import (
     Verdict,
     derive_id,
 )
+from bus.records import Delivery, Record
 from bus.topics import TOPICS, partition_of
 from trainer.batch import Batch
+from trainer.checkpoint.manifest import Consumed
 from trainer.config import LearnerConfig, ModelConfig, OptimizerConfig
 from trainer.learner import Learner
-from trainer.losses.loss import Loss
-from trainer.losses.nll import NllConfig
-from trainer.manifest import Consumed
 from trainer.optimizer import Optimizer
 from trainer.seed_model import make_model
+from trainer.updates.nll import NllConfig
+from trainer.updates.update import Loss
 
 RUN = "lessons"
 AT = datetime(2026, 3, 1, tzinfo=UTC)

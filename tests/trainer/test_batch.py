@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bus.bus import Delivery, Position
 from bus.events import DeadLetter, Event, derive_id
+from bus.records import Delivery, Position
 from tests.trainer.lessons import RUN, delivery, judgment, refusal, task
 from trainer.batch import Batch, BatchConfig, Gathering, arrival
-from trainer.manifest import Consumed, Dropped
+from trainer.checkpoint.manifest import Consumed, Dropped
 
 CONFIG = BatchConfig(size=3, max_staleness=2, timeout_seconds=10.0)
 

@@ -15,9 +15,9 @@ from trainer.batch import Batch
 from trainer.config import WarmupConfig
 from trainer.forward import Scored
 from trainer.learner import Learner, warm_up
-from trainer.losses.nll import NllConfig
 from trainer.replay import Replay
 from trainer.rows import Row, row_of
+from trainer.updates.nll import NllConfig
 
 BATCHES = [
     batch([judgment(10 * number + index, [1.0, 0.0], level=1 + index % 3) for index in range(6)])

@@ -17,16 +17,16 @@ from transformers import (
     GPTNeoXForCausalLM,
 )
 
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from tests.trainer.classroom import SIZE, Classroom, check_exactly_once
 from tests.trainer.lessons import TINY, batch, judgment
+from trainer.checkpoint.probe import make_probe
 from trainer.config import LearnerConfig, LoraConfig, OptimizerConfig
 from trainer.learner import Learner
 from trainer.lora import save_description, targets_of, with_adapter
-from trainer.losses.nll import NllConfig
 from trainer.optimizer import Optimizer
-from trainer.probe import make_probe
 from trainer.seed_model import make_model, make_tokenizer, save_model
+from trainer.updates.nll import NllConfig
 
 LORA = LoraConfig(rank=3, alpha=6.0)
 BATCHES = [batch([judgment(10 * number + index) for index in range(6)]) for number in range(3)]

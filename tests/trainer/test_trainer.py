@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bus.bus import BusError, Fenced
-from bus.memory import MemoryBus
+from bus.errors import BusError, Fenced
+from bus.memory.bus import MemoryBus
 from tests.trainer.classroom import (
     SIZE,
     Classroom,
@@ -18,7 +18,7 @@ from tests.trainer.classroom import (
 )
 from tests.trainer.lessons import refusal
 from trainer.batch import BatchConfig
-from trainer.manifest import DamagedCheckpoint, checkpoint_folders
+from trainer.checkpoint.manifest import DamagedCheckpoint, checkpoint_folders
 
 BEFORE_RENAME = ("trainer.before_stage", "trainer.staged")
 AFTER_RENAME = ("trainer.renamed", "trainer.published")

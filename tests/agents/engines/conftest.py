@@ -9,10 +9,10 @@ import pytest
 
 from agents.engines.config import VllmConfig
 from agents.engines.engine import Engine
-from agents.engines.local import LocalEngine
+from agents.engines.local.engine import LocalEngine
 from agents.engines.scripted import ScriptedEngine
+from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, Open, save_checkpoint
 from tests.agents.engines.serving import Followed, agent, serving
-from tests.agents.engines.tiny_checkpoint import Checkpoint, Open, save_checkpoint
 
 
 def babble(prompt: str, version: int, random: Random) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 from random import Random
 
 from agents.engines.engine import Engine, Swap
+from agents.engines.host.front import Front
+from agents.engines.host.host import Host
 from agents.engines.scripted import ScriptedEngine
-from agents.engines.server import ServerEngine
-from agents.engines.server_front import Front
-from agents.engines.server_host import Host
-from agents.engines.server_link import ServerLink
-from tests.agents.engines.tiny_checkpoint import Checkpoint
+from agents.engines.server.engine import ServerEngine
+from agents.engines.server.link import ServerLink
+from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint
 
 
 def say_version(prompt: str, version: int, random: Random) -> str:

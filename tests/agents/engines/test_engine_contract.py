@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agents.engines.engine import Completion, Request
-from tests.agents.engines.tiny_checkpoint import Checkpoint, Open, request
+from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, Open, request
 
 EOS = 1
 

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from agents.engines.engine import SwapRefused
-from tests.agents.engines.tiny_checkpoint import Checkpoint, Open, request, save_checkpoint
+from tests.agents.engines.checkpoint.tiny_checkpoint import (
+    Checkpoint,
+    Open,
+    request,
+    save_checkpoint,
+)
 
 
 @pytest.mark.parametrize("name", ["../escape", "/etc/hostname", "a/../../escape", "link", ""])

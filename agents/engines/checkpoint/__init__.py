@@ -1,0 +1,1 @@
+"""What an engine must know of a version before it serves it."""

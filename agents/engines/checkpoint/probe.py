@@ -1,0 +1,55 @@
+"""The reference answers that a checkpoint carries: whether an engine that loaded it says the
+same. Knows no engine.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.engines.checkpoint.verified import read_verified
+from agents.engines.engine import SwapRefused
+
+PROBE = "probe.json"
+_TOLERANCE = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Token ids, and the log-probability of each but the first given those before it."""
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+
+def read_probes(folder: Path, files: Mapping[str, str]) -> tuple[Probe, ...]:
+    """The probes of a checkpoint; none where it lists no `probe.json`. Raises `SwapRefused`."""
+    if PROBE not in files:
+        return ()
+    content = read_verified(folder, {PROBE: files[PROBE]}, (PROBE,))[PROBE]
+    try:
+        probes = tuple(
+            Probe(
+                tokens=tuple(map(int, each["tokens"])), logprobs=tuple(map(float, each["logprobs"]))
+            )
+            for each in json.loads(content)["probes"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise SwapRefused(f"{PROBE} in {folder} cannot be read: {error!r}") from None
+    if any(len(probe.tokens) != len(probe.logprobs) + 1 for probe in probes):
+        raise SwapRefused(f"{PROBE} in {folder} does not have a log-probability per token")
+    return probes
+
+
+def failure(probe: Probe, said: Sequence[float], dtype: str) -> str | None:
+    """Why `said` is not what the probe expects; None if it is."""
+    tolerance = _TOLERANCE.get(dtype, _TOLERANCE["bfloat16"])
+    apart = [abs(ours - theirs) for ours, theirs in zip(said, probe.logprobs, strict=True)]
+    # Not a comparison of the largest: one that is no number compares with nothing.
+    if all(each <= tolerance for each in apart):
+        return None
+    worst = max(each for each in apart if not each <= tolerance)
+    return (
+        f"the loaded weights answer otherwise than published: a log-probability is {worst:.2g} "
+        f"off, {tolerance:g} is allowed"
+    )

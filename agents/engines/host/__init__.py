@@ -1,0 +1,1 @@
+"""An engine behind HTTP: the served end of the connection."""

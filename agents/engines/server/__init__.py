@@ -1,0 +1,1 @@
+"""Servers elsewhere: the agent's end of the connection."""

@@ -1,0 +1,1 @@
+"""What vLLM serves, in this process or beside it."""

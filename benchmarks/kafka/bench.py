@@ -1,0 +1,42 @@
+"""`benchmarks/bus.py --kafka`: a broker of its own, every row, the figures by name."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from benchmarks.kafka.facts import LARGE_COMMIT, SMALL_COMMIT, kafka_facts, startup_seconds
+from benchmarks.kafka.rows import FULL, QUICK, cores, measure, ratio
+from bus.kafka.cluster import quiet_client_log
+from harness.broker import broker
+
+BATCH = 500
+"""The most events of one transaction, with an instant handler; evolvent and the raw loop alike."""
+
+
+async def kafka_figures(*, quick: bool) -> dict[str, object]:
+    size = QUICK if quick else FULL
+    quiet_client_log()
+    broker_core, client_core = cores()
+    # The broker inherits it; each client is given the other core.
+    os.sched_setaffinity(0, {broker_core})
+    with (
+        tempfile.TemporaryDirectory(prefix="evolvent-kafka-") as folder,
+        broker(Path(folder)) as address,
+    ):
+        measured = await measure(address, size, client_core, BATCH)
+        os.sched_setaffinity(0, {client_core})
+        facts = await kafka_facts(address, size.transactions)
+        start = await startup_seconds(address, size.starts, LARGE_COMMIT)
+        small = await startup_seconds(address, size.small_starts, SMALL_COMMIT)
+    print(
+        "ratio_to_raw_aiokafka: evolvent's events a second over those of the raw loop in the same "
+        f"round, both exactly once, at most {BATCH} events in a transaction, an instant handler "
+        f"and a backlog of {size.events}; the median of {size.rounds} rounds"
+    )
+    return {
+        "ratio_to_raw_aiokafka": ratio(measured),
+        "rows": {row: one.figures(row, size.kills) for row, one in measured.items()},
+        "facts": facts,
+        "startup_seconds_by_size": start,
+        "startup_seconds_by_size_of_small_commits": small,
+    }

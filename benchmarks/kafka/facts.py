@@ -1,0 +1,140 @@
+"""What the broker and the driver do on this machine, in figures: transactions, fencing, take-over,
+the limit of an offset's metadata, the start of a client. Knows no row.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from benchmarks.kafka.work import GROUP, QUESTIONS, TOPICS, question, wire
+from bus.kafka.bus import KafkaBus
+from bus.kafka.cluster import Cluster
+from bus.kafka.commits import MAX_METADATA
+from bus.kafka.topics import prepare
+
+LARGE_COMMIT, SMALL_COMMIT = 1000, 4
+
+
+async def kafka_facts(address: str, num_transactions: int) -> dict[str, object]:
+    cluster = Cluster(bootstrap_servers=address, app=f"facts-{uuid4().hex[:10]}")
+    await prepare(cluster, TOPICS, create=True)
+    began = time.perf_counter()
+    facts: dict[str, object] = {
+        f"of_{size}": await _transactions(cluster, size, num_transactions) for size in (1, 20, 100)
+    }
+    print(f"transactions by records: {facts} in {time.perf_counter() - began:.1f} s")
+    facts |= await _take_over(cluster)
+    facts |= await _metadata(cluster)
+    other = replace(cluster, app=f"{cluster.app}-member")
+    facts["member_take_over_seconds"] = await _member_take_over(other)
+    print({name: fact for name, fact in facts.items() if not name.startswith("of_")}, flush=True)
+    return facts
+
+
+async def startup_seconds(address: str, sizes: Sequence[int], commit: int) -> dict[str, float]:
+    """From nothing to the first record taken, by events on the log, written `commit` at a time;
+    the better of two."""
+    cluster = Cluster(bootstrap_servers=address, app=f"start-{uuid4().hex[:10]}")
+    bus = await asyncio.to_thread(KafkaBus, cluster, topics=TOPICS)
+    seconds, written = {}, 0
+    for size in sizes:
+        while written < size:
+            some = range(written, min(written + commit, size))
+            await bus.publish([question(index) for index in some])
+            written += len(some)
+        seconds[str(size)] = round(min([await _start(cluster) for _ in range(2)]), 3)
+        print(f"{size:8} events in commits of {commit}: start {seconds[str(size)]} s", flush=True)
+    await bus.close()
+    return seconds
+
+
+async def _start(cluster: Cluster) -> float:
+    began = time.perf_counter()
+    bus = await asyncio.to_thread(KafkaBus, cluster, topics=TOPICS, create=False)
+    async with await asyncio.to_thread(bus.subscribe, [QUESTIONS], GROUP, "member") as subscription:
+        await subscription.take(1)
+        seconds = time.perf_counter() - began
+    await bus.close()
+    return seconds
+
+
+async def _transactions(cluster: Cluster, size: int, count: int) -> dict[str, float]:
+    """Of a plain producer, `size` records of 1 KiB each."""
+    producer = cluster.producer(f"{cluster.app}.{size}")
+    await cluster.start(producer)
+    records = [wire(question(index)) for index in range(size)]
+    took = []
+    for _ in range(count):
+        began = time.perf_counter()
+        async with producer.transaction():
+            for one in records:
+                await producer.send(
+                    cluster.topic(QUESTIONS), one.value, one.key, one.partition, headers=one.headers
+                )
+        took.append(time.perf_counter() - began)
+    await cluster.stop(producer)
+    took.sort()
+    return {
+        "transactions_per_second": round(count / sum(took), 1),
+        "p50_ms": round(1000 * took[count // 2], 1),
+        "p99_ms": round(1000 * took[int(0.99 * count)], 1),
+    }
+
+
+async def _take_over(cluster: Cluster) -> dict[str, object]:
+    """A producer of the same id starts while another has a transaction open."""
+    name, old = cluster.topic(QUESTIONS), cluster.producer(f"{cluster.app}.owner")
+    await cluster.start(old)
+    await old.begin_transaction()
+    await old.send_and_wait(name, b"zombie", partition=0)
+    new = cluster.producer(f"{cluster.app}.owner")
+    began = time.perf_counter()
+    await cluster.start(new)
+    seconds = time.perf_counter() - began
+    fenced = False
+    try:
+        await asyncio.wait_for(old.commit_transaction(), 10)
+    except ProducerFenced:
+        fenced = True
+    await cluster.stop(old)
+    await cluster.stop(new)
+    return {"take_over_seconds": round(seconds, 3), "zombie_fenced": fenced}
+
+
+async def _metadata(cluster: Cluster) -> dict[str, object]:
+    """The most characters that Kafka takes with an offset, and not one more."""
+    taken = {}
+    place = TopicPartition(cluster.topic(QUESTIONS), 0)
+    for length in (MAX_METADATA, MAX_METADATA + 1):
+        producer = cluster.producer(f"{cluster.app}.metadata")
+        await cluster.start(producer)
+        try:
+            async with producer.transaction():
+                await producer.send_offsets_to_transaction(
+                    {place: OffsetAndMetadata(1, "x" * length)}, f"{cluster.app}.metadata"
+                )
+            taken[length] = True
+        except (KafkaError, AssertionError):
+            taken[length] = False
+        await cluster.stop(producer)
+    return {"metadata_limit_holds": taken == {MAX_METADATA: True, MAX_METADATA + 1: False}}
+
+
+async def _member_take_over(cluster: Cluster) -> float:
+    """Seconds until another process with the name of a member has that member's open records."""
+    first = await asyncio.to_thread(KafkaBus, cluster, topics=TOPICS)
+    second = await asyncio.to_thread(KafkaBus, cluster, topics=TOPICS)
+    await first.publish([question(0)])
+    await (await asyncio.to_thread(first.subscribe, [QUESTIONS], GROUP, "member")).take(1)
+    began = time.perf_counter()
+    heir = await asyncio.to_thread(second.subscribe, [QUESTIONS], GROUP, "member")
+    await heir.take(1)
+    seconds = time.perf_counter() - began
+    await first.close()
+    await second.close()
+    return round(seconds, 3)

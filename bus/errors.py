@@ -1,0 +1,17 @@
+"""What can go wrong between a program and its log. Knows no driver."""
+
+
+class BusError(Exception):
+    """The bus cannot be used: one sentence that says what is wrong and what to do."""
+
+
+class Unreachable(BusError):
+    """No broker answers: it may later."""
+
+
+class Fenced(Exception):
+    """Another owner has taken these partitions over: this one must stop writing."""
+
+
+class Unreadable(Exception):
+    """A record is not a valid event; the reason."""

@@ -1,0 +1,1 @@
+"""The bus on a Kafka cluster, shared by the processes of many machines."""

@@ -1,0 +1,224 @@
+"""How to reach a Kafka cluster: every setting of every client in one place, its errors in plain
+sentences. Knows no event and no group.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from aiokafka.helpers import create_ssl_context
+
+from bus.codec import MAX_VALUE_BYTES
+from bus.errors import BusError, Unreachable
+from bus.kafka.refusal import LASTING, in_words, refusal
+
+PASSWORD = "EVOLVENT_KAFKA_PASSWORD"
+"""The environment variable of the password: it stands in no file."""
+
+MAX_MESSAGE_BYTES = MAX_VALUE_BYTES + (1 << 20)
+"""Of a record with its headers, on every topic."""
+
+START_SECONDS = 20.0
+STOP_SECONDS = 5.0
+REQUEST_SECONDS = 10.0
+TRANSACTION_SECONDS = 10.0
+"""A writer that dies inside a transaction holds readers up for so long, or until it is fenced."""
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """Who we are and how we know the brokers. The password comes from the environment."""
+
+    protocol: Protocol = "PLAINTEXT"
+    mechanism: str = "SCRAM-SHA-512"
+    username: str = ""
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def options(self) -> dict[str, Any]:
+        """What every client of aiokafka takes; raises `BusError`."""
+        options: dict[str, Any] = {"security_protocol": self.protocol}
+        if self.protocol.startswith("SASL"):
+            if not (password := os.environ.get(PASSWORD)):
+                raise BusError(f"Kafka wants a password: set {PASSWORD} in the environment.")
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": password,
+            }
+        if self.protocol.endswith("SSL"):
+            try:
+                options["ssl_context"] = create_ssl_context(
+                    cafile=self.ca_file, certfile=self.cert_file, keyfile=self.key_file
+                )
+            except OSError as error:
+                raise BusError(
+                    f"The certificates for Kafka cannot be read ({error}): check ca_file, "
+                    "cert_file and key_file."
+                ) from error
+        return options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The brokers, and the name `app` that stands before every topic, group and writer. New
+    topics are kept `replication` times."""
+
+    bootstrap_servers: str
+    app: str
+    replication: int = 1
+    security: Security = field(default_factory=Security)
+
+    def topic(self, name: str) -> str:
+        return f"{self.app}.{name}"
+
+    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        transactions: dict[str, Any] = {}
+        if transactional_id is not None:
+            transactions = {
+                "transactional_id": transactional_id,
+                "transaction_timeout_ms": int(TRANSACTION_SECONDS * 1000),
+            }
+        return AIOKafkaProducer(
+            **self._common(),
+            **transactions,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=1 << 20,
+            max_request_size=MAX_MESSAGE_BYTES,
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
+            # While the broker still ends the previous transaction it asks to come back later.
+            retry_backoff_ms=10,
+        )
+
+    def consumer(self, *, max_wait_seconds: float = 0.5) -> AIOKafkaConsumer:
+        """Belongs to no group: it is told what to read and from where."""
+        return AIOKafkaConsumer(
+            **self._common(),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=int(max_wait_seconds * 1000),
+            fetch_max_bytes=4 * MAX_MESSAGE_BYTES,
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
+        )
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """Raises `BusError` for whatever goes wrong on the way to the broker."""
+        client = AIOKafkaAdminClient(
+            **self._common(), request_timeout_ms=int(REQUEST_SECONDS * 1000)
+        )
+        try:
+            await self.start(client)
+            yield client
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise self.unreachable(error) from error
+        finally:
+            await _at_most(STOP_SECONDS, client.close())
+
+    async def start(
+        self, client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient
+    ) -> None:
+        """Raises `BusError`, or `Unreachable` when waiting may help."""
+        settled = _settling_bootstrap(_inner(client))
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await client.start()
+        except BaseException as error:
+            await settled()
+            if not isinstance(client, AIOKafkaAdminClient):
+                await self.stop(client)
+            if isinstance(error, KafkaError | OSError | TimeoutError):
+                raise self.unreachable(await self.refusal() or error) from error
+            raise
+
+    async def stop(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+        """A client that cannot say good-bye goes without: the broker forgets it by itself."""
+        if await _at_most(STOP_SECONDS, client.stop()):
+            return
+        if isinstance(client, AIOKafkaProducer) and client._sender.sender_task is not None:
+            # It would go on sending what it still has as soon as the broker is back.
+            client._sender.sender_task.cancel()
+        await _at_most(STOP_SECONDS, _inner(client).close())
+
+    async def fence(self, transactional_id: str) -> None:
+        """Whoever writes under this id can write no more, and what it left open is undone."""
+        producer = self.producer(transactional_id)
+        await self.start(producer)
+        await self.stop(producer)
+
+    async def refusal(self) -> Exception | None:
+        """Why no connection can be made; None when one can."""
+        options = self._common()
+        return await refusal(options.pop("bootstrap_servers"), options)
+
+    def unreachable(self, error: BaseException) -> BusError:
+        return (BusError if isinstance(error, LASTING) else Unreachable)(
+            f"Kafka at {self.bootstrap_servers} does not answer as it should ({in_words(error)}): "
+            "check that the broker runs, its address and the security settings."
+        )
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "bootstrap_servers": self.bootstrap_servers,
+            "client_id": self.app,
+            **self.security.options(),
+        }
+
+
+def _inner(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
+    return client.client if isinstance(client, AIOKafkaProducer) else client._client
+
+
+def _settling_bootstrap(client: AIOKafkaClient) -> Callable[[], Awaitable[None]]:
+    """Let the bootstrap of this client end when its start is cancelled; await what is returned
+    before the client is closed. aiokafka 0.14 forgets the open connection of a bootstrap that is
+    cancelled while it asks for metadata.
+    """
+    bootstrap, begun = client.bootstrap, []
+
+    async def shielded() -> None:
+        begun.append(asyncio.ensure_future(bootstrap()))
+        await asyncio.shield(begun[0])
+
+    async def settled() -> None:
+        for task in begun:
+            await _at_most(STOP_SECONDS, task)
+
+    client.bootstrap = shielded
+    return settled
+
+
+async def _at_most(seconds: float, work: Awaitable[None]) -> bool:
+    """Whether the work ended by itself in time, be it with an error."""
+    # In a task of its own: a client that stops may hand on the cancellation of its own tasks.
+    task = asyncio.ensure_future(work)
+    _, late = await asyncio.wait([task], timeout=seconds)
+    if late:
+        task.cancel()
+        await asyncio.wait([task], timeout=seconds)
+    elif not task.cancelled():
+        task.exception()
+    return not late
+
+
+def quiet_client_log() -> None:
+    """The client reports as a warning what it retries by itself: not for a user's eyes."""
+    logger = logging.getLogger("aiokafka")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)

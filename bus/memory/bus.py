@@ -1,0 +1,115 @@
+"""The bus inside one process: for simulations and tests. The same calls in the same order give
+the same log. Knows no disk.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+from bus.cursor import Cursor
+from bus.errors import BusError
+from bus.events import Event
+from bus.memory.groups import Group, MemorySubscription, Place
+from bus.memory.log import MemoryLog
+from bus.records import Lag, Record, check_places
+from bus.shares import Stream
+from bus.topics import TOPICS, Topic
+
+
+class MemoryBus:
+    """Implements `Bus`."""
+
+    def __init__(self, topics: Mapping[str, Topic] = TOPICS) -> None:
+        self._log = MemoryLog(topics)
+        self._groups: dict[str, Group] = {}
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        self._log.append(self._log.encoded(events))
+
+    async def append(self, records: Sequence[Record]) -> None:
+        self._log.check_open()
+        check_places(records, self._log.topics)
+        self._log.append(records)
+
+    def subscribe(
+        self,
+        topics: Sequence[str],
+        group: str,
+        member: str,
+        *,
+        exclusive: bool = False,
+        above: int = 0,
+    ) -> MemorySubscription:
+        unknown = [topic for topic in topics if topic not in self._log.topics]
+        if unknown or not topics or not member:
+            raise BusError(
+                f"Group {group!r} cannot read {', '.join(unknown) or 'nothing'} as {member!r}: "
+                f"there are the topics {', '.join(self._log.topics)}."
+            )
+        self._log.check_open()
+        state = self._groups.setdefault(group, Group())
+        for stream in self._log.streams:
+            if stream[0] in topics:
+                place = state.places.setdefault(stream, Place())
+                place.epoch = max(place.epoch, above)
+        subscription = MemorySubscription(self._log, state, member, topics, exclusive)
+        state.join(subscription, member)
+        self._log.wake()
+        return subscription
+
+    async def follow(self, topic: str, start: int = 0) -> AsyncIterator[Record]:
+        at = {stream: start for stream in self._log.streams if stream[0] == topic}
+        if not at:
+            raise BusError(f"There is no topic {topic!r} on this log.")
+        while True:
+            self._log.check_open()
+            page = [
+                record
+                for stream, first in at.items()
+                for record in self._log.streams[stream][first:]
+            ]
+            for record in page:
+                at[record.topic, record.partition] = record.offset + 1
+                yield record
+            if not page:
+                await self._log.news()
+
+    def read(
+        self, topic: str, partition: int = 0, start: int = 0, end: int | None = None
+    ) -> Iterator[Record]:
+        if (topic, partition) not in self._log.streams:
+            raise BusError(f"There is no partition {topic}/{partition} on this log.")
+        yield from self._log.streams[topic, partition][start:end]
+
+    def heads(self) -> dict[Stream, int]:
+        return {stream: len(records) for stream, records in self._log.streams.items()}
+
+    def find(self, event_id: str) -> Record | None:
+        return self._log.ids.get(event_id)
+
+    def lag(self, group: str) -> list[Lag]:
+        places = self._groups[group].places if group in self._groups else {}
+        return [
+            Lag(
+                topic=topic,
+                partition=part,
+                base=place.cursor.base,
+                done=place.cursor.num_done,
+                end=len(self._log.streams[topic, part]),
+                epoch=place.epoch,
+                owner=place.owner,
+            )
+            for (topic, part), place in sorted(places.items())
+        ]
+
+    def cursors(self, group: str) -> dict[Stream, Cursor]:
+        places = self._groups[group].places if group in self._groups else {}
+        return {stream: place.cursor for stream, place in places.items()}
+
+    def groups(self) -> list[str]:
+        return sorted(self._groups)
+
+    def members(self, group: str) -> list[str]:
+        return sorted(self._groups[group].members) if group in self._groups else []
+
+    async def close(self) -> None:
+        self._log.closed = True
+        self._log.wake()

@@ -1,0 +1,57 @@
+"""A log of records inside one process, and the wake-up of those who wait. Knows no group."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bus.errors import BusError
+from bus.events import Event
+from bus.records import Record, to_records
+from bus.shares import Stream
+from bus.topics import Topic
+
+
+class MemoryLog:
+    def __init__(self, topics: Mapping[str, Topic]) -> None:
+        self.topics = topics
+        self.streams: dict[Stream, list[Record]] = {
+            (topic.name, part): [] for topic in topics.values() for part in range(topic.partitions)
+        }
+        self.ids: dict[str, Record] = {}
+        self.closed = False
+        self._waiters: dict[asyncio.Event, None] = {}
+
+    def encoded(self, events: Sequence[Event]) -> list[Record]:
+        """Records still without their offsets; raises `BusError`."""
+        self.check_open()
+        return to_records(events, self.topics)
+
+    def append(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if record.event_id not in self.ids:
+                stream = self.streams[record.topic, record.partition]
+                placed = replace(record, offset=len(stream))
+                stream.append(placed)
+                if record.event_id:
+                    self.ids[record.event_id] = placed
+        self.wake()
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise BusError("The bus is closed.")
+
+    def wake(self) -> None:
+        for event in self._waiters:
+            event.set()
+
+    async def news(self, timeout_seconds: float | None = None) -> bool:
+        """Wait for a change; False when none came in time."""
+        event = asyncio.Event()
+        self._waiters[event] = None
+        try:
+            await asyncio.wait_for(event.wait(), timeout_seconds)
+        except TimeoutError:
+            return False
+        finally:
+            del self._waiters[event]
+        return True

@@ -1,0 +1,249 @@
+"""The embedded bus: one SQLite file per run, shared by the processes of one machine.
+
+publish, complete -> writer's thread -> file        take, follow <- reader's thread <- file
+                                                    woken by the watch's thread
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from bus.cursor import Cursor
+from bus.errors import BusError
+from bus.events import Event
+from bus.records import Lag, Record, check_places
+from bus.shares import Stream
+from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors
+from bus.sqlite.groups import MAX_LEASE_SECONDS, Membership, group_names, live_members
+from bus.sqlite.log import (
+    Entry,
+    all_heads,
+    append,
+    as_entry,
+    check_end,
+    damaged,
+    find_row,
+    read_page,
+    to_entries,
+)
+from bus.sqlite.subscription import SqliteSubscription
+from bus.sqlite.watch import Watch
+from bus.sqlite.writer import Transaction, Writer
+from bus.topics import TOPICS, Topic
+
+Result = TypeVar("Result")
+
+RENEWALS_PER_LEASE = 4
+
+
+class SqliteBus:
+    """Implements `Bus`. `create=False` and `read_only=True` want a log that exists already.
+
+    With `synchronous="NORMAL"` a commit survives a killed process; a power cut may take the last
+    ones. With "FULL" it survives that too.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        topics: Mapping[str, Topic] = TOPICS,
+        synchronous: Synchronous = "NORMAL",
+        create: bool = True,
+        read_only: bool = False,
+        lease_seconds: float = 10.0,
+    ) -> None:
+        if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
+            raise BusError(f"A lease lasts up to {MAX_LEASE_SECONDS:.0f} s, not {lease_seconds}.")
+        self._path, self._topics, self._lease_seconds = path, topics, lease_seconds
+        self._members: list[Membership] = []
+        self._closed = False
+        writing = None if read_only else open_writer(path, topics, synchronous, create)
+        try:
+            self._connection = open_reader(path)
+            self._replay = open_reader(path)
+            self._watch = Watch(open_reader(path))
+        except BusError:
+            if writing is not None:
+                writing.close()
+            raise
+        self._replaying = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="bus-reader")
+        self._writer: Writer | None = None
+        if writing is not None:
+            tick_seconds = lease_seconds / RENEWALS_PER_LEASE
+            self._writer = Writer(writing, path, self._renew, tick_seconds, self._watch.notify)
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        entries = to_entries(events, self._topics)
+        await asyncio.wrap_future(self._writing().submit(lambda at: _append(at, entries)))
+
+    async def append(self, records: Sequence[Record]) -> None:
+        check_places(records, self._topics)
+        entries = [as_entry(record) for record in records]
+        await asyncio.wrap_future(self._writing().submit(lambda at: _append(at, entries)))
+
+    def subscribe(
+        self,
+        topics: Sequence[str],
+        group: str,
+        member: str,
+        *,
+        exclusive: bool = False,
+        above: int = 0,
+    ) -> SqliteSubscription:
+        unknown = [topic for topic in topics if topic not in self._topics]
+        if unknown or not topics or not member:
+            raise BusError(
+                f"Group {group!r} cannot read {', '.join(unknown) or 'nothing'} as {member!r}: "
+                f"there are the topics {', '.join(self._topics)}."
+            )
+        writer = self._writing()
+        membership = Membership(group, member, topics, exclusive, above, self._lease_seconds)
+        writer.submit(membership.join).result()
+        self._members.append(membership)
+        return SqliteSubscription(
+            membership, self._topics, writer, self._read, self._watch, self._members.remove
+        )
+
+    async def follow(self, topic: str, start: int = 0) -> AsyncIterator[Record]:
+        streams = [stream for stream in self.heads() if stream[0] == topic]
+        if not streams:
+            raise BusError(f"There is no topic {topic!r} on the log {self._path}.")
+        at = dict.fromkeys(streams, start)
+        while True:
+            with self._watch.waiting() as news:
+                page = await asyncio.wrap_future(self._read(lambda one: _news(one, at)))
+                if not page:
+                    await news.wait()
+            for record in page:
+                at[record.topic, record.partition] = record.offset + 1
+                yield record
+
+    def read(
+        self, topic: str, partition: int = 0, start: int = 0, end: int | None = None
+    ) -> Iterator[Record]:
+        stream = (topic, partition)
+        head = self._look(lambda connection: check_end(connection, stream))
+        end = head if end is None else min(end, head)
+        at = start
+        while at < end:
+            page = self._look(partial(read_page, stream=stream, start=at, limit=end - at))
+            if not page:
+                raise damaged(*stream, at, "the record is missing")
+            yield from page
+            at += len(page)
+
+    def heads(self) -> dict[Stream, int]:
+        return self._look(lambda connection: dict(all_heads(connection)))
+
+    def find(self, event_id: str) -> Record | None:
+        return self._look(lambda connection: find_row(connection, event_id))
+
+    def lag(self, group: str) -> list[Lag]:
+        return self._look(lambda connection: list(_lags(connection, group)))
+
+    def cursors(self, group: str) -> dict[Stream, Cursor]:
+        return self._look(lambda connection: dict(_cursors(connection, group)))
+
+    def groups(self) -> list[str]:
+        return self._look(lambda connection: list(group_names(connection)))
+
+    def members(self, group: str) -> list[str]:
+        return self._look(lambda connection: sorted(live_members(connection, group)))
+
+    async def close(self) -> None:
+        """Members that did not close their subscription lose it when its lease has passed."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        if self._writer is not None:
+            self._writer.finish()
+        self._watch.close()
+        self._thread.shutdown()
+        self._connection.close()
+        with self._replaying:
+            self._replay.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise BusError(f"The log {self._path} was opened for reading only.")
+        return self._writer
+
+    def _renew(self, transaction: Transaction) -> None:
+        for membership in list(self._members):
+            membership.renew(transaction)
+
+    def _read(self, look: Callable[[apsw.Connection], Result]) -> "Future[Result]":
+        if self._closed:
+            raise BusError("The bus is closed.")
+        return self._thread.submit(self._on_snapshot, self._connection, look)
+
+    def _look(self, look: Callable[[apsw.Connection], Result]) -> Result:
+        with self._replaying:
+            if self._closed:
+                raise BusError("The bus is closed.")
+            return self._on_snapshot(self._replay, look)
+
+    def _on_snapshot(
+        self, connection: apsw.Connection, look: Callable[[apsw.Connection], Result]
+    ) -> Result:
+        with plain_errors(self._path):
+            connection.execute("BEGIN")
+            try:
+                return look(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+
+def _append(transaction: Transaction, entries: list[Entry]) -> None:
+    if append(transaction.connection, entries):
+        transaction.news = True
+
+
+def _news(connection: apsw.Connection, at: Mapping[Stream, int]) -> list[Record]:
+    return [
+        record for stream, start in at.items() for record in read_page(connection, stream, start)
+    ]
+
+
+def _lags(connection: apsw.Connection, group: str) -> Iterator[Lag]:
+    heads = dict(all_heads(connection))
+    cursors = dict(_cursors(connection, group))
+    rows = connection.execute(
+        "SELECT topic, part, epoch, owner FROM cursor WHERE grp = ?", (group,)
+    )
+    for topic, part, epoch, owner in rows:
+        cursor = cursors[topic, part]
+        yield Lag(
+            topic=topic,
+            partition=part,
+            base=cursor.base,
+            done=cursor.num_done,
+            end=heads[topic, part],
+            epoch=epoch,
+            owner=owner,
+        )
+
+
+def _cursors(connection: apsw.Connection, group: str) -> Iterator[tuple[Stream, Cursor]]:
+    rows = connection.execute("SELECT topic, part, base, done FROM cursor WHERE grp = ?", (group,))
+    for topic, part, base, done in rows:
+        try:
+            yield (topic, part), Cursor.decode(done, base)
+        except ValueError as error:
+            raise BusError(
+                f"The cursor of group {group!r} on {topic}/{part} is damaged ({error}): "
+                "restore the log from a copy."
+            ) from None

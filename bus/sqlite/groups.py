@@ -1,0 +1,270 @@
+"""A member of a group in the SQLite file: joining, sharing partitions, completing, leaving.
+
+All jobs run in the writer's thread, each inside a transaction. The lease says when others may
+try, the epoch who may write. Reads no record.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import apsw
+
+from bus.cursor import Cursor
+from bus.errors import BusError, Fenced
+from bus.shares import Stream, share
+from bus.sqlite.log import Entry, append, check_end, head_of
+from bus.sqlite.writer import Transaction
+
+MAX_LEASE_SECONDS = 600.0
+"""A lease that ends later than this was given before the clock was set back: it counts as over."""
+
+_OWN = "UPDATE cursor SET owner = ?, epoch = ? WHERE grp = ? AND topic = ? AND part = ?"
+_RELEASE = "UPDATE cursor SET owner = '' WHERE grp = ? AND topic = ? AND part = ? AND owner = ?"
+_OWNER = "SELECT epoch, owner FROM cursor WHERE grp = ? AND topic = ? AND part = ?"
+_ADVANCE = "UPDATE cursor SET base = ?, done = ? WHERE grp = ? AND topic = ? AND part = ?"
+
+
+@dataclass(slots=True)
+class Holding:
+    """A partition that this member owns. `open` was taken and is not done; `next` is where to
+    look for more. A draining one is on its way to another member."""
+
+    epoch: int
+    cursor: Cursor
+    next: int
+    open: set[int] = field(default_factory=set)
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Offsets to complete on one partition, and the epochs they were taken under."""
+
+    offsets: set[int]
+    epochs: set[int]
+
+
+class Membership:
+    """One instance of a member. `lock` guards the holdings, which two threads change."""
+
+    def __init__(
+        self,
+        group: str,
+        member: str,
+        topics: Sequence[str],
+        exclusive: bool,
+        above: int,
+        lease: float,
+    ) -> None:
+        self.group, self.member = group, member
+        self.topics, self.exclusive = frozenset(topics), exclusive
+        self.instance = uuid4().hex
+        self.generation = -1
+        self.holdings: dict[Stream, Holding] = {}
+        self.lock = threading.Lock()
+        self._above, self._lease_seconds = above, lease
+
+    def join(self, transaction: Transaction) -> None:
+        connection = transaction.connection
+        if self.exclusive:
+            connection.execute("DELETE FROM member WHERE grp = ?", (self.group,))
+        connection.execute(
+            "INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                self.group,
+                self.member,
+                self.instance,
+                "\n".join(sorted(self.topics)),
+                self.exclusive,
+                time.time() + self._lease_seconds,
+            ),
+        )
+        for topic in self.topics:
+            connection.execute(
+                "INSERT INTO cursor (grp, topic, part) SELECT ?, topic, part FROM head "
+                "WHERE topic = ? ON CONFLICT DO NOTHING",
+                (self.group, topic),
+            )
+            connection.execute(
+                "UPDATE cursor SET epoch = max(epoch, ?) WHERE grp = ? AND topic = ?",
+                (self._above, self.group, topic),
+            )
+        self._rebalance(transaction, changed=True)
+
+    def leave(self, transaction: Transaction) -> None:
+        connection = transaction.connection
+        if not self.is_current(connection):
+            return
+        connection.execute(
+            "DELETE FROM member WHERE grp = ? AND member = ?", (self.group, self.member)
+        )
+        connection.execute(
+            "UPDATE cursor SET owner = '' WHERE grp = ? AND owner = ?", (self.group, self.member)
+        )
+        self._changed(transaction)
+
+    def renew(self, transaction: Transaction) -> None:
+        """Stay alive, and take or give what the group's members are due now."""
+        transaction.connection.execute(
+            "UPDATE member SET lease_until = ? WHERE grp = ? AND member = ? AND instance = ?",
+            (time.time() + self._lease_seconds, self.group, self.member, self.instance),
+        )
+        if transaction.connection.changes():
+            self._rebalance(transaction)
+
+    def complete(
+        self, transaction: Transaction, claims: Mapping[Stream, Claim], entries: list[Entry]
+    ) -> None:
+        """Raises `Fenced` or `BusError` before anything is written."""
+        connection = transaction.connection
+        if not self.is_current(connection):
+            raise self.fenced()
+        cursors = {
+            stream: self._claimed(connection, stream, claim) for stream, claim in claims.items()
+        }
+        if entries and append(connection, entries):
+            transaction.news = True
+        for stream, before in cursors.items():
+            offsets = claims[stream].offsets
+            cursor = transaction.pending.get((self, stream), before).advance(offsets)
+            transaction.pending[self, stream] = cursor
+            connection.execute(_ADVANCE, (cursor.base, cursor.encode(), self.group, *stream))
+            transaction.after.append(partial(self._done, stream, cursor, offsets))
+
+    def is_current(self, connection: apsw.Connection) -> bool:
+        """Whether no other instance has taken this member over."""
+        query = "SELECT instance FROM member WHERE grp = ? AND member = ?"
+        return bool(connection.execute(query, (self.group, self.member)).get == self.instance)
+
+    def generation_of(self, connection: apsw.Connection) -> int:
+        """A number that grows whenever members or owners of the group change."""
+        query = "SELECT number FROM generation WHERE grp = ?"
+        return connection.execute(query, (self.group,)).get or 0
+
+    def fenced(self) -> Fenced:
+        return Fenced(
+            f"Another instance of {self.member!r} has taken over in group {self.group!r}."
+        )
+
+    def _claimed(self, connection: apsw.Connection, stream: Stream, claim: Claim) -> Cursor:
+        holding = self.holdings.get(stream)
+        epoch, owner = connection.execute(_OWNER, (self.group, *stream)).get or (0, "")
+        if (
+            holding is None
+            or (epoch, owner) != (holding.epoch, self.member)
+            or claim.epochs - {epoch}
+        ):
+            raise Fenced(
+                f"{stream[0]}/{stream[1]} of group {self.group!r} belongs to {owner or 'nobody'!r} "
+                f"under epoch {epoch}, not to what {self.member!r} took."
+            )
+        head = head_of(connection, stream)
+        if max(claim.offsets) >= head or min(claim.offsets) < 0:
+            raise BusError(
+                f"Offset {max(claim.offsets)} of {stream[0]}/{stream[1]} cannot be completed: "
+                f"the log ends at {head}."
+            )
+        return holding.cursor
+
+    def _done(self, stream: Stream, cursor: Cursor, offsets: set[int]) -> None:
+        with self.lock:
+            holding = self.holdings[stream]
+            holding.cursor = cursor
+            holding.open -= offsets
+
+    def _rebalance(self, transaction: Transaction, changed: bool = False) -> None:
+        connection = transaction.connection
+        readers = self._live_readers(connection)
+        rows: list[Any] = connection.execute(
+            "SELECT topic, part, base, done, epoch, owner FROM cursor WHERE grp = ?", (self.group,)
+        ).fetchall()
+        target = share({(row[0], row[1]): row[5] for row in rows}, readers)
+        for topic, part, base, done, epoch, owner in rows:
+            stream = (topic, part)
+            wanted = target.get(stream) == self.member
+            holding = self.holdings.get(stream)
+            held = holding is not None and (epoch, owner) == (holding.epoch, self.member)
+            free = owner == self.member or topic not in readers.get(owner, ())
+            if holding is not None and held:
+                if self._must_release(holding, wanted):
+                    connection.execute(_RELEASE, (self.group, *stream, self.member))
+                    transaction.after.append(partial(self._drop, stream))
+                    changed = True
+                continue
+            if wanted and free:
+                fresh = self._fresh(connection, stream, epoch + 1, base, done)
+                connection.execute(_OWN, (self.member, epoch + 1, self.group, *stream))
+                transaction.after.append(partial(self._hold, stream, fresh))
+                changed = True
+            else:
+                if owner == self.member:
+                    connection.execute(_RELEASE, (self.group, *stream, self.member))
+                    changed = True
+                transaction.after.append(partial(self._drop, stream))
+        if changed:
+            self._changed(transaction)
+        generation = self.generation_of(connection)
+        transaction.after.append(lambda: setattr(self, "generation", generation))
+
+    def _live_readers(self, connection: apsw.Connection) -> dict[str, frozenset[str]]:
+        """The topics of every live member; what one reads alone is its own."""
+        members = live_members(connection, self.group)
+        alone = {name: topics for name, (topics, exclusive) in members.items() if exclusive}
+        taken: frozenset[str] = frozenset().union(*alone.values())
+        shared = {name: topics - taken for name, (topics, _) in members.items()}
+        return shared | alone
+
+    def _must_release(self, holding: Holding, wanted: bool) -> bool:
+        with self.lock:
+            holding.draining = not wanted
+            return not wanted and not holding.open
+
+    def _fresh(
+        self, connection: apsw.Connection, stream: Stream, epoch: int, base: int, done: str
+    ) -> Holding:
+        try:
+            cursor = Cursor.decode(done, base)
+        except ValueError as error:
+            raise BusError(
+                f"The cursor of group {self.group!r} on {stream[0]}/{stream[1]} is damaged "
+                f"({error}): restore the log from a copy."
+            ) from None
+        check_end(connection, stream, cursor.runs[-1][1] if cursor.runs else base)
+        return Holding(epoch, cursor, base)
+
+    def _hold(self, stream: Stream, holding: Holding) -> None:
+        with self.lock:
+            self.holdings[stream] = holding
+
+    def _drop(self, stream: Stream) -> None:
+        with self.lock:
+            self.holdings.pop(stream, None)
+
+    def _changed(self, transaction: Transaction) -> None:
+        transaction.news = True
+        transaction.connection.execute(
+            "INSERT INTO generation VALUES (?, 1) "
+            "ON CONFLICT (grp) DO UPDATE SET number = number + 1",
+            (self.group,),
+        )
+
+
+def live_members(connection: apsw.Connection, group: str) -> dict[str, tuple[frozenset[str], bool]]:
+    """The members whose lease holds: the topics of each, and whether it is exclusive."""
+    now = time.time()
+    rows: list[Any] = connection.execute(
+        "SELECT member, topics, exclusive FROM member WHERE grp = ? "
+        "AND lease_until > ? AND lease_until <= ?",
+        (group, now, now + MAX_LEASE_SECONDS),
+    ).fetchall()
+    return {name: (frozenset(topics.split("\n")), bool(alone)) for name, topics, alone in rows}
+
+
+def group_names(connection: apsw.Connection) -> Iterator[str]:
+    for (group,) in connection.execute("SELECT DISTINCT grp FROM cursor ORDER BY grp"):
+        yield group

@@ -1,0 +1,188 @@
+"""What a role holds: takes records of its partitions and completes them. Knows no schema.
+
+take: reader's thread        complete, close: writer's thread (see `sqlite_groups`)
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import apsw
+
+from bus.cursor import Cursor
+from bus.errors import BusError
+from bus.events import Event
+from bus.records import Delivery, Positioned
+from bus.shares import Stream
+from bus.sqlite.groups import Claim, Holding, Membership
+from bus.sqlite.log import read_page, to_entries
+from bus.sqlite.watch import Watch
+from bus.sqlite.writer import Writer
+from bus.topics import Topic
+
+Result = TypeVar("Result")
+
+
+class Reader(Protocol):
+    """Runs a look at the log in the one thread that reads, on a snapshot of its own."""
+
+    def __call__(self, look: Callable[[apsw.Connection], Result]) -> "Future[Result]": ...
+
+
+class SqliteSubscription:
+    """Implements `Subscription`."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        topics: Mapping[str, Topic],
+        writer: Writer,
+        reader: Reader,
+        watch: Watch,
+        forget: Callable[[Membership], None],
+    ) -> None:
+        self._membership, self._topics = membership, topics
+        self._writer, self._reader, self._watch = writer, reader, watch
+        self._forget = forget
+        self._closed = False
+        self._turn = 0
+
+    @property
+    def epoch(self) -> int:
+        with self._membership.lock:
+            return max((held.epoch for held in self._membership.holdings.values()), default=0)
+
+    async def take(self, limit: int, timeout_seconds: float | None = None) -> list[Delivery]:
+        until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        with self._watch.waiting() as news:
+            while True:
+                news.clear()
+                self._check_open()
+                taken = await self._look(limit)
+                if taken:
+                    return taken
+                if taken is None:
+                    await self._commit(self._membership.renew)
+                    continue
+                left = None if until is None else until - time.monotonic()
+                if left is not None and left <= 0:
+                    return []
+                try:
+                    await asyncio.wait_for(news.wait(), left)
+                except TimeoutError:
+                    return []
+
+    async def complete(self, done: Sequence[Positioned], outputs: Sequence[Event]) -> None:
+        self._check_open()
+        entries = to_entries(outputs, self._topics)
+        claims: dict[Stream, Claim] = {}
+        for positioned in done:
+            if positioned.topic not in self._membership.topics:
+                raise BusError(f"This member of the group does not read {positioned.topic!r}.")
+            stream = (positioned.topic, positioned.partition)
+            claim = claims.setdefault(stream, Claim(set(), set()))
+            claim.offsets.add(positioned.offset)
+            if isinstance(positioned, Delivery):
+                claim.epochs.add(positioned.epoch)
+        await self._commit(
+            lambda transaction: self._membership.complete(transaction, claims, entries)
+        )
+        if any(held.draining and not held.open for held in self._holdings().values()):
+            await self._commit(self._membership.renew)
+
+    def cursors(self) -> dict[Stream, Cursor]:
+        return {stream: held.cursor for stream, held in self._holdings().items()}
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._forget(self._membership)
+        await self._commit(self._membership.leave)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BusError("The subscription is closed.")
+        if self._writer.failure is not None:
+            raise self._writer.failure
+
+    def _holdings(self) -> dict[Stream, Holding]:
+        with self._membership.lock:
+            return dict(self._membership.holdings)
+
+    async def _commit(self, job: Callable[..., None]) -> None:
+        await asyncio.wrap_future(self._writer.submit(job))
+
+    async def _look(self, limit: int) -> list[Delivery] | None:
+        """What can be taken now; None when the members of the group have changed."""
+        future = self._reader(lambda connection: self._pick(connection, limit))
+        try:
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except asyncio.CancelledError:
+            # Nobody will get what the thread is picking: it has to be taken again.
+            future.add_done_callback(self._put_back)
+            raise
+
+    def _pick(self, connection: apsw.Connection, limit: int) -> list[Delivery] | None:
+        membership = self._membership
+        if not membership.is_current(connection):
+            raise membership.fenced()
+        if membership.generation_of(connection) != membership.generation:
+            return None
+        taken: list[Delivery] = []
+        holdings = sorted(self._holdings().items())
+        # Start with another partition each time, so that a busy one does not starve the rest.
+        self._turn += 1
+        first = self._turn % len(holdings) if holdings else 0
+        for stream, holding in holdings[first:] + holdings[:first]:
+            if len(taken) < limit:
+                taken += self._pick_from(connection, stream, holding, limit - len(taken))
+        return taken
+
+    def _pick_from(
+        self, connection: apsw.Connection, stream: Stream, holding: Holding, limit: int
+    ) -> list[Delivery]:
+        lock, holdings = self._membership.lock, self._membership.holdings
+        taken: list[Delivery] = []
+        at = holding.next
+        while len(taken) < limit:
+            at = holding.cursor.first_open(at)
+            page = read_page(connection, stream, at, limit - len(taken))
+            if not page:
+                break
+            at = page[-1].offset + 1
+            with lock:
+                if holding.draining or holdings.get(stream) is not holding:
+                    break
+                for record in page:
+                    offset = record.offset
+                    if offset not in holding.open and not holding.cursor.is_done(offset):
+                        holding.open.add(offset)
+                        taken.append(Delivery(record=record, epoch=holding.epoch))
+                holding.next = at
+        return taken
+
+    def _put_back(self, future: "Future[list[Delivery] | None]") -> None:
+        if future.cancelled() or future.exception() is not None:
+            return
+        with self._membership.lock:
+            for delivery in future.result() or ():
+                held = self._membership.holdings.get((delivery.topic, delivery.partition))
+                if held is not None and held.epoch == delivery.epoch:
+                    held.open.discard(delivery.offset)
+                    held.next = min(held.next, delivery.offset)
+        self._watch.notify()

@@ -1,0 +1,178 @@
+"""`evolvent copy`: a run with everything it has, in another folder and on another bus. Knows no
+role.
+
+    locks -> the target's log begins alike -> TARGET/copying.json (from here on it is no run)
+        -> checkpoints -> events -> cursors -> compared, audited -> renamed to recipe.json
+
+Killed anywhere, the same command goes on. The source is only read.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bus.bus import Bus
+from bus.config import BusConfig, KafkaConfig
+from bus.errors import Fenced
+from evolvent.errors import UsageError
+from evolvent.recipe.recipe import Recipe, changed_recipe
+from evolvent.run.copy_log import (
+    Show,
+    check_at_rest,
+    check_begins_alike,
+    check_equal,
+    copy_cursors,
+    copy_records,
+)
+from evolvent.run.folder import RunFolder
+from trainer.checkpoint.manifest import checkpoint_folders, read_manifest, verify_files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What the target holds now, and where its log lies."""
+
+    checkpoints: int
+    events: int
+    groups: int
+    place: str
+
+
+async def copy_run(
+    source: Path, target: Path, bus: str, settings: Sequence[str], show: Show
+) -> Copied:
+    """Copy the run in `source` to the folder `target` and the bus at URL `bus`. `settings` are of
+    the section `bus`. Raises `UsageError`, `BusError`, `DamagedCheckpoint`."""
+    if foreign := [one for one in settings if not one.startswith("bus.")]:
+        raise UsageError(f"--set {foreign[0]}: a copy keeps its recipe; only bus.* may be set")
+    here, there = RunFolder(source), RunFolder(target)
+    recipe = changed_recipe(here.recipe(), settings, bus)
+    recipe = recipe.model_copy(update={"bus": recipe.bus.named(target)})
+    _check_apart(source, target)
+    with ExitStack() as locks:
+        locks.enter_context(here.locked())
+        locks.enter_context(there.locked())
+        try:
+            return await _copy(here, there, recipe, show)
+        except Fenced:
+            raise UsageError(f"somebody else uses {recipe.bus.place(target)}: stop it") from None
+
+
+async def _copy(here: RunFolder, there: RunFolder, recipe: Recipe, show: Show) -> Copied:
+    stored = {**json.loads(here.recipe_file.read_bytes()), "run_id": here.run_id}
+    stored["recipe"] = recipe.model_dump(mode="json")
+    _check_folder(here, there, stored)
+    place = recipe.bus.place(there.path)
+    async with AsyncExitStack() as logs:
+        source = await logs.enter_async_context(here.log())
+        await _check_other_log(here.recipe().bus, here.path, recipe.bus, there.path)
+        target = await asyncio.to_thread(recipe.bus.build, there.path, create=True)
+        logs.push_async_callback(target.close)
+        show("waiting until nobody works on the log", 0, 1)
+        await check_at_rest(source, str(here.path))
+        await check_at_rest(target, place)
+        await asyncio.to_thread(check_begins_alike, source, target, place, show)
+        _begin(there, stored)
+        await asyncio.to_thread(_copy_checkpoints, here.path, there.path, show)
+        events = await copy_records(source, target, show)
+        await copy_cursors(source, target, show)
+        await asyncio.to_thread(check_equal, source, target, show)
+        await _audit(target, here.path, there.path, show)
+        groups = len(source.groups())
+    there.copying_file.rename(there.recipe_file)
+    checkpoints = len(list(checkpoint_folders(there.path)))
+    return Copied(checkpoints=checkpoints, events=events, groups=groups, place=place)
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    if source.resolve() == target.resolve():
+        raise UsageError(f"{target} is the run itself: choose another folder")
+
+
+def _check_folder(here: RunFolder, there: RunFolder, stored: dict[str, Any]) -> None:
+    """It is empty, or holds this run on this bus, whole or half copied."""
+    begun = there.copying_file
+    if not begun.exists() and not there.exists:
+        there.check_free()
+        return
+    try:
+        known = json.loads((begun if begun.exists() else there.recipe_file).read_bytes())
+        if (known["run_id"], known["recipe"]) == (stored["run_id"], stored["recipe"]):
+            ours = {path.name for path in checkpoint_folders(here.path)}
+            if all(path.name in ours for path in checkpoint_folders(there.path)):
+                return
+            raise UsageError(f"{there.path} has learned more than {here.path}: choose another")
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UsageError(
+        f"{there.path} holds another run, or this one on another bus: choose another folder"
+    )
+
+
+async def _check_other_log(source: BusConfig, at: Path, target: BusConfig, to: Path) -> None:
+    """Two names of one log would have it copied into itself."""
+    if not (isinstance(source, KafkaConfig) and isinstance(target, KafkaConfig)):
+        return
+    clusters = []
+    for cluster in (source.cluster(at), target.cluster(to)):
+        async with cluster.admin() as admin:
+            clusters.append((cluster.app, (await admin.describe_cluster())["cluster_id"]))
+    if clusters[0] == clusters[1]:
+        raise UsageError(
+            f"{target.place(to)} is the source's own log: name another, as in kafka://host:port/"
+            f"{source.name(at)}-copy"
+        )
+
+
+def _begin(there: RunFolder, stored: dict[str, Any]) -> None:
+    begun = there.copying_file
+    there.logs.mkdir(exist_ok=True)
+    if there.exists:
+        there.recipe_file.rename(begun)
+    elif not begun.exists():
+        aside = begun.with_name(".copying.json")
+        aside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+        aside.rename(begun)
+
+
+def _copy_checkpoints(source: Path, target: Path, show: Show) -> None:
+    folders = list(checkpoint_folders(source))
+    for number, folder in enumerate(folders):
+        show("checkpoints", number, len(folders))
+        copied = target / folder.relative_to(source)
+        if copied.exists():
+            continue
+        aside = copied.with_name(f".{copied.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(folder, aside, copy_function=_link_or_copy)
+        manifest = read_manifest(aside)
+        # Old checkpoints have lost what training resumes from.
+        state = manifest.state if (aside / "state").is_dir() else {}
+        verify_files(aside, {**manifest.files, **state})
+        aside.rename(copied)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Files of a checkpoint are never changed, so two runs may share them."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+async def _audit(target: Bus, source: Path, path: Path, show: Show) -> None:
+    from observability.audit.audit import audit
+
+    show("audit", 0, 1)
+    found = await asyncio.to_thread(audit, target, path)
+    if not found.ok:
+        raise UsageError(
+            f"the copy is whole, but its audit finds: {found.violations[0]}; look at "
+            f"`evolvent audit {source}`"
+        )

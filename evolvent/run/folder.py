@@ -1,0 +1,180 @@
+"""A run's folder: what lies in it, who may use it. Knows no role.
+
+RUN/recipe.json   the recipe it was started with, its id     RUN/log.sqlite   the log, or a broker
+RUN/checkpoints/  one folder per version                     RUN/report/      pictures, page
+RUN/logs/         one file per process                       RUN/lock         held while it runs
+"""
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from bus.bus import Bus
+from bus.config import BusConfig
+from bus.errors import BusError
+from evolvent.errors import UsageError
+from evolvent.recipe.recipe import Recipe, explain
+from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
+
+_FORMAT = 1
+
+
+class RunFolder:
+    """Paths of one run, and its recipe. Raises `UsageError` for whatever a user can mend."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe_file = path / "recipe.json"
+        self.copying_file = path / "copying.json"
+        self.logs = path / "logs"
+        self.report = path / "report"
+
+    @property
+    def exists(self) -> bool:
+        return self.recipe_file.exists()
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was started with."""
+        try:
+            return Recipe.model_validate(self._stored()["recipe"])
+        except ValidationError as error:
+            raise UsageError(f"{self.recipe_file} is damaged: {explain(error)}") from None
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run in its events, whatever the folder is called now."""
+        if named := self._stored().get("run_id"):
+            return str(named)
+        for checkpoint in reversed(list(checkpoint_folders(self.path))):
+            return read_manifest(checkpoint).weights.run
+        return new_run_id(self.path, self.recipe())
+
+    @property
+    def has_stored_id(self) -> bool:
+        """Folders of the first format may hold a log under an id that stands nowhere else."""
+        return "run_id" in self._stored()
+
+    def check_whole(self) -> None:
+        """Raises `UsageError` when a copy into this folder has not come to its end."""
+        if self.copying_file.exists():
+            raise UsageError(
+                f"the copy into {self.path} is not finished: give the same `evolvent copy` again"
+            )
+
+    def check_free(self) -> None:
+        """Raises `UsageError` when a new run cannot be made here."""
+        self.check_whole()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            strangers = [child.name for child in self.path.iterdir() if not _is_ours(child.name)]
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
+        if strangers and not self.exists:
+            raise UsageError(f"{self.path} is not empty and no run: choose another --dir")
+
+    def create(self, recipe: Recipe, run_id: str | None = None) -> None:
+        """Make the folder of a run unless another process has just made the same."""
+        self.check_free()
+        recipe = recipe.model_copy(update={"bus": recipe.bus.named(self.path)})
+        self._write(recipe, run_id or new_run_id(self.path, recipe), only_new=True)
+        if self.recipe().digest != recipe.digest:
+            raise UsageError(f"{self.path} has just been started with another recipe")
+
+    def store(self, recipe: Recipe) -> None:
+        """What the run goes on with from now on."""
+        if recipe != self.recipe():
+            self._write(recipe, self.run_id, only_new=False)
+
+    def _write(self, recipe: Recipe, run_id: str, *, only_new: bool) -> None:
+        stored = {"format": _FORMAT, "run_id": run_id, "recipe": recipe.model_dump(mode="json")}
+        aside = self.path / f".recipe.{uuid4().hex}.json"
+        try:
+            self.logs.mkdir(exist_ok=True)
+            aside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+            if only_new:
+                with suppress(FileExistsError):
+                    os.link(aside, self.recipe_file)
+                aside.unlink()
+            else:
+                aside.rename(self.recipe_file)
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
+
+    def _stored(self) -> dict[str, Any]:
+        try:
+            stored = json.loads(self.recipe_file.read_bytes())
+            newer = stored["format"] > _FORMAT
+        except FileNotFoundError:
+            self.check_whole()
+            raise UsageError(
+                f"{self.path} is not a run: start one with `evolvent run --dir {self.path}`"
+            ) from None
+        except (ValueError, KeyError, TypeError):
+            raise UsageError(f"{self.recipe_file} is damaged: it is not a stored recipe") from None
+        except OSError as error:
+            raise UsageError(f"{self.recipe_file} cannot be read: {error.strerror}") from None
+        if newer:
+            raise UsageError(f"{self.path} was written by a newer evolvent; use that one")
+        if not isinstance(stored, dict) or "recipe" not in stored:
+            raise UsageError(f"{self.recipe_file} is damaged: it is not a stored recipe")
+        return stored
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run: only one `evolvent run` at a time. Freed by the end of the process."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
+                raise
+            raise UsageError(f"another evolvent is running {self.path}: stop it first") from None
+        finally:
+            os.close(descriptor)
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether there is a checkpoint: then the log must be there too."""
+        return any(checkpoint_folders(self.path))
+
+    def build_log(self, bus: BusConfig, *, writable: bool) -> Bus:
+        """The run's log on `bus`; raises `BusError`. Checkpoints without a log make none."""
+        create = writable and not self.has_learned
+        return bus.build(self.path, create=create, read_only=not writable)
+
+    @asynccontextmanager
+    async def log(
+        self, bus: BusConfig | None = None, *, writable: bool = False
+    ) -> AsyncIterator[Bus]:
+        """The run's log; raises `UsageError` when it cannot be used."""
+        try:
+            opened = self.build_log(bus or self.recipe().bus, writable=writable)
+            try:
+                yield opened
+            finally:
+                await opened.close()
+        except BusError as error:
+            raise UsageError(str(error)) from None
+
+
+def new_run_id(path: Path, recipe: Recipe) -> str:
+    """The same for all who start the run: its name on the log and the recipe's digest."""
+    return f"{recipe.bus.name(path)}-{recipe.digest[:8]}"
+
+
+def _is_ours(name: str) -> bool:
+    """What lies in a folder before it is a run's."""
+    return name in ("lock", "logs") or name.startswith((".recipe.", "log.sqlite"))

@@ -1,0 +1,251 @@
+"""The main job: one start of a run, from the first process to the summary.
+
+create or open -> check -> processes up -> evolve until the budget ends or Ctrl-C
+    -> trainer stops -> last version evaluated -> processes stop -> report, summary
+"""
+
+import asyncio
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from bus.bus import Bus
+from bus.errors import Unreachable
+from bus.events import Control, derive_id
+from evolvent.errors import UsageError
+from evolvent.process import log_to_file
+from evolvent.recipe.recipe import Recipe
+from evolvent.run.folder import RunFolder
+from evolvent.run.log import opened, started
+from evolvent.run.supervisor import Child, Supervisor
+from observability.progress.progress import Progress
+from observability.terminal.live import Activity, LiveView, ProcessState
+from observability.terminal.summary import summary
+
+_TICK_SECONDS = 0.25
+_ANSWER_SECONDS = 2.0
+_LAST_EVALUATION_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How long to evolve, and the held-out accuracy that ends it sooner."""
+
+    seconds: float
+    until: float | None = None
+
+
+class Start:
+    """One start of a run. The budget counts from the first version that is
+    published and served, so that a start costs nothing of it."""
+
+    def __init__(self, folder: RunFolder, bus: Bus, budget: Budget) -> None:
+        self._folder = folder
+        self._recipe = folder.recipe()
+        self._heads = bus.heads()
+        self._asking: asyncio.Task[dict[tuple[str, int], int]] | None = None
+        self._bus = bus
+        self._budget = budget
+        self._progress = Progress(bus)
+        self._supervisor = self._supervise(self._recipe.processes)
+        self.restarts = 0
+        self.answers = True
+        self._interrupted = asyncio.Event()
+        self._first_version = self._heads["weights", 0]
+
+    async def run(self, console: Console) -> None:
+        """Evolve before the eyes of whoever looks at `console`, to a clean stop."""
+        await self._bus.publish([started(self._folder, self._recipe, self._heads["control", 0])])
+        with LiveView(self._progress, console) as view, self._interruptible():
+            await self._supervised(view, self._learn)
+            await self._show(view, "stopping")
+            if not self._interrupted.is_set() and not self._is_evaluated():
+                # The evaluator shared the trainer's process and ended with it.
+                self._supervisor = self._supervise((("evaluator",),))
+                await self._supervised(view, self._evaluate)
+                await self._show(view, "stopping")
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _supervise(self, groups: tuple[tuple[str, ...], ...]) -> Supervisor:
+        return Supervisor(self._folder.path, groups, self._position)
+
+    async def _supervised(
+        self, view: LiveView, work: Callable[[LiveView], Awaitable[None]]
+    ) -> None:
+        """Do `work` while the processes are kept alive, then stop them. Raises `UsageError`."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                supervising = group.create_task(self._supervisor.run())
+                await work(view)
+                self._supervisor.stop()
+                while not supervising.done():
+                    await self._show(view, "stopping")
+                    await asyncio.wait({supervising}, timeout=_TICK_SECONDS)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        self.restarts += sum(child.restarts for child in self._supervisor.children)
+
+    @property
+    def progress(self) -> Progress:
+        return self._progress
+
+    def _position(self) -> int:
+        return sum(self._heads.values())
+
+    async def _show(self, view: LiveView, phase: str, left: float | None = None) -> None:
+        """What the log says now. While its broker is away, screen and Ctrl-C go on."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(asyncio.to_thread(self._bus.heads))
+        await asyncio.wait({self._asking}, timeout=_ANSWER_SECONDS)
+        try:
+            if self._asking.done():
+                asked, self._asking = self._asking, None
+                self._heads = asked.result()
+                view.update(self._activity(phase, left))
+                self.answers = True
+                return
+        except Unreachable:
+            pass
+        self.answers = False
+        view.show(self._activity(f"{phase}: the log does not answer", left))
+
+    async def _evolve(self, view: LiveView) -> None:
+        """Until the budget is used up or a person interrupts."""
+        deadline: float | None = None
+        while not self._interrupted.is_set():
+            if deadline is None and self._evolving():
+                deadline = time.monotonic() + self._budget.seconds
+            left = None if deadline is None else deadline - time.monotonic()
+            if (left is not None and left <= 0) or self._reached():
+                return
+            await self._show(view, "evolving" if deadline else "starting", left)
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def _evolving(self) -> bool:
+        """Whether the trainer has published since the start, and an engine serves."""
+        published = self._heads["weights", 0] > self._first_version
+        return published and any(child.swap for child in self._supervisor.children)
+
+    def _reached(self) -> bool:
+        newest = self._progress.newest_evaluation
+        until = self._budget.until
+        return until is not None and newest is not None and newest.held_out >= until
+
+    async def _learn(self, view: LiveView) -> None:
+        """Evolve; let the trainer end its batch, then have the last version evaluated."""
+        await self._evolve(view)
+        if self._interrupted.is_set():
+            return
+        self._supervisor.stop("trainer")
+        for child in self._supervisor.children:
+            while "trainer" in child.roles and child.pid:
+                await self._show(view, "finishing the last batch")
+                await asyncio.sleep(_TICK_SECONDS)
+        if any("evaluator" in child.roles for child in self._supervisor.children if child.pid):
+            await self._evaluate(view)
+
+    def _is_evaluated(self) -> bool:
+        """Whether the last version is; so is a run without one."""
+        newest, head = self._progress.newest_evaluation, self._heads["weights", 0] - 1
+        return head < 0 or (newest is not None and newest.weights_version == head)
+
+    async def _evaluate(self, view: LiveView) -> None:
+        await self._show(view, "evaluating the last version")
+        head = self._heads["weights", 0] - 1
+        if head < 0:
+            return
+        request = Control(
+            id=derive_id(self._folder.run_id, "evolvent", "evaluate", head),
+            run=self._folder.run_id,
+            agent="evolvent",
+            command="evaluate",
+            role="evaluator",
+            weights_version=head,
+        )
+        await self._bus.publish([request])
+        deadline = time.monotonic() + _LAST_EVALUATION_SECONDS
+        while time.monotonic() < deadline and not self._interrupted.is_set():
+            await self._show(view, "evaluating the last version")
+            if self._is_evaluated():
+                return
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def _activity(self, phase: str, left: float | None = None) -> Activity:
+        children = self._supervisor.children
+        fraction = None if left is None else 1 - left / self._budget.seconds
+        warming = next((child.said for child in children if "phase" in child.said), None)
+        if phase == "starting" and warming is not None:
+            fraction = warming["done"] / warming["total"]
+            phase = f"{warming['phase']} {warming['done']}/{warming['total']}"
+        swaps = [child.swap for child in children if child.swap]
+        return Activity(
+            phase=phase,
+            fraction=fraction,
+            seconds_left=left,
+            processes=tuple(_state(child) for child in children),
+            served={child.name: child.swap["to_version"] for child in children if child.swap},
+            swap_pause_ms=max((swap["pause_ms"] for swap in swaps), default=None),
+        )
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C stops in order; a second one is the shell's own."""
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            loop.remove_signal_handler(signal.SIGINT)
+            self._interrupted.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def _state(child: Child) -> ProcessState:
+    return ProcessState(
+        name=child.name,
+        pid=child.pid,
+        restarts=child.restarts,
+        last_line=str(child.said.get("say", "")),
+    )
+
+
+def _program() -> str:
+    """What to type to start this program again, from the folder it was started in."""
+    program = Path(sys.argv[0]).resolve()
+    inside = program.is_relative_to(Path.cwd()) and program.name == "evolvent"
+    return str(program.relative_to(Path.cwd())) if inside else "evolvent"
+
+
+async def start(folder: RunFolder, recipe: Recipe, budget: Budget, console: Console) -> Path | None:
+    """One start of the run in `folder`, which is locked by the caller; the report's page."""
+    from observability.report.report import write_report
+
+    async with opened(folder, recipe) as bus:
+        log_to_file(folder.logs / "evolvent.log")
+        job = Start(folder, bus, budget)
+        await job.run(console)
+        go_on = f"{_program()} run --dir {shlex.quote(str(folder.path))}"
+        if not job.answers:
+            raise UsageError(
+                f"{recipe.bus.place(folder.path)} does not answer: the run has stopped without its "
+                f"report; once it answers go on with `{go_on}`"
+            )
+        report = None
+        if bus.heads()["weights", 0] > 0:
+            with console.status("drawing the report"):
+                report = await asyncio.to_thread(write_report, bus, folder.path)
+        console.print(summary(job.progress, restarts=job.restarts, report=report, go_on=go_on))
+    return report

@@ -1,0 +1,91 @@
+"""Proves from log and checkpoints alone that a run is what it says: nothing lost, nothing twice,
+one unbroken chain of versions. Imports nothing that trains.
+
+    folders -> cursors -> ends of the log -> the log -> manifests and files -> cursors again
+
+The order keeps a live run from raising false alarms. All of these only grow, and an outcome is
+committed together with the cursor that it moves: what a cursor called done before the ends of the
+log were read has its outcome below them, and what has its outcome below them is done when the
+cursors are read again. A checkpoint folder seen at the start and not on the log is one that
+awaited publication at that moment; newer ones are not looked at.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bus.bus import Bus
+from bus.cursor import Cursor
+from bus.errors import BusError
+from bus.strays import HasStrays
+from observability.audit.findings import Findings, Violation
+from observability.audit.learning import Learning
+from observability.audit.log import Log, Stream, scan
+from observability.audit.versions import Versions, list_folders
+
+__all__ = ["Audit", "Violation", "audit"]
+
+GROUPS = ("solver", "critic", "trainer", "proposer", "evaluator")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """`counts` by name, those of one topic or reason behind a slash: `events/tasks`.
+
+    Of more than a thousand violations the first are kept; `counts["violations"]` has them all.
+    """
+
+    counts: dict[str, int]
+    violations: list[Violation]
+
+    @property
+    def ok(self) -> bool:
+        return not self.violations
+
+
+def audit(bus: Bus, run: Path, quick: int | None = None) -> Audit:
+    """Check every invariant of docs/audit.md on the run in folder `run`, live or at rest.
+
+    `quick` has only the files of so many newest versions read; all else is checked in full.
+    Raises `BusError` only when the log cannot be read at all.
+    """
+    findings = Findings()
+    on_disk = list_folders(run)
+    before = _cursors(bus, GROUPS, findings)
+    log = scan(bus, bus.heads(), findings)
+    _count_strays(bus, log, findings)
+    versions = Versions(
+        bus=bus, run=run, on_disk=on_disk, log=log, findings=findings, newest_only=quick
+    )
+    learning = Learning(bus, log, before, findings)
+    for version in versions.walk():
+        learning.take(version)
+    groups = {*before, *(letter.group for letter in log.letters)}
+    learning.finish(_cursors(bus, groups, Findings()))
+    # A damaged or shortened log makes much else look wrong: what is said first says why.
+    violations = sorted(findings.violations, key=lambda violation: violation.code != "I5")
+    return Audit(counts=dict(sorted(findings.counts.items())), violations=violations)
+
+
+def _count_strays(bus: Bus, log: Log, findings: Findings) -> None:
+    """Where every program can write there is more than the log: the bus has passed it over."""
+    if not isinstance(bus, HasStrays):
+        return
+    for stray in bus.strays():
+        if log.find(stray.event_id) is not None or bus.find(stray.event_id) is not None:
+            kind = "copies"
+        else:
+            kind = "void" if stray.ours else "unread"
+        findings.count(f"strays/{kind}")
+
+
+def _cursors(
+    bus: Bus, groups: Iterable[str], findings: Findings
+) -> dict[str, dict[Stream, Cursor]]:
+    cursors = {}
+    for group in groups:
+        try:
+            cursors[group] = bus.cursors(group)
+        except BusError as error:
+            findings.violate("I5", str(error))
+    return cursors

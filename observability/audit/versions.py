@@ -1,0 +1,247 @@
+"""Walks the chain of versions: every `Weights` event against its parent, its manifest and the
+files of its checkpoint. Knows no cursor and no tensor.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bus.bus import Bus
+from bus.errors import Unreadable
+from bus.events import Weights
+from observability.audit.findings import Findings
+from observability.audit.log import Log, Stream, readable
+from trainer.checkpoint.manifest import (
+    CHECKPOINTS,
+    Consumed,
+    DamagedCheckpoint,
+    Manifest,
+    checkpoint_folders,
+    folder_name,
+    read_manifest,
+    sha256_of,
+)
+
+WEIGHTS: Stream = ("weights", 0)
+_FOLDER = re.compile(r"v(\d{6,})-e(\d{4,})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version of the surviving lineage; one not `published` is a checkpoint that awaits it."""
+
+    manifest: Manifest
+    published: bool
+
+
+def list_folders(run: Path) -> list[tuple[int, int]]:
+    """(version, epoch) of every checkpoint folder."""
+    matches = [_FOLDER.fullmatch(folder.name) for folder in checkpoint_folders(run)]
+    return [(int(match[1]), int(match[2])) for match in matches if match]
+
+
+@dataclass(slots=True, kw_only=True)
+class Versions:
+    """The versions up to the end of the log. `on_disk` was listed before that end was read."""
+
+    bus: Bus
+    run: Path
+    on_disk: list[tuple[int, int]]
+    log: Log
+    findings: Findings
+    newest_only: int | None = None
+    _epochs: dict[int, int] = field(default_factory=dict)
+    _digests: dict[tuple[int, int, int, int], str] = field(default_factory=dict)
+
+    def walk(self) -> Iterator[Version]:
+        """Every version in order, each manifest in memory only while it is looked at."""
+        head: Weights | None = None
+        newest: Manifest | None = None
+        end = self.log.parts[WEIGHTS].end if WEIGHTS in self.log.parts else 0
+        # The scan of the log has already reported what cannot be read.
+        for record in readable(self.bus, WEIGHTS, end, Findings()):
+            try:
+                event = record.event()
+            except Unreadable as error:
+                self.findings.violate("I3", f"the version at weights/0/{record.offset}: {error}")
+                continue
+            if not isinstance(event, Weights):
+                self.findings.violate("I3", f"weights/0/{record.offset} is a {event.type()}")
+                continue
+            self._check_step(head, event)
+            self._epochs[event.number] = event.epoch
+            self.findings.count("versions")
+            deep = self.newest_only is None or record.offset >= end - self.newest_only
+            head, newest = event, self._manifest(event, deep)
+            if newest is not None:
+                yield Version(manifest=newest, published=True)
+        self.findings.count("epochs", len(set(self._epochs.values())))
+        self.findings.count("checkpoints", len(self.on_disk))
+        pending = self._pending(head)
+        if pending is not None:
+            newest = pending
+            yield Version(manifest=pending, published=False)
+        self._orphans(head, pending)
+        if newest is not None:
+            self._state(newest)
+
+    def _check_step(self, parent: Weights | None, event: Weights) -> None:
+        """One link of the chain; `parent` is the version before it on the log."""
+        name, findings = f"version {event.number} ({event.id})", self.findings
+        expected = 0 if parent is None else parent.number + 1
+        if event.number != expected:
+            findings.violate("I3", f"{name} stands where version {expected} should")
+        wanted = (None, None) if parent is None else (parent.number, parent.id)
+        if (event.parent, event.parent_id) != wanted:
+            findings.violate(
+                "I3",
+                f"{name} names version {event.parent} ({event.parent_id}) its parent, "
+                f"but follows version {wanted[0]} ({wanted[1]})",
+            )
+        if parent is not None and event.step < parent.step:
+            findings.violate("I3", f"{name} is at step {event.step}, its parent at {parent.step}")
+        if parent is not None and event.epoch < parent.epoch:
+            findings.violate(
+                "I4",
+                f"{name} was written under epoch {event.epoch}, after epoch {parent.epoch} "
+                f"had taken over by version {parent.number}",
+            )
+
+    def _manifest(self, event: Weights, deep: bool) -> Manifest | None:
+        """The manifest of a published version, checked against the event."""
+        name = f"version {event.number} ({event.id})"
+        folder = self._folder(event.number, event.epoch)
+        if event.location != f"{CHECKPOINTS}/{folder.name}":
+            self.findings.violate("I3", f"{name} says it lies at {event.location!r}")
+        manifest = self._read(folder, name)
+        if manifest is None:
+            return None
+        if manifest.weights.model_dump_json() != event.model_dump_json():
+            self.findings.violate("I3", f"{name} on the log is not the one in {folder.name}")
+        self._check_manifest(manifest, name)
+        if deep:
+            self._check_files(folder, manifest)
+        return manifest
+
+    def _read(self, folder: Path, name: str) -> Manifest | None:
+        if not folder.resolve().is_relative_to(self.run.resolve()):
+            self.findings.violate("I3", f"{name} lies outside of the run, in {folder.resolve()}")
+            return None
+        try:
+            return read_manifest(folder)
+        except (DamagedCheckpoint, OSError) as error:
+            self.findings.violate("I3", f"{name} has no manifest: {error}")
+            return None
+
+    def _check_manifest(self, manifest: Manifest, name: str) -> None:
+        """What the event says of the records it consumed, against the manifest's list of them."""
+        event, violate = manifest.weights, self.findings.violate
+        if event.files != manifest.files:
+            violate("I3", f"{name} lists other files than its manifest")
+        if (event.trained, event.dropped) != (len(manifest.trained), len(manifest.dropped)):
+            violate(
+                "I5",
+                f"{name} says {event.trained} trained and {event.dropped} dropped, its manifest "
+                f"{len(manifest.trained)} and {len(manifest.dropped)}",
+            )
+        if event.positions != _ranges(manifest.consumed):
+            violate("I5", f"{name} names other positions than its manifest")
+
+    def _check_files(self, folder: Path, manifest: Manifest) -> None:
+        for name, digest in manifest.files.items():
+            self._check_file(folder, name, digest)
+        for name, digest in manifest.state.items():
+            if (folder / name).is_file():
+                self._check_file(folder, name, digest)
+
+    def _check_file(self, folder: Path, name: str, digest: str) -> None:
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            self.findings.violate("I3", f"{folder.name} names {name!r}, outside of its folder")
+            return
+        try:
+            found = self._digest(path)
+        except OSError:
+            # Training state may be deleted while it is read; the newest is looked at again.
+            if not name.startswith("state/"):
+                self.findings.violate("I3", f"{path.relative_to(self.run)} is missing")
+            return
+        self.findings.count("files_checked")
+        if found != digest:
+            self.findings.violate(
+                "I3", f"{path.relative_to(self.run)} is damaged: its sha256 is not the manifest's"
+            )
+
+    def _digest(self, path: Path) -> str:
+        """Versions share unchanged files by hard links: those are read once."""
+        stat = path.stat()
+        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if key not in self._digests:
+            self._digests[key] = sha256_of(path)
+        return self._digests[key]
+
+    def _pending(self, head: Weights | None) -> Manifest | None:
+        """The checkpoint that follows the head and was not published when the audit began."""
+        following = 0 if head is None else head.number + 1
+        epochs = [epoch for version, epoch in self.on_disk if version == following]
+        if not epochs:
+            return None
+        folder = self._folder(following, max(epochs))
+        name = f"the unpublished checkpoint {folder.name}"
+        manifest = self._read(folder, name)
+        if manifest is None:
+            return None
+        if (manifest.version, manifest.weights.epoch) != (following, max(epochs)):
+            self.findings.violate("I3", f"{name} says it is {manifest.folder_name}")
+            return None
+        self.findings.count("unpublished")
+        self._check_step(head, manifest.weights)
+        self._check_manifest(manifest, name)
+        self._check_files(folder, manifest)
+        return manifest
+
+    def _orphans(self, head: Weights | None, pending: Manifest | None) -> None:
+        """Folders beside the chain: what fenced trainers left, and never of a newer epoch."""
+        last = -1 if head is None else head.number
+        following = None if pending is None else (pending.version, pending.weights.epoch)
+        newest = max((version for version, _ in self.on_disk), default=-1)
+        if newest > last + 1:
+            self.findings.violate(
+                "I5", f"the log went back from version {newest}, which has a checkpoint, to {last}"
+            )
+        for version, epoch in self.on_disk:
+            if self._epochs.get(version) == epoch or (version, epoch) == following:
+                continue
+            self.findings.count("orphans")
+            if epoch > self._epochs.get(version, epoch):
+                self.findings.violate(
+                    "I4",
+                    f"checkpoint {folder_name(version, epoch)} is of a newer epoch than the "
+                    f"published version {version}, of epoch {self._epochs[version]}",
+                )
+
+    def _state(self, newest: Manifest) -> None:
+        """Training must be able to go on from the newest checkpoint."""
+        folder = self._folder(newest.version, newest.weights.epoch)
+        missing = [name for name in newest.state if not (folder / name).is_file()]
+        # A live trainer deletes the state of a version once others have followed it.
+        overtaken = any(version > newest.version for version, _ in list_folders(self.run))
+        if (missing or not newest.state) and not overtaken:
+            what = ", ".join(missing) or "its state"
+            self.findings.violate("I3", f"{folder.name} lacks {what}, which training resumes from")
+
+    def _folder(self, number: int, epoch: int) -> Path:
+        return self.run / CHECKPOINTS / folder_name(number, epoch)
+
+
+def _ranges(consumed: tuple[Consumed, ...]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """The offsets of `consumed` as half-open ranges by "topic/partition"."""
+    ranges: dict[str, list[tuple[int, int]]] = {}
+    for topic, partition, offset in sorted((c.topic, c.partition, c.offset) for c in consumed):
+        runs = ranges.setdefault(f"{topic}/{partition}", [])
+        if runs and runs[-1][1] == offset:
+            runs[-1] = (runs[-1][0], offset + 1)
+        else:
+            runs.append((offset, offset + 1))
+    return {name: tuple(runs) for name, runs in ranges.items()}

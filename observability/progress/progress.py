@@ -1,0 +1,214 @@
+"""What is known of a run: an incremental fold of its log. Knows no screen, and never reads the
+bodies of tasks, attempts, judgments and refusals: heads and lags count those.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+from bus.bus import Bus
+from bus.errors import Unreadable
+from bus.events import (
+    Control,
+    Curriculum,
+    DeadLetter,
+    Evaluation,
+    Event,
+    Weights,
+)
+from bus.topics import DEAD_SUFFIX
+from observability.progress.facts import Backlog, Dead, Start, Version
+from observability.progress.held_out import HeldOutLevels
+from observability.progress.status import as_json
+
+GROUPS = ("proposer", "solver", "critic", "trainer", "evaluator")
+"""The groups of a run's roles."""
+
+_FOLDED = ("control", "weights", "curricula", "evaluations")
+_RECENT = 20
+_STANDSTILL_SECONDS = 30.0
+
+
+class Progress:
+    """The state of a run, as of the last `refresh`.
+
+    `versions`, `evaluations` and `curricula` map a version to what was said of it, oldest
+    first. `counts` are records per topic; `dead` holds the last dead letters.
+    """
+
+    def __init__(self, bus: Bus, groups: Sequence[str] = GROUPS) -> None:
+        self._bus = bus
+        self._groups = groups
+        self._read: dict[tuple[str, int], int] = {}
+        self.starts: list[Start] = []
+        self.versions: dict[int, Version] = {}
+        self.evaluations: dict[int, Evaluation] = {}
+        self.curricula: dict[int, Curriculum] = {}
+        self.counts: dict[str, int] = {}
+        self.backlogs: list[Backlog] = []
+        self.dead: deque[Dead] = deque(maxlen=100)
+        self.held_out_levels = HeldOutLevels()
+        self.num_unreadable = 0
+        self._newest: Version | None = None
+
+    def refresh(self) -> None:
+        """Fold what the log has gained since the last call; costs what is new."""
+        heads = self._bus.heads()
+        counts: dict[str, int] = {}
+        for (topic, _), end in heads.items():
+            counts[topic] = counts.get(topic, 0) + end
+        self.counts = counts
+        for topic in (*_FOLDED, *(name for name in counts if name.endswith(DEAD_SUFFIX))):
+            for (name, partition), end in heads.items():
+                if name == topic:
+                    self._read_new(topic, partition, end)
+        self.backlogs = [
+            Backlog(group=group, topic=topic, records=records)
+            for group in self._groups
+            for topic, records in self._backlog(group).items()
+        ]
+
+    def _read_new(self, topic: str, partition: int, end: int) -> None:
+        start = self._read.get((topic, partition), 0)
+        if start >= end:
+            return
+        for record in self._bus.read(topic, partition, start, end):
+            try:
+                self._fold(record.event(), topic, record.offset)
+            except Unreadable:
+                self.num_unreadable += 1
+        self._read[(topic, partition)] = end
+
+    def _backlog(self, group: str) -> dict[str, int]:
+        backlog: dict[str, int] = {}
+        for lag in self._bus.lag(group):
+            backlog[lag.topic] = backlog.get(lag.topic, 0) + lag.backlog
+        return backlog
+
+    def _fold(self, event: Event, topic: str, offset: int) -> None:
+        match event:
+            case Control(command="start"):
+                self.starts.append(
+                    Start(
+                        created_at=event.created_at,
+                        run=event.run,
+                        seed=event.seed,
+                        settings=event.settings,
+                    )
+                )
+            case Weights():
+                self._newest = self.versions[event.number] = self._version(event, offset)
+            case Curriculum():
+                self.curricula[event.weights_version] = event
+            case Evaluation():
+                self.evaluations[event.weights_version] = event
+                if self.newest_evaluation is not event:
+                    self.evaluations = dict(sorted(self.evaluations.items()))
+                self.held_out_levels.add(event)
+            case DeadLetter():
+                origin = f"{event.origin_topic}/{event.origin_partition}/{event.origin_offset}"
+                self.dead.append(
+                    Dead(
+                        topic=topic,
+                        offset=offset,
+                        origin=origin,
+                        group=event.group,
+                        reason=event.reason,
+                    )
+                )
+
+    def _version(self, event: Weights, offset: int) -> Version:
+        seconds = None
+        if self._newest is not None:
+            since = self._newest.created_at
+            since = max(
+                [since, *(s.created_at for s in self.starts if s.created_at <= event.created_at)]
+            )
+            seconds = _without_standstill((event.created_at - since).total_seconds(), event)
+        return Version(
+            number=event.number,
+            created_at=event.created_at,
+            trained=event.trained,
+            dropped=event.dropped,
+            metrics=event.metrics,
+            batch=event.batch,
+            seconds=seconds,
+            offset=offset,
+        )
+
+    @property
+    def newest(self) -> Version | None:
+        return self._newest
+
+    @property
+    def newest_evaluation(self) -> Evaluation | None:
+        return self.evaluations[max(self.evaluations)] if self.evaluations else None
+
+    @property
+    def first_evaluation(self) -> Evaluation | None:
+        return self.evaluations[min(self.evaluations)] if self.evaluations else None
+
+    @property
+    def newest_curriculum(self) -> Curriculum | None:
+        return self.curricula[max(self.curricula)] if self.curricula else None
+
+    @property
+    def run(self) -> str:
+        return self.starts[0].run if self.starts else ""
+
+    @property
+    def recipe(self) -> str:
+        return self.starts[0].recipe if self.starts else ""
+
+    @property
+    def seed(self) -> int | None:
+        return self.starts[0].seed if self.starts else None
+
+    @property
+    def started_at(self) -> datetime | None:
+        if self.starts:
+            return self.starts[0].created_at
+        return next((version.created_at for version in self.versions.values()), None)
+
+    def recent(self, number: int = _RECENT) -> list[Version]:
+        """The last versions, oldest first."""
+        newest = self._newest.number if self._newest else -1
+        numbers = range(max(0, newest - number + 1), newest + 1)
+        return [self.versions[n] for n in numbers if n in self.versions]
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Over the last versions."""
+        timed = [v for v in self.recent() if v.tokens_per_second is not None]
+        seconds = sum(v.seconds or 0.0 for v in timed)
+        return sum(v.metric("tokens") or 0.0 for v in timed) / seconds if seconds else None
+
+    @property
+    def versions_per_minute(self) -> float | None:
+        """Over the last versions."""
+        timed = [v.seconds for v in self.recent() if v.seconds is not None]
+        return 60.0 * len(timed) / sum(timed) if timed and sum(timed) else None
+
+    @property
+    def refused_share(self) -> float | None:
+        """Refused proposals among all that were made."""
+        refused = self.counts.get("refusals", 0)
+        made = refused + self.counts.get("tasks", 0)
+        return refused / made if made else None
+
+    def as_json(self) -> dict[str, Any]:
+        return as_json(self)
+
+
+def _without_standstill(seconds: float, event: Weights) -> float | None:
+    """A gap far beyond what the trainer says it spent is a run that stood still meanwhile."""
+    own = sum(
+        value
+        for name in ("seconds_train", "seconds_wait", "seconds_checkpoint")
+        if (value := event.metrics.get(name, 0.0)) and isfinite(value)
+    )
+    if own > 0.0 and seconds > 2.0 * own + _STANDSTILL_SECONDS:
+        return own
+    return max(seconds, 0.0) or None

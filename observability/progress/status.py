@@ -1,0 +1,127 @@
+"""What programs read of a run: the JSON object of `evolvent status` and `evolvent curve`.
+Knows no bus; its keys are only ever added to.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bus.events import Curriculum, Evaluation
+from bus.topics import DEAD_SUFFIX
+from observability.progress.facts import Version
+
+if TYPE_CHECKING:
+    from observability.progress.progress import Progress
+
+
+def as_json(progress: "Progress") -> dict[str, Any]:
+    """The run as of the last refresh; what is not known yet is null.
+
+    run, recipe, seed, started_at   who; started_at as ISO 8601
+    version, versions               the newest version's number; how many were published
+    published_at                    of the newest version
+    evaluated, held_out, seen       the newest evaluated version and its two means
+    held_out_interval               [low, high], 95 %
+    accuracy_by_level               {suite: {level: accuracy}} of the newest evaluated version
+    curriculum                      {version, top: {family: level}, success: {"family/level": rate},
+                                    proposed, refused}
+    tokens_per_second, versions_per_minute    over the last 20 versions
+    staleness                       {mean, max} of the newest version, in versions
+    lag                             {group: {topic: records not done}}
+    counts                          {topic: records}, dead-letter topics too
+    dead                            {count, last: [{topic, offset, origin, group, reason}]}
+    refusals                        {count, share}
+    metrics                         the trainer's, of the newest version
+    curve                           one object per evaluated version, oldest first: {version,
+                                    held_out, seen, interval, accuracy_by_level}
+    """
+    newest, evaluation = progress.newest, progress.newest_evaluation
+    return {
+        "run": progress.run or None,
+        "recipe": progress.recipe or None,
+        "seed": progress.seed,
+        "started_at": progress.started_at.isoformat() if progress.started_at else None,
+        "version": newest.number if newest else None,
+        "versions": len(progress.versions),
+        "published_at": newest.created_at.isoformat() if newest else None,
+        "evaluated": evaluation.weights_version if evaluation else None,
+        "held_out": evaluation.held_out if evaluation else None,
+        "held_out_interval": _interval(progress, evaluation) if evaluation else None,
+        "seen": evaluation.seen if evaluation else None,
+        "accuracy_by_level": _accuracy_by_level(evaluation) if evaluation else {},
+        "curriculum": _curriculum(progress.newest_curriculum),
+        "tokens_per_second": progress.tokens_per_second,
+        "versions_per_minute": progress.versions_per_minute,
+        "staleness": _staleness(newest),
+        "lag": _lag(progress),
+        "counts": dict(progress.counts),
+        "dead": {
+            "count": sum(n for name, n in progress.counts.items() if name.endswith(DEAD_SUFFIX)),
+            "last": [
+                {
+                    "topic": dead.topic,
+                    "offset": dead.offset,
+                    "origin": dead.origin,
+                    "group": dead.group,
+                    "reason": dead.reason,
+                }
+                for dead in progress.dead
+            ],
+        },
+        "refusals": {
+            "count": progress.counts.get("refusals", 0),
+            "share": progress.refused_share,
+        },
+        "metrics": _metrics(newest),
+        "curve": [
+            {
+                "version": version,
+                "held_out": each.held_out,
+                "seen": each.seen,
+                "interval": _interval(progress, each),
+                "accuracy_by_level": _accuracy_by_level(each),
+            }
+            for version, each in progress.evaluations.items()
+        ],
+    }
+
+
+def _accuracy_by_level(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    suites: dict[str, dict[str, float]] = {}
+    for score in sorted(evaluation.scores, key=lambda score: score.level):
+        suites.setdefault(score.suite, {})[str(score.level)] = score.accuracy
+    return suites
+
+
+def _interval(progress: "Progress", evaluation: Evaluation) -> list[float] | None:
+    interval = progress.held_out_levels.interval(evaluation)
+    return list(interval) if interval else None
+
+
+def _curriculum(curriculum: Curriculum | None) -> Mapping[str, Any] | None:
+    if curriculum is None:
+        return None
+    return {
+        "version": curriculum.weights_version,
+        "top": curriculum.top,
+        "success": curriculum.success,
+        "proposed": curriculum.proposed,
+        "refused": curriculum.refused,
+    }
+
+
+def _staleness(version: Version | None) -> dict[str, float | None]:
+    return {
+        "mean": version.metric("staleness_mean") if version else None,
+        "max": version.metric("staleness_max") if version else None,
+    }
+
+
+def _lag(progress: "Progress") -> dict[str, dict[str, int]]:
+    lag: dict[str, dict[str, int]] = {}
+    for backlog in progress.backlogs:
+        lag.setdefault(backlog.group, {})[backlog.topic] = backlog.records
+    return lag
+
+
+def _metrics(version: Version | None) -> dict[str, float | None]:
+    return {name: version.metric(name) for name in version.metrics} if version else {}

@@ -1,0 +1,245 @@
+"""The report of a run: one self-contained page and its pictures. Knows the log of the run and
+nothing else of it; draws no picture itself.
+"""
+
+import json
+import os
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bus.bus import Bus
+from bus.errors import BusError, Unreadable
+from bus.events import Judgment, Refusal, SuiteScore
+from bus.records import Record
+from observability.progress.progress import Progress
+
+_SHOWN_JUDGMENTS = 3
+_SHOWN_ANSWERS = 4
+_MAX_REFUSALS_READ = 2000
+_TEMPLATES = Path(__file__).parent / "templates"
+_CAPTIONS = {
+    "accuracy": "Held-out tasks, never proposed and never learned from, answered greedily by each "
+    "evaluated version; the levels below the gap are those of the warm-up and show forgetting.",
+    "curriculum": "What the proposer believes of each level it asks; the line is its frontier, the "
+    "hardest level asked.",
+    "throughput": "Tokens that the solver sampled and the trainer learned from, and versions "
+    "published, while the run was going on.",
+    "staleness": "How many versions old the answers were when they were learned from.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One sampled answer; `count` samples of the group said the same."""
+
+    text: str
+    reward: float
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One judgment as the page shows it, and where it lies on the log."""
+
+    position: str
+    question: str
+    prompt: str
+    expected: str
+    level: str
+    versions: str
+    success: float
+    answers: tuple[Answer, ...]
+    num_hidden: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A held-out score at the start and now."""
+
+    seen: bool
+    first: SuiteScore | None
+    last: SuiteScore
+
+
+def write_report(bus: Bus, run_dir: Path) -> Path:
+    """Write RUN/report: index.html and a PNG for each picture. Every file is written aside and
+    renamed, the page last, so a crash leaves the old report readable. Returns the page's path;
+    raises `BusError` when the folder cannot be written."""
+    from observability.report import canvas
+    from observability.report.pictures import draw
+
+    progress = Progress(bus)
+    progress.refresh()
+    light, dark = draw(progress, canvas.LIGHT), draw(progress, canvas.DARK)
+    page = _page(bus, progress, light, dark, run_dir)
+    folder = run_dir / "report"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, png in light.items():
+            _replace(folder / f"{name}.png", png)
+        return _replace(folder / "index.html", page.encode())
+    except OSError as error:
+        raise BusError(
+            f"the report cannot be written to {folder} ({error.strerror}): make room there or "
+            "make it writable"
+        ) from None
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def _page(
+    bus: Bus, progress: Progress, light: dict[str, bytes], dark: dict[str, bytes], run_dir: Path
+) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share: "–" if share is None else f"{share * 100:.1f} %"
+    environment.filters["number"] = lambda n, digits=0: "–" if n is None else f"{n:,.{digits}f}"
+    pictures = [
+        {
+            "name": name,
+            "caption": _CAPTIONS[name],
+            "light": b64encode(png).decode("ascii"),
+            "dark": b64encode(dark[name]).decode("ascii"),
+        }
+        for name, png in light.items()
+    ]
+    return environment.get_template("report.html").render(
+        status=progress.as_json(),
+        progress=progress,
+        run_name=run_dir.resolve().name,
+        pictures=pictures,
+        changes=_changes(progress),
+        totals=_totals(progress),
+        judgments=_judgments(bus),
+        refusals=_refusals(bus, progress),
+        settings=_settings(progress),
+        heads=_heads(bus),
+    )
+
+
+def _changes(progress: Progress) -> list[Change]:
+    first, last = progress.first_evaluation, progress.newest_evaluation
+    if first is None or last is None:
+        return []
+    before = {(score.suite, score.level): score for score in first.scores}
+    end = progress.held_out_levels.warm_up_end
+    return [
+        Change(
+            seen=end is not None and score.level <= end,
+            first=before.get((score.suite, score.level)),
+            last=score,
+        )
+        for score in sorted(last.scores, key=lambda score: (score.suite, score.level))
+    ]
+
+
+def _totals(progress: Progress) -> dict[str, float]:
+    versions = progress.versions.values()
+    return {
+        "trained": sum(version.trained for version in versions),
+        "dropped": sum(version.dropped for version in versions),
+        "samples": sum(version.metric("samples") or 0.0 for version in versions),
+        "tokens": sum(version.metric("tokens") or 0.0 for version in versions),
+        "skipped": sum(version.metric("skipped") or 0.0 for version in versions),
+        "minutes": sum(version.seconds or 0.0 for version in versions) / 60,
+    }
+
+
+def _heads(bus: Bus) -> dict[str, list[tuple[int, int]]]:
+    heads: dict[str, list[tuple[int, int]]] = {}
+    for (topic, partition), end in sorted(bus.heads().items()):
+        heads.setdefault(topic, []).append((partition, end))
+    return heads
+
+
+def _settings(progress: Progress) -> str:
+    if not progress.starts:
+        return ""
+    return json.dumps(progress.starts[-1].settings, indent=2, ensure_ascii=False, default=str)
+
+
+def _judgments(bus: Bus) -> list[tuple[str, list[Shown]]]:
+    """The first and the last judgments of the log, none of them twice."""
+    first: list[tuple[Record, Judgment]] = []
+    last: list[tuple[Record, Judgment]] = []
+    for (topic, partition), end in bus.heads().items():
+        if topic == "judgments":
+            middle = min(_SHOWN_JUDGMENTS, end)
+            first += _read(bus, partition, 0, middle)
+            last += _read(bus, partition, max(middle, end - _SHOWN_JUDGMENTS), end)
+    first.sort(key=lambda each: each[1].created_at)
+    last = sorted(last + first[_SHOWN_JUDGMENTS:], key=lambda each: each[1].created_at)
+    groups = {"The first": first[:_SHOWN_JUDGMENTS], "The newest": last[-_SHOWN_JUDGMENTS:]}
+    return [(title, [_shown(*each) for each in group]) for title, group in groups.items() if group]
+
+
+def _read(bus: Bus, partition: int, start: int, end: int) -> Iterator[tuple[Record, Judgment]]:
+    for record in bus.read("judgments", partition, start, end):
+        try:
+            event = record.event()
+        except Unreadable:
+            continue
+        if isinstance(event, Judgment) and event.verdicts:
+            yield record, event
+
+
+def _shown(record: Record, judgment: Judgment) -> Shown:
+    """Equal answers counted once, the most frequent first."""
+    task = judgment.attempt.task
+    counts: Counter[tuple[str, float, str]] = Counter(
+        (sample.answer, verdict.reward, verdict.reason)
+        for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=False)
+    )
+    versions = sorted(
+        {span.version for s in judgment.attempt.samples for turn in s.turns for span in turn.spans}
+    )
+    return Shown(
+        position=f"{record.topic}/{record.partition}/{record.offset}",
+        question=task.question,
+        prompt=task.prompt,
+        expected=task.answer,
+        level=f"{task.family}, level {task.level}",
+        versions=", ".join(map(str, versions)),
+        success=judgment.success,
+        answers=tuple(
+            Answer(text=text, reward=reward, reason=reason, count=count)
+            for (text, reward, reason), count in counts.most_common(_SHOWN_ANSWERS)
+        ),
+        num_hidden=sum(counts.values())
+        - sum(count for _, count in counts.most_common(_SHOWN_ANSWERS)),
+    )
+
+
+def _refusals(bus: Bus, progress: Progress) -> dict[str, Any]:
+    """Reasons of the newest refusals, most frequent first."""
+    end = progress.counts.get("refusals", 0)
+    reasons: Counter[str] = Counter()
+    start = max(0, end - _MAX_REFUSALS_READ)
+    for record in bus.read("refusals", 0, start, end) if end else ():
+        try:
+            event = record.event()
+        except Unreadable:
+            continue
+        if isinstance(event, Refusal):
+            reasons[event.reason] += 1
+    return {"reasons": reasons.most_common(20), "read": end - start}

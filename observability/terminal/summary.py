@@ -1,0 +1,140 @@
+"""What a run has reached, said once at its end. Knows `Progress` and what it is handed."""
+
+from pathlib import Path
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from bus.events import SuiteScore
+from observability.progress.progress import Progress
+from observability.terminal.heat import heat_style
+from observability.terminal.live import frontier, waiting
+
+
+def summary(
+    progress: Progress,
+    *,
+    restarts: int | None = None,
+    report: Path | None = None,
+    go_on: str = "",
+    groups: RenderableType | None = None,
+) -> RenderableType:
+    """Accuracy by level at the start and now, the run's figures, where the report lies; below
+    the box how far the `groups` are, and the command that goes on."""
+    parts: list[RenderableType] = [_headline(progress), Text()]
+    if progress.evaluations:
+        parts += [_accuracy(progress), Text()]
+    parts.append(_figures(progress, restarts))
+    if report is not None:
+        parts += [Text(), Text.assemble(("report    ", "dim"), (str(report), "bold"))]
+    panel = Panel(
+        Group(*parts),
+        title=Text(f"evolvent {progress.recipe}"),
+        title_align="left",
+        border_style="green",
+        padding=(0, 1),
+    )
+    below: list[RenderableType] = [] if groups is None else [groups]
+    if go_on:
+        below += [Text("Go on with:", style="dim"), _Command(go_on)]
+    return Group(panel, *below)
+
+
+class _Command:
+    """A shell command that can be copied from a terminal of any width."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = " "
+        for word in self._command.split(" "):
+            if line.strip() and len(line) + len(word) + 3 > options.max_width:
+                yield Text(f"{line} \\", style="bold cyan", overflow="fold")
+                line = "   "
+            line += f" {word}"
+        yield Text(line, style="bold cyan", overflow="fold")
+
+
+def _headline(progress: Progress) -> Text:
+    first, last = progress.first_evaluation, progress.newest_evaluation
+    if first is None or last is None:
+        return Text("No version was evaluated.", style="bold")
+    text = Text.assemble(
+        "held-out accuracy ",
+        (f" {first.held_out:.1%} ", heat_style(first.held_out)),
+        " → ",
+        (f" {last.held_out:.1%} ", heat_style(last.held_out)),
+        f"  version {first.weights_version} → {last.weights_version}",
+    )
+    interval = progress.held_out_levels.interval(last)
+    if interval is not None:
+        text.append(f"  (95 %: {interval[0]:.1%} – {interval[1]:.1%})", style="dim")
+    return text
+
+
+def _accuracy(progress: Progress) -> Table:
+    first, last = progress.first_evaluation, progress.newest_evaluation
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("suite", no_wrap=True, overflow="ellipsis")
+    table.add_column("level", justify="right", no_wrap=True)
+    table.add_column("start", justify="right", no_wrap=True)
+    table.add_column("now", justify="right", no_wrap=True)
+    table.add_column("95 % interval", no_wrap=True)
+    if first is None or last is None:
+        return table
+    before = {(score.suite, score.level): score for score in first.scores}
+    end = progress.held_out_levels.warm_up_end
+    named = ""
+    for score in sorted(last.scores, key=lambda score: (score.suite, score.level)):
+        seen = end is not None and score.level <= end
+        interval = f"{score.low * 100:.0f}–{score.high * 100:.0f} % of {score.total}"
+        table.add_row(
+            score.suite if score.suite != named else "",
+            Text(f"seen {score.level}", style="dim") if seen else str(score.level),
+            _cell(before.get((score.suite, score.level))),
+            _cell(score),
+            Text(interval, style="dim"),
+        )
+        named = score.suite
+    return table
+
+
+def _cell(score: SuiteScore | None) -> Text:
+    if score is None:
+        return Text("–", style="dim")
+    return Text(f"{score.accuracy:>6.1%} ", style=heat_style(score.accuracy))
+
+
+def _figures(progress: Progress, restarts: int | None) -> Table:
+    versions = list(progress.versions.values())
+    samples = sum(version.metric("samples") or 0.0 for version in versions)
+    timed = [version for version in versions if version.tokens_per_second is not None]
+    seconds = sum(version.seconds or 0.0 for version in timed)
+    tokens = sum(version.metric("tokens") or 0.0 for version in timed)
+    means = [mean for v in versions if (mean := v.metric("staleness_mean")) is not None]
+    highest = [most for v in versions if (most := v.metric("staleness_max")) is not None]
+    skipped = sum(version.metric("skipped") or 0.0 for version in versions)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    grid.add_row(
+        "versions", f"{len(versions):,}" + (f", {skipped:.0f} steps skipped" if skipped else "")
+    )
+    learned = sum(version.trained for version in versions)
+    dropped = sum(version.dropped for version in versions)
+    grid.add_row("learned", f"{learned:,} events, {samples:,.0f} samples; {dropped:,} dropped")
+    if seconds:
+        grid.add_row("tokens/s", f"{tokens / seconds:,.0f}")
+    if means and highest:
+        mean = sum(means) / len(means)
+        grid.add_row("staleness", f"{mean:.2f} mean, {max(highest):.0f} max, in versions")
+    for line in frontier(progress):
+        grid.add_row("curriculum", line)
+    if lines := waiting(progress):
+        grid.add_row("lag", " · ".join(lines))
+    if restarts is not None:
+        grid.add_row("restarts", str(restarts))
+    return grid

@@ -1,0 +1,228 @@
+"""Policies by name: shared by whoever names the same one, each where its rule says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from agents.engines.config import LocalConfig, VllmConfig
+from agents.engines.engine import Engine, EngineUnusable, Swap
+from agents.policies.follower import PolicyFollower
+from agents.policies.policy import BUILT_IN, Policies, PolicyConfig, ServedPolicy
+from bus.bus import Bus
+from bus.events import Weights
+from bus.memory.bus import MemoryBus
+from tests.agents.asking import engine, says, weights
+from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, request, save_checkpoint
+from tests.agents.engines.serving import agent, serving
+from tests.agents.policies.test_follower import checkpoint
+
+Build = Callable[[str], Engine]
+SLACK_MS = 50.0
+"""What a busy machine adds to a swap before and after it."""
+
+
+class Rig:
+    """Policies over `bus`, and their swaps with the moment of each."""
+
+    def __init__(self, bus: Bus, run: Path, build: Build) -> None:
+        self._bus = bus
+        self._run = run
+        self._build = build
+        self.built: list[str] = []
+        self.swaps: list[tuple[float, str, Swap]] = []
+        self.policies = Policies(self._make)
+
+    def _make(self, name: str) -> ServedPolicy:
+        self.built.append(name)
+        own = self._build(name)
+
+        def swapped(swap: Swap) -> None:
+            self.swaps.append((perf_counter(), name, swap))
+
+        due = BUILT_IN.get(name, PolicyConfig()).due
+        follower = PolicyFollower(self._bus, own, self._run, swapped, due=due)
+        return ServedPolicy(engine=own, follower=follower)
+
+    def version(self, name: str) -> int:
+        return self.policies[name].engine.version
+
+    @asynccontextmanager
+    async def following(self, *names: str) -> AsyncIterator[None]:
+        for name in names:
+            _ = self.policies[name]
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(self.policies.run())
+            yield
+            running.cancel()
+        await self.policies.close()
+
+
+def test_who_names_the_same_policy_shares_it_and_nothing_is_built_unasked(tmp_path: Path) -> None:
+    rig = Rig(MemoryBus(), tmp_path, lambda name: engine(says(name), version=-1))
+    assert rig.built == []
+    assert rig.policies["current"] is rig.policies["current"]
+    assert rig.policies["previous"] is not rig.policies["current"]
+    assert rig.built == ["current", "previous"]
+
+
+def test_every_policy_is_where_its_rule_says_and_is_closed_with_the_others(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bus = MemoryBus()
+        rig = Rig(bus, tmp_path, lambda name: engine(says(name), version=-1))
+        async with rig.following(*BUILT_IN):
+            for newest in range(4):
+                await bus.publish([checkpoint(tmp_path, newest)])
+                for name in BUILT_IN:
+                    follower = rig.policies[name].follower
+                    await asyncio.wait_for(follower.at_least(newest), 10)
+                served = [rig.version(name) for name in BUILT_IN]
+                assert served == [newest, max(0, newest - 1), 0]
+        for name in BUILT_IN:
+            own = rig.policies[name].engine
+            with pytest.raises(RuntimeError, match="closed"):
+                await own.generate(request(own))
+
+    asyncio.run(scenario())
+
+
+def test_what_one_follower_raises_ends_them_all(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bus = MemoryBus()
+        rig = Rig(bus, tmp_path, lambda name: engine(says(name), version=-1))
+        await bus.publish([checkpoint(tmp_path, 0)])
+        (tmp_path / "v0" / "model.safetensors").write_bytes(b"other")
+        _ = rig.policies["current"], rig.policies["previous"]
+        with pytest.raises(ExceptionGroup):
+            await asyncio.wait_for(rig.policies.run(), 10)
+
+    asyncio.run(scenario())
+
+
+def version(run: Path, number: int) -> tuple[Weights, Checkpoint]:
+    """A version that any engine serves; every third one has the same weights."""
+    made = save_checkpoint(run / f"v{number}", number % 3)
+    event = weights(number, location=f"v{number}")
+    return event.model_copy(update={"files": made.files}), made
+
+
+async def busy(own: Engine) -> None:
+    """Callers enough to keep an engine generating."""
+
+    async def caller() -> None:
+        while True:
+            await own.generate(request(own, n=4, max_tokens=40))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(caller())
+
+
+async def evolve(rig: Rig, bus: Bus, run: Path, names: Sequence[str], seconds: float) -> None:
+    """Publish two versions at a time, so that each swap leads two versions on, while all policies
+    generate."""
+    events = [version(run, number)[0] for number in range(21)]
+    async with asyncio.timeout(300), rig.following(*names):
+        await bus.publish(events[:1])
+        for name in names:
+            await rig.policies[name].follower.at_least(0)
+        generating = [asyncio.ensure_future(busy(rig.policies[name].engine)) for name in names]
+        for number in range(1, 21, 2):
+            await bus.publish(events[number : number + 2])
+            await asyncio.sleep(seconds)
+            # However slow the machine, a swap is shorter than the time between versions.
+            for name in names:
+                await rig.policies[name].follower.at_least(number + 1)
+        for task in generating:
+            assert not task.done(), task.exception()
+            task.cancel()
+        await asyncio.wait(generating)
+
+
+def far_apart_ms(swaps: Sequence[tuple[float, str, Swap]]) -> float:
+    """How long, without a break, two policies were more than one version apart."""
+    served: dict[str, int] = {}
+    longest, since = 0.0, None
+    for at, name, swap in swaps:
+        longest = max(longest, at - since if since else 0.0)
+        served[name] = swap.to_version
+        apart = max(served.values()) - min(served.values())
+        since = None if len(served) < 2 or apart < 2 else since or at
+    assert since is None, "the last swap brings them together"
+    return 1e3 * longest
+
+
+def slowest_ms(swaps: Sequence[tuple[float, str, Swap]]) -> float:
+    """The longest swap but for the first ones, which load the model."""
+    return max(swap.load_ms + swap.pause_ms for _, _, swap in swaps if swap.from_version >= 0)
+
+
+def test_the_previous_version_is_far_behind_for_no_longer_than_a_swap(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bus = MemoryBus()
+        with ThreadPoolExecutor(1) as executor:
+            rig = Rig(bus, tmp_path, lambda _: LocalConfig().build(executor, 0))
+            names = ("current", "previous")
+            await evolve(rig, bus, tmp_path, names, 0.2)
+        assert [rig.version(name) for name in names] == [20, 19]
+        assert 0 < far_apart_ms(rig.swaps) <= slowest_ms(rig.swaps) + SLACK_MS
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(400)
+def test_two_engines_are_far_apart_for_no_longer_than_a_swap(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bus = MemoryBus()
+        with ThreadPoolExecutor(1) as executor:
+            engines = {
+                "one": VllmConfig(cache_megabytes=16, inflight="keep"),
+                "other": VllmConfig(cache_megabytes=16, inflight="wait"),
+            }
+            rig = Rig(bus, tmp_path, lambda name: engines[name].build(executor, 0))
+            await evolve(rig, bus, tmp_path, list(engines), 0.8)
+        assert rig.version("one") == rig.version("other") == 20
+        assert 0 < far_apart_ms(rig.swaps) <= slowest_ms(rig.swaps) + SLACK_MS
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("served", [4, 5])
+def test_a_server_of_the_previous_version_may_be_one_further(tmp_path: Path, served: int) -> None:
+    """The agent's follower has seen version 5; the server may have seen 6, which is on the log."""
+
+    async def scenario() -> None:
+        bus = MemoryBus()
+        made = [version(tmp_path, number) for number in range(7)]
+        await bus.publish([event for event, _ in made[:6]])
+        async with serving() as server, agent(server.url) as own:
+            rig = Rig(bus, tmp_path, lambda name: own)
+            await server.swap(served, made[served][1])
+            if served == 5:
+                await bus.publish([made[6][0]])
+            async with rig.following("previous"):
+                await asyncio.wait_for(rig.policies["previous"].follower.at_least(5), 10)
+                [said] = await own.generate(request(own))
+                assert {span.version for span in said.spans} == {served}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["previous", "reference"])
+def test_a_server_of_another_policy_is_found_out(tmp_path: Path, name: str) -> None:
+    async def scenario() -> None:
+        bus = MemoryBus()
+        made = [version(tmp_path, number) for number in range(3)]
+        await bus.publish([event for event, _ in made])
+        async with serving() as server, agent(server.url) as own:
+            await server.swap(2, made[2][1])
+            follower = PolicyFollower(bus, own, tmp_path, lambda swap: None, due=BUILT_IN[name].due)
+            with pytest.raises(EngineUnusable, match="it follows another policy"):
+                await asyncio.wait_for(follower.run(), 10)
+
+    asyncio.run(scenario())

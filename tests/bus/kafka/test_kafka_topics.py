@@ -1,0 +1,147 @@
+"""Topics of a run on Kafka: made as they should be, and refused when they are not."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+from aiokafka.admin import NewPartitions
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from bus.errors import BusError
+from bus.kafka.bus import KafkaBus
+from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
+from bus.kafka.sizes import topic_bytes
+from bus.kafka.topics import JOURNAL, KafkaTopic, inspect, prepare, wanted_settings
+from bus.topics import TOPICS
+from tests.bus.test_contract import task
+
+
+def look(cluster: Cluster) -> dict[str, KafkaTopic]:
+    async def within() -> list[KafkaTopic]:
+        async with cluster.admin() as admin:
+            return await inspect(admin, cluster, TOPICS)
+
+    return {topic.name: topic for topic in asyncio.run(within())}
+
+
+def make(cluster: Cluster) -> None:
+    asyncio.run(prepare(cluster, TOPICS, create=True))
+
+
+def wait_until(seen: Callable[[], bool]) -> None:
+    """The broker takes an alteration on a little later."""
+    deadline = time.monotonic() + 10
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alter(cluster: Cluster, name: str, settings: Mapping[str, str]) -> None:
+    """As an operator does with Kafka's own tools."""
+
+    # What an alteration does not name falls back to the broker's default.
+    wanted = {**wanted_settings(name, 1), **settings}
+
+    async def within() -> None:
+        async with cluster.admin() as admin:
+            topic = ConfigResource(ConfigResourceType.TOPIC, cluster.topic(name), wanted)
+            await admin.alter_configs([topic])
+
+    asyncio.run(within())
+    wait_until(lambda: settings.items() <= look(cluster)[name].settings.items())
+
+
+def test_topics_are_made_to_keep_everything_for_ever(cluster: Cluster) -> None:
+    assert all(topic.missing for topic in look(cluster).values())
+    with pytest.raises(BusError, match="is missing"):
+        asyncio.run(prepare(cluster, TOPICS, create=False))
+    make(cluster)
+    found = look(cluster)
+    assert found.keys() == {*TOPICS, "journal", "beats"}
+    for name in (*TOPICS, JOURNAL):
+        settings = found[name].settings
+        assert (settings["retention.ms"], settings["retention.bytes"]) == ("-1", "-1")
+        assert settings["cleanup.policy"] == "delete"
+        assert int(settings["max.message.bytes"]) == MAX_MESSAGE_BYTES
+    assert {name: topic.partitions for name, topic in found.items() if topic.partitions > 1} == {
+        "tasks": 4,
+        "attempts": 4,
+        "judgments": 4,
+    }
+    assert not any(topic.amiss() for topic in found.values())
+    make(cluster)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value", "why"),
+    [
+        ("tasks", "retention.ms", "604800000", "old events are deleted"),
+        ("weights", "retention.bytes", "1000000000", "old events are deleted"),
+        ("weights", "cleanup.policy", "compact", "compaction drops events"),
+        ("journal", "cleanup.policy", "compact,delete", "compaction drops events"),
+        ("attempts.dead", "max.message.bytes", "1048588", "large events are refused"),
+    ],
+)
+def test_a_topic_that_would_lose_events_is_refused(
+    cluster: Cluster, name: str, setting: str, value: str, why: str
+) -> None:
+    make(cluster)
+    alter(cluster, name, {setting: value})
+    with pytest.raises(BusError, match=f"{setting}={value}.*{why}") as refused:
+        KafkaBus(cluster)
+    remedy = f"--add-config {setting}={wanted_settings(name, 1)[setting]}"
+    assert f"--entity-name {cluster.topic(name)} {remedy}" in str(refused.value)
+    alter(cluster, name, {setting: wanted_settings(name, 1)[setting]})
+    asyncio.run(KafkaBus(cluster).close())
+
+
+def test_more_room_than_needed_and_the_upkeep_of_beats_are_nobodys_concern(
+    cluster: Cluster,
+) -> None:
+    make(cluster)
+    alter(cluster, "tasks", {"max.message.bytes": str(2 * MAX_MESSAGE_BYTES)})
+    alter(cluster, "beats", {"retention.ms": "60000", "cleanup.policy": "compact"})
+    assert not any(topic.amiss() for topic in look(cluster).values())
+    make(cluster)
+
+
+def test_other_numbers_of_partitions_and_copies_are_refused(cluster: Cluster) -> None:
+    make(cluster)
+    three = replace(cluster, replication=3)
+    with pytest.raises(BusError, match="has 1 copies, the configuration wants 3"):
+        asyncio.run(prepare(three, TOPICS, create=True))
+
+    async def split() -> None:
+        async with cluster.admin() as admin:
+            more = {cluster.topic("weights"): NewPartitions(2)}
+            await admin.create_partitions(more)
+
+    asyncio.run(split())
+    wait_until(lambda: look(cluster)["weights"].partitions == 2)
+    with pytest.raises(BusError, match="has 2 partitions, this program wants 1"):
+        asyncio.run(prepare(cluster, TOPICS, create=True))
+
+
+def test_more_copies_than_brokers_cannot_be_made(cluster: Cluster) -> None:
+    with pytest.raises(BusError, match=r"tasks cannot be created: .*[Rr]eplication"):
+        asyncio.run(prepare(replace(cluster, replication=3), TOPICS, create=True))
+    assert all(topic.missing for topic in look(cluster).values())
+
+
+def test_the_bytes_of_topics_are_known(cluster: Cluster) -> None:
+    async def scenario() -> None:
+        bus = await asyncio.to_thread(KafkaBus, cluster)
+        try:
+            await bus.publish([task(index) for index in range(100)])
+            asked = {cluster.topic("tasks"): range(4), cluster.topic("weights"): range(1)}
+            async with cluster.admin() as admin:
+                sizes = await topic_bytes(admin, asked)
+            stored = sum(len(one.value) for part in range(4) for one in bus.read("tasks", part))
+            assert sizes[cluster.topic("tasks")] > stored / 2
+            assert sizes[cluster.topic("weights")] == 0
+        finally:
+            await bus.close()
+
+    asyncio.run(scenario())

@@ -1,0 +1,155 @@
+"""Losses against sums done by hand, and which rows they ask for."""
+
+import math
+from random import Random
+from statistics import fmean, pstdev
+from typing import Literal
+
+import pytest
+import torch
+
+from tests.trainer.lessons import batch, judgment, proposal
+from trainer.forward import Scored
+from trainer.replay import Replay
+from trainer.rows import Row
+from trainer.updates.grpo import GrpoConfig
+from trainer.updates.nll import SOLVED, NllConfig
+from trainer.updates.proposals import PROPOSED, keep_proposals, proposal_rows
+
+LOGPROBS = [[-0.3, -1.2, -0.7], [-2.0, -0.1, 0.0]]
+BEHAVIOUR = [[-0.9, -1.1, -0.7], [-1.0, -0.6, 0.0]]
+MASK = [[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]]
+WEIGHTS = [1.25, -0.75]
+PLACES = [(row, place) for row in range(2) for place in range(3) if MASK[row][place]]
+
+
+def scored(requires_grad: bool = False) -> Scored:
+    return Scored(
+        logprobs_BT=torch.tensor(LOGPROBS, dtype=torch.float64, requires_grad=requires_grad),
+        behaviour_BT=torch.tensor(BEHAVIOUR, dtype=torch.float64),
+        weights_B=torch.tensor(WEIGHTS, dtype=torch.float64),
+        mask_BT=torch.tensor(MASK, dtype=torch.float64),
+    )
+
+
+def test_nll_is_the_weighted_mean_over_completion_tokens() -> None:
+    total = sum(-LOGPROBS[row][place] * WEIGHTS[row] for row, place in PLACES)
+    weight = sum(WEIGHTS[row] for row, _ in PLACES)
+    assert float(NllConfig().build()(scored())) == pytest.approx(total / weight, rel=1e-12)
+
+
+def test_grpo_is_the_clipped_gain_and_its_gradient() -> None:
+    low, high = 0.2, 0.28
+    gains, slopes = [], {}
+    for row, place in PLACES:
+        ratio = math.exp(LOGPROBS[row][place] - BEHAVIOUR[row][place])
+        clipped = min(max(ratio, 1 - low), 1 + high)
+        gain = min(ratio * WEIGHTS[row], clipped * WEIGHTS[row])
+        gains.append(gain)
+        free = gain == ratio * WEIGHTS[row]
+        slopes[row, place] = -ratio * WEIGHTS[row] / len(PLACES) if free else 0.0
+    given = scored(requires_grad=True)
+    loss = GrpoConfig(clip_low=low, clip_high=high).build()(given)
+    assert float(loss.detach()) == pytest.approx(-sum(gains) / len(PLACES), rel=1e-12)
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradient = given.logprobs_BT.grad
+    assert gradient is not None
+    for (row, place), slope in slopes.items():
+        assert float(gradient[row, place]) == pytest.approx(slope, abs=1e-12)
+    # The hand computation must have met a clipped and a free token to say anything.
+    assert any(slope == 0 for slope in slopes.values())
+    assert any(slope != 0 for slope in slopes.values())
+
+
+def test_grpo_gives_every_sample_its_advantage_over_the_group() -> None:
+    rewards = [1.0, 0.0, 0.0, 1.0, 1.0]
+    mixed, all_right, all_wrong = (
+        judgment(1, rewards),
+        judgment(2, [1.0, 1.0]),
+        judgment(3, [0.0, 0.0]),
+    )
+    loss = GrpoConfig(steps=2).build()
+    replay = Replay(4)
+    steps = list(loss.steps(batch([mixed, all_right, all_wrong]), replay, Random(0)))
+    assert [len(rows) for rows in steps] == [3, 2]
+    mean, deviation = fmean(rewards), pstdev(rewards)
+    expected = [
+        ((reward - mean) / (deviation + 1e-4), sample.turns[0].tokens, sample.turns[0].logprobs)
+        for sample, reward in zip(mixed.attempt.samples, rewards, strict=True)
+    ]
+    found = [(row.weight, row.completion, row.logprobs) for rows in steps for row in rows]
+    for mine, theirs in zip(sorted(found), sorted(expected), strict=True):
+        assert mine[0] == pytest.approx(theirs[0])
+        assert mine[1:] == theirs[1:]
+
+
+def test_grpo_has_nothing_to_learn_from_unanimous_groups() -> None:
+    loss = GrpoConfig().build()
+    assert list(loss.steps(batch([judgment(1, [1.0, 1.0])]), Replay(4), Random(0))) == []
+
+
+def test_nll_keeps_one_right_sample_of_every_solved_task() -> None:
+    replay = Replay(16)
+    unsure, sure, unsolved = (
+        judgment(1, [0.0, 1.0, 1.0], level=5),
+        judgment(2, [1.0, 1.0], level=2),
+        judgment(3, [0.0, 0.0], level=5),
+    )
+    loss = NllConfig(steps=2, fresh_rows=4, replay_rows=2).build()
+    steps = list(loss.steps(batch([unsure, sure, unsolved]), replay, Random(0)))
+    assert replay.names(SOLVED) == ["solved/2", "solved/5"]
+    kept = {
+        replay.draw(name, Random(seed)).completion
+        for name in replay.names(SOLVED)
+        for seed in range(9)
+    }
+    right = {unsure.attempt.samples[1].turns[0].tokens, sure.attempt.samples[0].turns[0].tokens}
+    assert kept == right
+    assert [len(rows) for rows in steps] == [6, 6]
+    assert {row.completion for rows in steps for row in rows} <= right
+
+
+def test_nll_prefers_tasks_that_were_solved_now_and_then() -> None:
+    unsure = judgment(1, [0.0, 1.0])
+    given = batch([unsure, *(judgment(index, [1.0, 1.0]) for index in range(2, 30))])
+    wanted = unsure.attempt.samples[1].turns[0].tokens
+
+    def shares(source: Literal["unsure", "solved"]) -> int:
+        loss = NllConfig(steps=1, fresh_rows=4, replay_rows=0, fresh_from=source).build()
+        drawn = [next(loss.steps(given, Replay(1), Random(seed))) for seed in range(20)]
+        assert {len(rows) for rows in drawn} == {4}
+        return sum(wanted in [row.completion for row in rows] for rows in drawn)
+
+    assert shares("unsure") == 20
+    assert shares("solved") < 10
+
+
+def test_a_batch_without_a_right_answer_and_an_empty_memory_asks_for_no_step() -> None:
+    loss = NllConfig().build()
+    assert list(loss.steps(batch([judgment(1, [0.0, 0.0])]), Replay(4), Random(0))) == []
+
+
+def test_learnable_proposals_are_imitated_and_the_rest_is_not() -> None:
+    replay = Replay(16)
+    learnable = judgment(1, [1.0, 0.0], level=5, proposal=proposal(1))
+    trivial = judgment(2, [1.0, 1.0], level=2, proposal=proposal(2))
+    keep_proposals([learnable, trivial, judgment(3)], replay)
+    assert replay.names(PROPOSED) == ["proposed/reverse/5"]
+    assert replay.rates["proposed/reverse/5"] > replay.rates["proposed/reverse/2"]
+    rows = proposal_rows(6, replay, Random(0))
+    assert [row.completion for row in rows] == [proposal(1).turn.tokens] * 6
+    assert {row.weight for row in rows} == {1.0}
+
+
+def test_no_proposal_is_imitated_before_there_is_one() -> None:
+    assert proposal_rows(3, Replay(4), Random(0)) == []
+
+
+def test_rows_of_the_warm_up_are_replayed_where_the_recipe_asks() -> None:
+    replay = Replay(4)
+    solved, proposed = Row(prompt=(1,), completion=(2,)), Row(prompt=(3,), completion=(4,))
+    replay.add("warm-up/solved", solved)
+    replay.add("warm-up/proposed", proposed)
+    config = NllConfig(steps=1, fresh_rows=0, replay_rows=0, warmup_rows=2, anchor_rows=3)
+    [rows] = config.build().steps(batch([]), replay, Random(0))
+    assert rows == [solved, solved, proposed, proposed, proposed]

@@ -1,0 +1,212 @@
+"""How a version becomes durable: written aside, synced, renamed; and found again after a crash.
+Knows no loss and no event log beyond the `Weights` event inside the manifest.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from bus.events import Weights
+from bus.faults import fault_point
+from trainer.checkpoint.manifest import (
+    CHECKPOINTS,
+    MANIFEST,
+    DamagedCheckpoint,
+    Manifest,
+    checkpoint_folders,
+    folder_name,
+    read_manifest,
+    sha256_of,
+    verify_files,
+)
+from trainer.checkpoint.probe import PROBE
+from trainer.config import Format
+
+MODEL = "model.safetensors"
+ADAPTER, ADAPTER_CONFIG = "adapter/adapter_model.safetensors", "adapter/adapter_config.json"
+STATE = "state/state.safetensors"
+_PUBLISHED = {"full": MODEL, "lora": ADAPTER}
+_NAMED = ".default.weight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a version is made of: the published weights, the state to resume from, what engines
+    must answer once they have loaded it (`make_probe`), and the folder whose other files
+    (configuration, tokenizer) it shares. An adapter ("lora") shares its base weights too."""
+
+    model: dict[str, Tensor]
+    state: dict[str, Tensor]
+    shared_from: Path
+    probe: bytes | None = None
+    format: Format = "full"
+
+
+class Checkpoints:
+    """The checkpoint folders of one run."""
+
+    def __init__(self, run: Path, keep_states: int = 3) -> None:
+        self.run = run
+        self.root = run / CHECKPOINTS
+        self._keep_states = keep_states
+
+    def location(self, version: int, epoch: int) -> str:
+        """Where a version lies, relative to the run."""
+        return f"{CHECKPOINTS}/{folder_name(version, epoch)}"
+
+    def stage(self, snapshot: Snapshot, version: int, epoch: int) -> "Staged":
+        """Write the files of a version aside. Nothing of it exists until `Staged.commit`."""
+        aside = self.root / f".{folder_name(version, epoch)}"
+        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            return self._write_aside(snapshot, aside, self.root / folder_name(version, epoch))
+        except BaseException:
+            # On a full disk what was half written takes space that is needed.
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+    def _write_aside(self, snapshot: Snapshot, aside: Path, folder: Path) -> "Staged":
+        published = _PUBLISHED[snapshot.format]
+        for path in (aside / STATE, aside / published):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        names = sorted(_shared(snapshot) - {published})
+        for name in names:
+            _link(snapshot.shared_from / name, aside / name)
+        save_file(_filed(snapshot), aside / published, metadata={"format": "pt"})
+        save_file(snapshot.state, aside / STATE)
+        names.append(published)
+        if snapshot.probe is not None:
+            (aside / PROBE).write_bytes(snapshot.probe)
+            names.append(PROBE)
+        return Staged(
+            aside=aside,
+            folder=folder,
+            files={name: sha256_of(aside / name) for name in names},
+            state={STATE: sha256_of(aside / STATE)},
+        )
+
+    def pending(self, head: int | None) -> Manifest | None:
+        """The checkpoint that follows version `head` of the log and was never published.
+
+        Of several (a fenced trainer may have left one) the one of the highest epoch.
+        """
+        following = 0 if head is None else head + 1
+        manifests = [
+            read_manifest(folder)
+            for folder in checkpoint_folders(self.run)
+            if folder.name.startswith(f"v{following:06d}-")
+        ]
+        return max(manifests, key=lambda manifest: manifest.weights.epoch, default=None)
+
+    def published(self, weights: Weights) -> Manifest:
+        """The manifest of a version on the log; raises `DamagedCheckpoint` if it differs."""
+        manifest = read_manifest(self.run / weights.location)
+        if manifest.weights.id != weights.id:
+            raise DamagedCheckpoint(f"{weights.location} is not the version that the log names")
+        return manifest
+
+    def newest(self) -> int | None:
+        """The highest version on disk, published or not."""
+        folders = list(checkpoint_folders(self.run))
+        return read_manifest(folders[-1]).version if folders else None
+
+    def recent(self, head: Manifest, count: int) -> list[Manifest]:
+        """`head` and its forebears, newest first, at most `count`."""
+        manifests = [head]
+        while len(manifests) < count and manifests[-1].weights.parent is not None:
+            folders = list(self.root.glob(f"v{manifests[-1].weights.parent:06d}-*"))
+            parents = [read_manifest(folder) for folder in folders]
+            wanted = manifests[-1].weights.parent_id
+            parent = next((found for found in parents if found.weights.id == wanted), None)
+            if parent is None:
+                raise DamagedCheckpoint(f"the parent of version {manifests[-1].version} is missing")
+            manifests.append(parent)
+        return manifests
+
+    def load(self, manifest: Manifest) -> Snapshot:
+        """The tensors of a version, digests checked; raises `DamagedCheckpoint`."""
+        folder = self.root / manifest.folder_name
+        kind = manifest.weights.format
+        verify_files(folder, {**manifest.files, **manifest.state})
+        try:
+            return Snapshot(
+                model=_learned(load_file(folder / _PUBLISHED[kind]), kind),
+                state=load_file(folder / STATE),
+                shared_from=folder,
+                format=kind,
+            )
+        except SafetensorError as error:
+            raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from None
+
+    def prune(self) -> None:
+        """Delete the resume state of all but the newest checkpoints, and what crashes left."""
+        for aside in self.root.glob(".*"):
+            shutil.rmtree(aside, ignore_errors=True)
+        with_state = [path for path in checkpoint_folders(self.run) if (path / "state").is_dir()]
+        for folder in with_state[: -self._keep_states]:
+            shutil.rmtree(folder / "state")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A version written aside: its digests are known, it does not exist yet."""
+
+    aside: Path
+    folder: Path
+    files: dict[str, str]
+    state: dict[str, str]
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make it durable, then make it exist: sync every file, rename, sync the parent."""
+        (self.aside / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+        names = {*self.files, *self.state, MANIFEST}
+        for path in {folder for name in names for folder in Path(name).parents} | names:
+            _sync(self.aside / path)
+        fault_point("trainer.synced")
+        if self.folder.exists():
+            raise DamagedCheckpoint(f"{self.folder} exists already; two trainers share an epoch")
+        self.aside.rename(self.folder)
+        _sync(self.folder.parent)
+
+
+def _shared(snapshot: Snapshot) -> set[str]:
+    names = {path.name for path in snapshot.shared_from.iterdir() if path.is_file()}
+    adapter = {ADAPTER_CONFIG} if snapshot.format == "lora" else set()
+    return names - {MANIFEST, PROBE} | adapter
+
+
+def _filed(snapshot: Snapshot) -> dict[str, Tensor]:
+    """The weights by their names in the file: those that peft writes lack the adapter's own."""
+    if snapshot.format == "full":
+        return snapshot.model
+    tensors = snapshot.model.items()
+    return {f"{name.removesuffix(_NAMED)}.weight": value for name, value in tensors}
+
+
+def _learned(tensors: dict[str, Tensor], kind: Format) -> dict[str, Tensor]:
+    """The weights by their names in the model that learns."""
+    if kind == "full":
+        return tensors
+    return {name.removesuffix(".weight") + _NAMED: value for name, value in tensors.items()}
+
+
+def _link(source: Path, target: Path) -> None:
+    """Hard link, so that a thousand versions share one tokenizer; copy where links fail."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        _sync(target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""What a checkpoint says of itself: the manifest, from which learning is proved exactly-once.
+Knows no tensor: readers of manifests need no torch.
+
+    RUN/checkpoints/v000007-e0002/        version 7, written under fencing epoch 2
+        model.safetensors  config.json  tokenizer.json …   an ordinary Hugging Face folder
+        adapter/                                           what peft adds to it, if that learns
+        state/state.safetensors                            what training resumes from (newest few)
+        manifest.json                                      this
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bus.events import EventId, Weights, derive_id
+from bus.records import Position
+
+MANIFEST = "manifest.json"
+CHECKPOINTS = "checkpoints"
+_FORMAT = 1
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint is not what its manifest says: one sentence."""
+
+
+def id_of_place(topic: str, partition: int, offset: int) -> str:
+    """What names a record that has no valid id of its own."""
+    return derive_id("", "unreadable", f"{topic}/{partition}/{offset}")
+
+
+class Consumed(BaseModel):
+    """One record that went into this version: its event id and where it lies on the log."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: EventId
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def position(self) -> Position:
+        return Position(topic=self.topic, partition=self.partition, offset=self.offset)
+
+
+class Dropped(Consumed):
+    """A record that was consumed and not learned from, and why."""
+
+    reason: str
+
+
+class Manifest(BaseModel):
+    """Written last into a checkpoint folder; a folder without a valid one does not exist.
+
+    `files` maps the served files to their sha256, `state` those that training resumes from
+    (deleted from all but the newest checkpoints). `weights` is the event that publishes it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: int = _FORMAT
+    recipe: str = Field(description="sha256 of the recipe that the run was started with")
+    trained: tuple[Consumed, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    files: dict[str, str]
+    state: dict[str, str] = {}
+    weights: Weights
+
+    @property
+    def version(self) -> int:
+        return self.weights.number
+
+    @property
+    def folder_name(self) -> str:
+        return folder_name(self.version, self.weights.epoch)
+
+    @property
+    def consumed(self) -> tuple[Consumed, ...]:
+        return self.trained + self.dropped
+
+
+def folder_name(version: int, epoch: int) -> str:
+    """A zombie of an older epoch can never write into the folder of its successor."""
+    return f"v{version:06d}-e{epoch:04d}"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in `folder`; raises `DamagedCheckpoint`."""
+    path = folder / MANIFEST
+    try:
+        raw = json.loads(path.read_bytes())
+        if raw.get("format", 0) > _FORMAT:
+            raise DamagedCheckpoint(f"{path} was written by a newer evolvent; use that one")
+        return Manifest.model_validate(raw)
+    except FileNotFoundError:
+        raise DamagedCheckpoint(f"{path} is missing") from None
+    except (ValueError, TypeError, AttributeError, ValidationError) as error:
+        raise DamagedCheckpoint(f"{path} cannot be read ({type(error).__name__})") from None
+
+
+def verify_files(folder: Path, digests: dict[str, str]) -> None:
+    """Raise `DamagedCheckpoint` unless every file is there with its sha256."""
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            raise DamagedCheckpoint(f"{path} is missing")
+        if sha256_of(path) != digest:
+            raise DamagedCheckpoint(f"{path} is damaged: its sha256 is not the manifest's")
+
+
+def checkpoint_folders(run: Path) -> Iterator[Path]:
+    """Every complete checkpoint folder of a run, in order of version, then epoch."""
+    root = run / CHECKPOINTS
+    if root.is_dir():
+        yield from sorted(path for path in root.iterdir() if path.name.startswith("v"))

@@ -1,0 +1,95 @@
+"""Rejection-sampling fine-tuning: likelihood of right answers, fresh and replayed.
+
+RFT (Yuan et al. 2023, arXiv 2308.01825) as a running stream: of every solved task one right
+sample is kept. With `proposal_rows` the same model learns to propose as well.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bus.events import Judgment
+from trainer.batch import Batch
+from trainer.rows import Row, row_of
+from trainer.updates.proposals import WARMUP_PROPOSED, keep_proposals, proposal_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trainer.forward import Scored
+    from trainer.replay import Replay
+
+SOLVED = "solved/"
+WARMUP_SOLVED = "warm-up/solved"
+
+
+class NllConfig(BaseModel):
+    """Rows of each optimiser step: right answers of this batch (`fresh_rows`, of tasks that were
+    solved now and then, or of all with `fresh_from` "solved"), earlier ones (`replay_rows`, one
+    queue a level), tasks of the warm-up (`warmup_rows`); and in the proposer's role learnable
+    proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["nll"] = "nll"
+    steps: int = Field(default=3, gt=0)
+    fresh_rows: int = Field(default=32, ge=0)
+    fresh_from: Literal["unsure", "solved"] = "unsure"
+    replay_rows: int = Field(default=32, ge=0)
+    warmup_rows: int = Field(default=0, ge=0)
+    proposal_rows: int = Field(default=0, ge=0)
+    anchor_rows: int = Field(default=0, ge=0)
+
+    def build(self) -> "Nll":
+        return Nll(self)
+
+
+class Nll:
+    """Mean negative log-likelihood over the completion tokens of the step."""
+
+    def __init__(self, config: NllConfig) -> None:
+        self._config = config
+
+    @property
+    def learns_refusals(self) -> bool:
+        return False
+
+    def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
+        config = self._config
+        solved, unsure = [], []
+        for judgment in batch.judgments:
+            row = _right_answer(judgment)
+            if row is None:
+                continue
+            replay.add(f"{SOLVED}{judgment.attempt.task.level}", row)
+            solved.append(row)
+            if judgment.success < 1:
+                unsure.append(row)
+        if config.proposal_rows:
+            keep_proposals(batch.judgments, replay)
+        # A batch with hardly any unsure task is learned from as a whole.
+        enough = config.fresh_from == "unsure" and len(unsure) >= config.fresh_rows // 4
+        fresh = unsure if enough else solved
+        for _ in range(config.steps):
+            rows = random.sample(fresh, min(config.fresh_rows, len(fresh)))
+            missing = config.fresh_rows - len(rows)
+            rows += replay.sample(config.replay_rows + missing, random, SOLVED)
+            rows += replay.sample(config.warmup_rows, random, WARMUP_SOLVED)
+            rows += proposal_rows(config.proposal_rows, replay, random)
+            rows += replay.sample(config.anchor_rows, random, WARMUP_PROPOSED)
+            if rows:
+                yield rows
+
+    def __call__(self, scored: "Scored") -> "Tensor":
+        weights_BT = scored.mask_BT * scored.weights_B[:, None]
+        return -(scored.logprobs_BT * weights_BT).sum() / weights_BT.sum()
+
+
+def _right_answer(judgment: Judgment) -> Row | None:
+    """The first sample with the full reward: of one task they are all the same text or as good."""
+    for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
+        if verdict.reward >= 1.0:
+            return row_of(sample.turns[-1])
+    return None
