@@ -17,13 +17,14 @@ appears twice, and no finished work waits for a straggler.
   offsets done beyond it.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from bus.cursor import Cursor
 from bus.events import Event
-from bus.records import Delivery, Lag, Positioned, Record
+from bus.log import Log
+from bus.records import Delivery, Positioned, Record
 
 
 class Subscription(Protocol):
@@ -71,6 +72,11 @@ class Subscription(Protocol):
 class Bus(Protocol):
     """A log of events shared by all roles of a run. See the module for its promise."""
 
+    @property
+    def log(self) -> Log:
+        """What lies on it, to be read."""
+        ...
+
     async def publish(self, events: Sequence[Event]) -> None:
         """Append in one atomic commit; ids already on the log are passed over."""
         ...
@@ -95,36 +101,6 @@ class Bus(Protocol):
 
     def follow(self, topic: str, start: int = 0) -> AsyncIterator[Record]:
         """Every record of all partitions from offset `start`, for ever, for this reader alone."""
-        ...
-
-    def read(
-        self, topic: str, partition: int = 0, start: int = 0, end: int | None = None
-    ) -> Iterator[Record]:
-        """Replay [start, end) of a partition; `end` None means what is there now."""
-        ...
-
-    def heads(self) -> dict[tuple[str, int], int]:
-        """The end offset of every (topic, partition), empty partitions included."""
-        ...
-
-    def find(self, event_id: str) -> Record | None:
-        """The record of an event, None if it is not on the log."""
-        ...
-
-    def lag(self, group: str) -> list[Lag]:
-        """The group's cursors, one `Lag` per (topic, partition) it ever subscribed to."""
-        ...
-
-    def cursors(self, group: str) -> dict[tuple[str, int], Cursor]:
-        """How far the group has come on every (topic, partition) it ever subscribed to."""
-        ...
-
-    def groups(self) -> list[str]:
-        """Every group that ever subscribed, by name."""
-        ...
-
-    def members(self, group: str) -> list[str]:
-        """The members of a group, without those known to have been silent for a lease."""
         ...
 
     async def close(self) -> None:

@@ -91,12 +91,11 @@ def _rfc3339(time: datetime) -> str:
 
 
 def _model_version(event: Event) -> int | None:
-    """The version that an event is about; for samples the oldest that drew a token."""
+    """The version that an event is about; for samples the oldest that drew what may be learned."""
     if isinstance(event, Judgment):
         event = event.attempt
     if isinstance(event, Attempt):
-        spans = (span for sample in event.samples for turn in sample.turns for span in turn.spans)
-        return min((span.version for span in spans), default=None)
+        return event.oldest_version
     if isinstance(event, Weights):
         return event.number
     version: int | None = getattr(event, "weights_version", None)

@@ -80,10 +80,12 @@ class Span(Part):
 
 
 class Turn(Part):
-    """One call of an engine: what was added to the context, and what was sampled.
+    """One call of an engine: what the model read, and what was sampled.
 
     `logprobs[i]` is the natural logarithm of the probability of `tokens[i]` under the
-    distribution it was sampled from (the behaviour policy).
+    distribution it was sampled from (the behaviour policy). `seat` says whose turn it is, where
+    several take turns; only what is `trainable` may be learned from; `policy` names the weights
+    that sampled, as the recipe calls them.
     """
 
     prompt_tokens: PackedTokens
@@ -92,6 +94,9 @@ class Turn(Part):
     text: str
     finish_reason: Literal["stop", "length", "abort"]
     spans: tuple[Span, ...]
+    seat: str = ""
+    trainable: bool = True
+    policy: str = ""
 
 
 class Sample(Part):
@@ -109,8 +114,15 @@ class Sample(Part):
         return self.turns[-1].finish_reason == "stop"
 
     @property
-    def oldest_version(self) -> int:
-        return min(span.version for turn in self.turns for span in turn.spans)
+    def trainable(self) -> tuple[Turn, ...]:
+        """The turns that may be learned from."""
+        return tuple(turn for turn in self.turns if turn.trainable)
+
+    @property
+    def oldest_version(self) -> int | None:
+        """The oldest that sampled what may be learned from; None where nothing may."""
+        spans = (span for turn in self.trainable for span in turn.spans)
+        return min((span.version for span in spans), default=None)
 
     @property
     def num_tokens(self) -> int:
@@ -190,17 +202,36 @@ class Attempt(Event):
         return self.task.id
 
     @property
-    def oldest_version(self) -> int:
-        return min(sample.oldest_version for sample in self.samples)
+    def oldest_version(self) -> int | None:
+        """The oldest that sampled what may be learned from; None where nothing may."""
+        versions = (sample.oldest_version for sample in self.samples)
+        return min((version for version in versions if version is not None), default=None)
+
+
+FULL_REWARD = 1.0
+"""What is worth this much is right."""
+
+
+def is_right(worth: float) -> bool:
+    """The one rule of what counts as right, for a reward as for a verifier's score."""
+    return worth >= FULL_REWARD
 
 
 class Verdict(Part):
-    """What a critic says of one sample: named scores, the scalar reward, why, and how."""
+    """What a critic says of one sample: named scores, the scalar reward, why, and which judge said
+    so. `turn` is what a model said that judged; `combined` are the verdicts of several judges that
+    this one was made of."""
 
     scores: dict[str, float]
     reward: float
     reason: str
     provenance: str
+    turn: Turn | None = None
+    combined: tuple["Verdict", ...] = ()
+
+    @property
+    def right(self) -> bool:
+        return is_right(self.reward)
 
 
 class Judgment(Event):
@@ -227,8 +258,8 @@ class Judgment(Event):
 
     @property
     def success(self) -> float:
-        """Share of samples with the full reward."""
-        return sum(verdict.reward >= 1.0 for verdict in self.verdicts) / len(self.verdicts)
+        """Share of samples that are right."""
+        return sum(verdict.right for verdict in self.verdicts) / len(self.verdicts)
 
 
 class LevelCount(Part):
@@ -281,7 +312,8 @@ class Curriculum(Event):
     """The proposer's state after a version: the fold of all batches so far.
 
     `success` maps "family/level" to the estimated success rate; `top` maps a family to its
-    frontier (the hardest level asked). `proposed` counts tasks over the whole run.
+    frontier (the hardest level asked). `proposed` counts tasks over the whole run. `objective` is
+    the `Control` event whose settings the source asks by, None for the recipe's own.
     """
 
     topic: ClassVar[str] = "curricula"
@@ -293,6 +325,7 @@ class Curriculum(Event):
     top: dict[str, int]
     proposed: int
     refused: int = 0
+    objective: EventId | None = None
 
     @property
     def key(self) -> str:
@@ -319,7 +352,8 @@ class SuiteScore(Part):
 
 
 class Evaluation(Event):
-    """Held-out scores of one version. `seen` scores cover the levels of the warm-up."""
+    """Held-out scores of one version. `seen` is the mean of the levels up to `warmup_end`, the last
+    one of the warm-up, `held_out` of those above."""
 
     topic: ClassVar[str] = "evaluations"
 
@@ -329,6 +363,7 @@ class Evaluation(Event):
     held_out: float
     seen: float
     seconds: float
+    warmup_end: int | None = None
 
     @property
     def key(self) -> str:
@@ -358,9 +393,19 @@ class Promotion(Event):
         return self.weights
 
 
+class Plugin(Part):
+    """Code from outside of evolvent that a run uses: what it is called, the sha256 of its file, and
+    which parts of the recipe come from it, as kind/type."""
+
+    name: str
+    sha256: str
+    parts: tuple[str, ...]
+
+
 class Control(Event):
-    """What the operator says to the roles: a run starts (with its recipe and seed), or one
-    version is to be evaluated, or a role pauses, resumes or stops."""
+    """What the operator says to the roles: a run starts (with its recipe, its seed and the plug-ins
+    of its parts), or one version is to be evaluated, or a role pauses, resumes or stops, or the
+    source asks by other settings from the next version on."""
 
     topic: ClassVar[str] = "control"
 
@@ -369,6 +414,7 @@ class Control(Event):
     weights_version: int | None = None
     seed: int | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    plugins: tuple[Plugin, ...] = ()
 
     @property
     def key(self) -> str:

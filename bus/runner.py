@@ -8,7 +8,7 @@ the next one, so a slow handler holds nobody and many quick ones share a commit.
 
 import asyncio
 import base64
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 
 from bus import trace
 from bus.bus import Subscription
+from bus.control import Switch
 from bus.errors import Unreadable
 from bus.events import DeadLetter, Event, derive_id
 from bus.faults import fault_point
@@ -24,6 +25,9 @@ from bus.records import Delivery
 
 MAX_DEAD_BYTES = 4 * 1024 * 1024
 """A dead letter keeps this much of a record, so that it can itself be written."""
+
+_LOOK_SECONDS = 0.2
+"""A role that waits for records notices within this time that it has been paused."""
 
 _MAX_HEADERS = 64
 _MAX_TEXT = 2000
@@ -64,7 +68,7 @@ class _Result:
 
 
 class Runner(Generic[In]):
-    """One role on one subscription. `on_commit` is called with the outputs of every commit."""
+    """One role on one subscription. While its `switch` is not open nothing new is taken."""
 
     def __init__(
         self,
@@ -75,7 +79,7 @@ class Runner(Generic[In]):
         run: str,
         concurrency: int = 1,
         grace_seconds: float = 30.0,
-        on_commit: Callable[[Sequence[Event]], None] | None = None,
+        switch: Switch | None = None,
     ) -> None:
         self.counters = Counters()
         self._role = role
@@ -84,7 +88,7 @@ class Runner(Generic[In]):
         self._run = run
         self._concurrency = concurrency
         self._grace_seconds = grace_seconds
-        self._on_commit = on_commit
+        self._switch = switch or Switch()
         self._room = asyncio.Event()
         self._handlers: set[asyncio.Task[None]] = set()
         self._results: asyncio.Queue[_Result | None] = asyncio.Queue()
@@ -115,7 +119,8 @@ class Runner(Generic[In]):
             while (room := self._concurrency - self.counters.in_flight) <= 0:
                 self._room.clear()
                 await self._room.wait()
-            for delivery in await self._subscription.take(room):
+            await self._switch.opened()
+            for delivery in await self._subscription.take(room, _LOOK_SECONDS):
                 self.counters.in_flight += 1
                 handler = tasks.create_task(self._handle(delivery))
                 self._handlers.add(handler)
@@ -166,8 +171,6 @@ class Runner(Generic[In]):
         self.counters.handled += len(results) - rejected
         self.counters.in_flight -= len(results)
         self._room.set()
-        if self._on_commit is not None:
-            self._on_commit(outputs)
 
     async def _finish_handlers(self) -> None:
         if handlers := set(self._handlers):

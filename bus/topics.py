@@ -12,18 +12,28 @@ DEAD_SUFFIX = ".dead"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One stream of one event type: how it is split and how long it is kept."""
+    """One stream of one event type: how it is split, and what its events have to do with others.
+
+    `answers` is the topic of the events that these answer, "" for roots; with `once` an event is
+    answered by one of these at most. `completed_by` is the group that must bring every record to
+    an end, "" where nobody must.
+    """
 
     name: str
     partitions: int = 1
     retention: str = "for ever"
     key: str = "event id"
+    answers: str = ""
+    once: bool = False
+    completed_by: str = ""
     description: str = field(default="", compare=False)
 
 
 def _dead(topic: Topic) -> Topic:
+    """A task that nobody can work on is for the trainer to count."""
     return Topic(
         name=topic.name + DEAD_SUFFIX,
+        completed_by="trainer" if topic.key == "task id" else "",
         description=f"Records of {topic.name} that could not be read or were rejected.",
     )
 
@@ -32,43 +42,57 @@ _LIVE = (
     Topic(
         name="tasks",
         partitions=PARTITIONS,
+        answers="weights",
+        completed_by="solver",
         key="task id",
         description="Problems to solve.",
     ),
     Topic(
         name="refusals",
+        answers="weights",
+        completed_by="trainer",
         key="refusal id",
         description="Proposals that the task gate did not admit, and why.",
     ),
     Topic(
         name="attempts",
         partitions=PARTITIONS,
+        answers="tasks",
+        once=True,
+        completed_by="critic",
         key="task id",
         description="Groups of samples drawn for one task.",
     ),
     Topic(
         name="judgments",
         partitions=PARTITIONS,
+        answers="attempts",
+        once=True,
+        completed_by="trainer",
         key="task id",
         description="Attempts with one verdict per sample.",
     ),
     Topic(
         name="weights",
+        answers="weights",
         key="run",
         description="Pointers to the published versions of the model.",
     ),
     Topic(
         name="curricula",
+        answers="weights",
         key="run",
         description="The proposer's state after each version.",
     ),
     Topic(
         name="evaluations",
+        answers="weights",
         key="weights version",
         description="Held-out scores of a version.",
     ),
     Topic(
         name="promotions",
+        answers="weights",
         key="weights version",
         description="A gate's decisions on a version.",
     ),
@@ -81,6 +105,11 @@ _LIVE = (
 
 TOPICS: dict[str, Topic] = {topic.name: topic for live in _LIVE for topic in (live, _dead(live))}
 """Every topic by its name, each followed by its dead-letter topic."""
+
+
+def completed_by(group: str) -> tuple[str, ...]:
+    """The topics of which `group` must bring every record to an end."""
+    return tuple(topic.name for topic in TOPICS.values() if topic.completed_by == group)
 
 
 def partition_of(key: str, partitions: int) -> int:

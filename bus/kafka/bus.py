@@ -59,6 +59,11 @@ class KafkaBus:
             self._thread.close()
             raise
 
+    @property
+    def log(self) -> "KafkaBus":
+        """Itself: the same connection reads."""
+        return self
+
     async def publish(self, events: Sequence[Event]) -> None:
         records = to_records(events, self._topics)
         await self._thread.wait(self._publish(records))

@@ -21,6 +21,11 @@ class MemoryBus:
         self._log = MemoryLog(topics)
         self._groups: dict[str, Group] = {}
 
+    @property
+    def log(self) -> "MemoryBus":
+        """Itself: the same connection reads."""
+        return self
+
     async def publish(self, events: Sequence[Event]) -> None:
         self._log.append(self._log.encoded(events))
 

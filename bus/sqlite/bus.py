@@ -80,6 +80,11 @@ class SqliteBus:
             tick_seconds = lease_seconds / RENEWALS_PER_LEASE
             self._writer = Writer(writing, path, self._renew, tick_seconds, self._watch.notify)
 
+    @property
+    def log(self) -> "SqliteBus":
+        """Itself: the same connection reads."""
+        return self
+
     async def publish(self, events: Sequence[Event]) -> None:
         entries = to_entries(events, self._topics)
         await asyncio.wrap_future(self._writing().submit(lambda at: _append(at, entries)))

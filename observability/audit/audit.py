@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bus.bus import Bus
 from bus.cursor import Cursor
 from bus.errors import BusError
+from bus.log import Log
 from bus.strays import HasStrays
 from observability.audit.findings import Findings, Violation
 from observability.audit.learning import Learning
-from observability.audit.log import Log, Stream, scan
+from observability.audit.scan import Scanned, Stream, scan
 from observability.audit.versions import Versions, list_folders
 
 __all__ = ["Audit", "Violation", "audit"]
@@ -43,7 +43,7 @@ class Audit:
         return not self.violations
 
 
-def audit(bus: Bus, run: Path, quick: int | None = None) -> Audit:
+def audit(log: Log, run: Path, quick: int | None = None) -> Audit:
     """Check every invariant of docs/audit.md on the run in folder `run`, live or at rest.
 
     `quick` has only the files of so many newest versions read; all else is checked in full.
@@ -51,28 +51,28 @@ def audit(bus: Bus, run: Path, quick: int | None = None) -> Audit:
     """
     findings = Findings()
     on_disk = list_folders(run)
-    before = _cursors(bus, GROUPS, findings)
-    log = scan(bus, bus.heads(), findings)
-    _count_strays(bus, log, findings)
+    before = _cursors(log, GROUPS, findings)
+    scanned = scan(log, log.heads(), findings)
+    _count_strays(log, scanned, findings)
     versions = Versions(
-        bus=bus, run=run, on_disk=on_disk, log=log, findings=findings, newest_only=quick
+        log=log, run=run, on_disk=on_disk, scanned=scanned, findings=findings, newest_only=quick
     )
-    learning = Learning(bus, log, before, findings)
+    learning = Learning(log, scanned, before, findings)
     for version in versions.walk():
         learning.take(version)
-    groups = {*before, *(letter.group for letter in log.letters)}
-    learning.finish(_cursors(bus, groups, Findings()))
+    groups = {*before, *(letter.group for letter in scanned.letters)}
+    learning.finish(_cursors(log, groups, Findings()))
     # A damaged or shortened log makes much else look wrong: what is said first says why.
     violations = sorted(findings.violations, key=lambda violation: violation.code != "I5")
     return Audit(counts=dict(sorted(findings.counts.items())), violations=violations)
 
 
-def _count_strays(bus: Bus, log: Log, findings: Findings) -> None:
+def _count_strays(log: Log, scanned: Scanned, findings: Findings) -> None:
     """Where every program can write there is more than the log: the bus has passed it over."""
-    if not isinstance(bus, HasStrays):
+    if not isinstance(log, HasStrays):
         return
-    for stray in bus.strays():
-        if log.find(stray.event_id) is not None or bus.find(stray.event_id) is not None:
+    for stray in log.strays():
+        if scanned.find(stray.event_id) is not None or log.find(stray.event_id) is not None:
             kind = "copies"
         else:
             kind = "void" if stray.ours else "unread"
@@ -80,12 +80,12 @@ def _count_strays(bus: Bus, log: Log, findings: Findings) -> None:
 
 
 def _cursors(
-    bus: Bus, groups: Iterable[str], findings: Findings
+    log: Log, groups: Iterable[str], findings: Findings
 ) -> dict[str, dict[Stream, Cursor]]:
     cursors = {}
     for group in groups:
         try:
-            cursors[group] = bus.cursors(group)
+            cursors[group] = log.cursors(group)
         except BusError as error:
             findings.violate("I5", str(error))
     return cursors

@@ -4,19 +4,19 @@ the cursors call done, against the outcomes on the log and in the manifests. Rea
 
 from collections.abc import Mapping
 
-from bus.bus import Bus
 from bus.cursor import Cursor
 from bus.errors import BusError
+from bus.log import Log
 from bus.records import Position
 from observability.audit.findings import Findings
-from observability.audit.log import (
+from observability.audit.scan import (
     ANSWERED,
     DEAD,
     LEARNED_FROM,
     NO_VERSION,
     WORKERS,
-    Log,
     Part,
+    Scanned,
     Stream,
 )
 from observability.audit.versions import Version
@@ -32,9 +32,9 @@ class Learning:
     """`before` are the cursors from before the ends of the log were read: what was done then must
     have an outcome. What has an outcome must be done in those that `finish` is given."""
 
-    def __init__(self, bus: Bus, log: Log, before: Cursors, findings: Findings) -> None:
-        self._bus = bus
+    def __init__(self, log: Log, scanned: Scanned, before: Cursors, findings: Findings) -> None:
         self._log = log
+        self._scanned = scanned
         self._before = before
         self._after: Cursors = {}
         self._findings = findings
@@ -55,7 +55,7 @@ class Learning:
     def _consume(self, consumed: Consumed, manifest: Manifest, reason: str | None) -> None:
         number, topic = manifest.version, consumed.topic
         place = f"{topic}/{consumed.partition}/{consumed.offset}"
-        part = self._log.parts.get((topic, consumed.partition))
+        part = self._scanned.parts.get((topic, consumed.partition))
         if part is None or not 0 <= consumed.offset < part.end:
             end = 0 if part is None else part.end
             self._findings.violate(
@@ -82,13 +82,13 @@ class Learning:
             self._check_staleness(consumed, manifest, part)
 
     def _is_at(self, consumed: Consumed, part: Part) -> bool:
-        if (part.stream, consumed.offset) in self._log.nameless:
+        if (part.stream, consumed.offset) in self._scanned.nameless:
             return consumed.id == id_of_place(*part.stream, consumed.offset)
-        found = self._log.find(consumed.id)
+        found = self._scanned.find(consumed.id)
         if found is not None:
             return (found[0].stream, found[1]) == (part.stream, consumed.offset)
         try:
-            record = self._bus.find(consumed.id)
+            record = self._log.find(consumed.id)
         except BusError:
             return False
         return (
@@ -120,7 +120,7 @@ class Learning:
 
     def _check_staleness(self, consumed: Consumed, manifest: Manifest, part: Part) -> None:
         drawn, number = part.version[consumed.offset], manifest.version
-        allowed = self._log.max_staleness
+        allowed = self._scanned.max_staleness
         if drawn == NO_VERSION:
             # A log of another make, without the header: the trainer's own word must do.
             staleness = manifest.weights.metrics.get("staleness_max", 0.0)
@@ -158,7 +158,7 @@ class Learning:
         """After the last version: cursors against outcomes, and dead letters."""
         self._after = after
         self._check_cursors()
-        for part in self._log.parts.values():
+        for part in self._scanned.parts.values():
             group = WORKERS.get(part.stream[0])
             # A group whose cursors cannot be read has been reported, and proves nothing more.
             if group is None or group not in self._before or group not in after:
@@ -173,7 +173,7 @@ class Learning:
         for group, cursors in self._before.items():
             for (topic, partition), cursor in cursors.items():
                 reached = cursor.runs[-1][1] if cursor.runs else cursor.base
-                part = self._log.parts.get((topic, partition))
+                part = self._scanned.parts.get((topic, partition))
                 end = 0 if part is None else part.end
                 if reached > end:
                     self._findings.violate(
@@ -231,7 +231,7 @@ class Learning:
 
     def _check_letters(self) -> None:
         seen: set[tuple[str, Stream, int]] = set()
-        for letter in self._log.letters:
+        for letter in self._scanned.letters:
             topic, partition = letter.origin
             name = f"the dead letter of group {letter.group} at {letter.place}"
             about = f"{topic}/{partition}/{letter.offset}"
@@ -242,7 +242,7 @@ class Learning:
             done = cursors is None or cursors.get(letter.origin, _START).is_done(letter.offset)
             if not done:
                 self._findings.violate("I7", f"{name} is about {about}, which is not done")
-            part = self._log.parts[letter.origin]
+            part = self._scanned.parts[letter.origin]
             if part.marks[letter.offset] & ANSWERED and letter.group == WORKERS.get(topic):
                 self._findings.violate("I7", f"{name} is about {about}, which has an answer")
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bus.bus import Bus
 from bus.errors import Unreadable
 from bus.events import Weights
+from bus.log import Log
 from observability.audit.findings import Findings
-from observability.audit.log import Log, Stream, readable
+from observability.audit.scan import Scanned, Stream, readable
 from trainer.checkpoint.manifest import (
     CHECKPOINTS,
     Consumed,
@@ -45,10 +45,10 @@ def list_folders(run: Path) -> list[tuple[int, int]]:
 class Versions:
     """The versions up to the end of the log. `on_disk` was listed before that end was read."""
 
-    bus: Bus
+    log: Log
     run: Path
     on_disk: list[tuple[int, int]]
-    log: Log
+    scanned: Scanned
     findings: Findings
     newest_only: int | None = None
     _epochs: dict[int, int] = field(default_factory=dict)
@@ -58,9 +58,9 @@ class Versions:
         """Every version in order, each manifest in memory only while it is looked at."""
         head: Weights | None = None
         newest: Manifest | None = None
-        end = self.log.parts[WEIGHTS].end if WEIGHTS in self.log.parts else 0
+        end = self.scanned.parts[WEIGHTS].end if WEIGHTS in self.scanned.parts else 0
         # The scan of the log has already reported what cannot be read.
-        for record in readable(self.bus, WEIGHTS, end, Findings()):
+        for record in readable(self.log, WEIGHTS, end, Findings()):
             try:
                 event = record.event()
             except Unreadable as error:

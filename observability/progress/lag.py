@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from bus.bus import Bus
+from bus.log import Log
 from bus.records import Lag
 from observability.progress.progress import GROUPS
 
@@ -65,17 +65,17 @@ class Standing:
         return min(self.oldest, key=lambda one: one.created_at or latest, default=None)
 
 
-def standings(bus: Bus) -> list[Standing]:
+def standings(log: Log) -> list[Standing]:
     """Every group on every topic it ever subscribed to; the roles of a run in their order."""
     found = []
-    known = bus.groups()
+    known = log.groups()
     for group in sorted(known, key=lambda name: (_place(name), name)):
         topics: dict[str, list[Lag]] = {}
-        for lag in bus.lag(group):
+        for lag in log.lag(group):
             topics.setdefault(lag.topic, []).append(lag)
         for topic, lags in topics.items():
             waiting = [lag for lag in lags if lag.backlog]
-            oldest = [_oldest(bus, lag) for lag in waiting]
+            oldest = [_oldest(log, lag) for lag in waiting]
             found.append(Standing(group=group, topic=topic, lags=lags, oldest=oldest))
     return found
 
@@ -167,8 +167,8 @@ def _as_json(oldest: Oldest | None, now: datetime) -> dict[str, Any] | None:
     }
 
 
-def _oldest(bus: Bus, lag: Lag) -> Oldest:
-    [record] = bus.read(lag.topic, lag.partition, lag.base, lag.base + 1)
+def _oldest(log: Log, lag: Lag) -> Oldest:
+    [record] = log.read(lag.topic, lag.partition, lag.base, lag.base + 1)
     return Oldest(
         partition=lag.partition, offset=lag.base, created_at=_time(record.headers.get("ce_time"))
     )

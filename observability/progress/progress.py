@@ -8,7 +8,6 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from bus.bus import Bus
 from bus.errors import Unreadable
 from bus.events import (
     Control,
@@ -18,6 +17,7 @@ from bus.events import (
     Event,
     Weights,
 )
+from bus.log import Log
 from bus.topics import DEAD_SUFFIX
 from observability.progress.facts import Backlog, Dead, Start, Version
 from observability.progress.held_out import HeldOutLevels
@@ -38,8 +38,8 @@ class Progress:
     first. `counts` are records per topic; `dead` holds the last dead letters.
     """
 
-    def __init__(self, bus: Bus, groups: Sequence[str] = GROUPS) -> None:
-        self._bus = bus
+    def __init__(self, log: Log, groups: Sequence[str] = GROUPS) -> None:
+        self._log = log
         self._groups = groups
         self._read: dict[tuple[str, int], int] = {}
         self.starts: list[Start] = []
@@ -55,7 +55,7 @@ class Progress:
 
     def refresh(self) -> None:
         """Fold what the log has gained since the last call; costs what is new."""
-        heads = self._bus.heads()
+        heads = self._log.heads()
         counts: dict[str, int] = {}
         for (topic, _), end in heads.items():
             counts[topic] = counts.get(topic, 0) + end
@@ -74,7 +74,7 @@ class Progress:
         start = self._read.get((topic, partition), 0)
         if start >= end:
             return
-        for record in self._bus.read(topic, partition, start, end):
+        for record in self._log.read(topic, partition, start, end):
             try:
                 self._fold(record.event(), topic, record.offset)
             except Unreadable:
@@ -83,7 +83,7 @@ class Progress:
 
     def _backlog(self, group: str) -> dict[str, int]:
         backlog: dict[str, int] = {}
-        for lag in self._bus.lag(group):
+        for lag in self._log.lag(group):
             backlog[lag.topic] = backlog.get(lag.topic, 0) + lag.backlog
         return backlog
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bus.bus import Bus
 from bus.errors import BusError, Unreadable
 from bus.events import Judgment, Refusal, SuiteScore
+from bus.log import Log
 from bus.records import Record
 from observability.progress.progress import Progress
 
@@ -66,17 +66,17 @@ class Change:
     last: SuiteScore
 
 
-def write_report(bus: Bus, run_dir: Path) -> Path:
+def write_report(log: Log, run_dir: Path) -> Path:
     """Write RUN/report: index.html and a PNG for each picture. Every file is written aside and
     renamed, the page last, so a crash leaves the old report readable. Returns the page's path;
     raises `BusError` when the folder cannot be written."""
     from observability.report import canvas
     from observability.report.pictures import draw
 
-    progress = Progress(bus)
+    progress = Progress(log)
     progress.refresh()
     light, dark = draw(progress, canvas.LIGHT), draw(progress, canvas.DARK)
-    page = _page(bus, progress, light, dark, run_dir)
+    page = _page(log, progress, light, dark, run_dir)
     folder = run_dir / "report"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def _replace(path: Path, content: bytes) -> Path:
 
 
 def _page(
-    bus: Bus, progress: Progress, light: dict[str, bytes], dark: dict[str, bytes], run_dir: Path
+    log: Log, progress: Progress, light: dict[str, bytes], dark: dict[str, bytes], run_dir: Path
 ) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -130,10 +130,10 @@ def _page(
         pictures=pictures,
         changes=_changes(progress),
         totals=_totals(progress),
-        judgments=_judgments(bus),
-        refusals=_refusals(bus, progress),
+        judgments=_judgments(log),
+        refusals=_refusals(log, progress),
         settings=_settings(progress),
-        heads=_heads(bus),
+        heads=_heads(log),
     )
 
 
@@ -165,9 +165,9 @@ def _totals(progress: Progress) -> dict[str, float]:
     }
 
 
-def _heads(bus: Bus) -> dict[str, list[tuple[int, int]]]:
+def _heads(log: Log) -> dict[str, list[tuple[int, int]]]:
     heads: dict[str, list[tuple[int, int]]] = {}
-    for (topic, partition), end in sorted(bus.heads().items()):
+    for (topic, partition), end in sorted(log.heads().items()):
         heads.setdefault(topic, []).append((partition, end))
     return heads
 
@@ -178,23 +178,23 @@ def _settings(progress: Progress) -> str:
     return json.dumps(progress.starts[-1].settings, indent=2, ensure_ascii=False, default=str)
 
 
-def _judgments(bus: Bus) -> list[tuple[str, list[Shown]]]:
+def _judgments(log: Log) -> list[tuple[str, list[Shown]]]:
     """The first and the last judgments of the log, none of them twice."""
     first: list[tuple[Record, Judgment]] = []
     last: list[tuple[Record, Judgment]] = []
-    for (topic, partition), end in bus.heads().items():
+    for (topic, partition), end in log.heads().items():
         if topic == "judgments":
             middle = min(_SHOWN_JUDGMENTS, end)
-            first += _read(bus, partition, 0, middle)
-            last += _read(bus, partition, max(middle, end - _SHOWN_JUDGMENTS), end)
+            first += _read(log, partition, 0, middle)
+            last += _read(log, partition, max(middle, end - _SHOWN_JUDGMENTS), end)
     first.sort(key=lambda each: each[1].created_at)
     last = sorted(last + first[_SHOWN_JUDGMENTS:], key=lambda each: each[1].created_at)
     groups = {"The first": first[:_SHOWN_JUDGMENTS], "The newest": last[-_SHOWN_JUDGMENTS:]}
     return [(title, [_shown(*each) for each in group]) for title, group in groups.items() if group]
 
 
-def _read(bus: Bus, partition: int, start: int, end: int) -> Iterator[tuple[Record, Judgment]]:
-    for record in bus.read("judgments", partition, start, end):
+def _read(log: Log, partition: int, start: int, end: int) -> Iterator[tuple[Record, Judgment]]:
+    for record in log.read("judgments", partition, start, end):
         try:
             event = record.event()
         except Unreadable:
@@ -230,12 +230,12 @@ def _shown(record: Record, judgment: Judgment) -> Shown:
     )
 
 
-def _refusals(bus: Bus, progress: Progress) -> dict[str, Any]:
+def _refusals(log: Log, progress: Progress) -> dict[str, Any]:
     """Reasons of the newest refusals, most frequent first."""
     end = progress.counts.get("refusals", 0)
     reasons: Counter[str] = Counter()
     start = max(0, end - _MAX_REFUSALS_READ)
-    for record in bus.read("refusals", 0, start, end) if end else ():
+    for record in log.read("refusals", 0, start, end) if end else ():
         try:
             event = record.event()
         except Unreadable:

@@ -8,9 +8,9 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bus.bus import Bus
 from bus.errors import BusError, Unreadable
 from bus.events import Control, DeadLetter
+from bus.log import Log
 from bus.records import Record
 from observability.audit.findings import Findings
 
@@ -70,7 +70,7 @@ class Part:
 
 
 @dataclass(slots=True, kw_only=True)
-class Log:
+class Scanned:
     """What the audit knows of the log up to `ends`."""
 
     parts: dict[Stream, Part]
@@ -89,17 +89,17 @@ class Log:
         return self.parts[self.streams[at >> _OFFSET_BITS]], at & (1 << _OFFSET_BITS) - 1
 
 
-def scan(bus: Bus, ends: dict[Stream, int], findings: Findings) -> Log:
+def scan(log: Log, ends: dict[Stream, int], findings: Findings) -> Scanned:
     """Read every record below `ends` once."""
-    return _Scan(bus, ends, findings).run()
+    return _Scan(log, ends, findings).run()
 
 
-def readable(bus: Bus, stream: Stream, end: int, findings: Findings) -> Iterator[Record]:
+def readable(log: Log, stream: Stream, end: int, findings: Findings) -> Iterator[Record]:
     """The records of a partition below `end`; those that are missing or damaged are violations."""
     expected = 0
     while expected < end:
         try:
-            for record in bus.read(*stream, expected, end):
+            for record in log.read(*stream, expected, end):
                 if record.offset != expected:
                     break
                 expected += 1
@@ -107,17 +107,17 @@ def readable(bus: Bus, stream: Stream, end: int, findings: Findings) -> Iterator
         except BusError:
             pass  # A page fails as a whole: look for the culprit one by one.
         if expected < end:
-            yield from _one_by_one(bus, stream, expected, min(expected + _WINDOW, end), findings)
+            yield from _one_by_one(log, stream, expected, min(expected + _WINDOW, end), findings)
             expected = min(expected + _WINDOW, end)
 
 
 def _one_by_one(
-    bus: Bus, stream: Stream, start: int, end: int, findings: Findings
+    log: Log, stream: Stream, start: int, end: int, findings: Findings
 ) -> Iterator[Record]:
     bad, why = start, ""
     for offset in range(start, end):
         try:
-            found = list(bus.read(*stream, offset, offset + 1))
+            found = list(log.read(*stream, offset, offset + 1))
         except BusError as error:
             found, why = [], why or str(error)
         if found and found[0].offset == offset:
@@ -136,8 +136,8 @@ def _report(findings: Findings, stream: Stream, start: int, end: int, why: str) 
 
 
 class _Scan:
-    def __init__(self, bus: Bus, ends: dict[Stream, int], findings: Findings) -> None:
-        self._bus = bus
+    def __init__(self, log: Log, ends: dict[Stream, int], findings: Findings) -> None:
+        self._log = log
         self._findings = findings
         order = list(ANSWERS)
         self._streams = sorted(
@@ -149,13 +149,13 @@ class _Scan:
             ),
         )
         parts = {stream: _part(stream, ends[stream]) for stream in self._streams}
-        self._log = Log(parts=parts, streams=self._streams)
+        self._scanned = Scanned(parts=parts, streams=self._streams)
         self._unanswered: list[tuple[Part, int, str, str]] = []
 
-    def run(self) -> Log:
+    def run(self) -> Scanned:
         for index, stream in enumerate(self._streams):
-            part, number = self._log.parts[stream], 0
-            for record in readable(self._bus, stream, part.end, self._findings):
+            part, number = self._scanned.parts[stream], 0
+            for record in readable(self._log, stream, part.end, self._findings):
                 number += 1
                 self._take(index, part, record)
             self._findings.count("events", number)
@@ -163,19 +163,19 @@ class _Scan:
                 self._findings.count(f"events/{stream[0]}", number)
         for part, offset, event_id, cause in self._unanswered:
             self._judge_unanswered(part, offset, event_id, cause)
-        return self._log
+        return self._scanned
 
     def _take(self, index: int, part: Part, record: Record) -> None:
         topic, event_id = part.stream[0], record.event_id
         identity = _identity(event_id)
         if identity is None:
             self._findings.count("unreadable")
-            self._log.nameless.add((part.stream, record.offset))
+            self._scanned.nameless.add((part.stream, record.offset))
             return
         at = index << _OFFSET_BITS | record.offset
-        first = self._log.places.setdefault(identity, at)
+        first = self._scanned.places.setdefault(identity, at)
         if first != at:
-            where = self._log.parts[self._streams[first >> _OFFSET_BITS]]
+            where = self._scanned.parts[self._streams[first >> _OFFSET_BITS]]
             self._findings.violate(
                 "I2",
                 f"event {event_id} is on the log twice, at "
@@ -198,7 +198,7 @@ class _Scan:
             if topic != "weights":
                 self._findings.count("unreadable")
             return
-        found = self._log.find(cause)
+        found = self._scanned.find(cause)
         if found is None or found[0].stream[0] != ANSWERS[topic]:
             self._unanswered.append((part, record.offset, record.event_id, cause))
         else:
@@ -222,11 +222,11 @@ class _Scan:
         if part.marks[offset] & DEAD:
             return
         try:
-            found = self._bus.find(cause)
+            found = self._log.find(cause)
         except BusError:
             found = None
         if found is not None and found.topic == wanted:
-            origin = self._log.parts[found.topic, found.partition]
+            origin = self._scanned.parts[found.topic, found.partition]
             self._link(part, offset, event_id, (origin, found.offset))
         else:
             self._findings.violate(
@@ -244,7 +244,7 @@ class _Scan:
         trainer = event.settings.get("trainer") if isinstance(event, Control) else None
         allowed = trainer.get("max_staleness") if isinstance(trainer, dict) else None
         if isinstance(allowed, int):
-            self._log.max_staleness = max(allowed, self._log.max_staleness or 0)
+            self._scanned.max_staleness = max(allowed, self._scanned.max_staleness or 0)
 
     def _dead_letter(self, part: Part, record: Record) -> None:
         place = part.place(record.offset)
@@ -258,7 +258,7 @@ class _Scan:
             return
         self._findings.count("dead_letters")
         origin, offset = (event.origin_topic, event.origin_partition), event.origin_offset
-        of = self._log.parts.get(origin)
+        of = self._scanned.parts.get(origin)
         if of is None or not 0 <= offset < of.end:
             self._findings.violate(
                 "I7",
@@ -268,7 +268,7 @@ class _Scan:
             return
         if event.group == WORKERS.get(origin[0], event.group):
             of.marks[offset] |= DEAD
-        self._log.letters.append(
+        self._scanned.letters.append(
             Letter(place=place, group=event.group, origin=origin, offset=offset)
         )
 

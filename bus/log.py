@@ -1,0 +1,45 @@
+"""What has been said, to be read again: the `Log` protocol. Knows no driver.
+
+Its calls are synchronous and may wait for a disk, or for a broker through an outage: a coroutine
+makes them in a thread (`asyncio.to_thread`), never on its event loop.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from bus.cursor import Cursor
+from bus.records import Lag, Record
+
+
+class Log(Protocol):
+    """The records of every topic, and how far every group has come."""
+
+    def read(
+        self, topic: str, partition: int = 0, start: int = 0, end: int | None = None
+    ) -> Iterator[Record]:
+        """Replay [start, end) of a partition; `end` None means what is there now."""
+        ...
+
+    def heads(self) -> dict[tuple[str, int], int]:
+        """The end offset of every (topic, partition), empty partitions included."""
+        ...
+
+    def find(self, event_id: str) -> Record | None:
+        """The record of an event, None if it is not on the log."""
+        ...
+
+    def lag(self, group: str) -> list[Lag]:
+        """The group's cursors, one `Lag` per (topic, partition) it ever subscribed to."""
+        ...
+
+    def cursors(self, group: str) -> dict[tuple[str, int], Cursor]:
+        """How far the group has come on every (topic, partition) it ever subscribed to."""
+        ...
+
+    def groups(self) -> list[str]:
+        """Every group that ever subscribed, by name."""
+        ...
+
+    def members(self, group: str) -> list[str]:
+        """The members of a group, without those known to have been silent for a lease."""
+        ...
