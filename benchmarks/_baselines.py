@@ -23,7 +23,7 @@ class RawVllm:
 
         from agents.engines.vllm.setup import arguments
 
-        self._llm = LLM(**arguments(folder, config, 0))
+        self._llm = LLM(**arguments(folder, config.options(), 0))
 
     async def run(self, requests: Sequence[Request]) -> int:
         from vllm import SamplingParams

