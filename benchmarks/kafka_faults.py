@@ -23,13 +23,13 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._planted import is_caught
 from bus.config import KafkaConfig
 from evolvent.broker.broker import Broker
 from harness.broker import free_port
 from harness.kafka_harm import FORGIVEN, KafkaTormentor, Plan
 from harness.link import Link
 from harness.patient import COUNTS, DAMAGE, SETTINGS, Patient, spread
+from harness.planted import is_caught
 from harness.runs import audit, read_scores, say, show
 from harness.strangers import Strangers
 

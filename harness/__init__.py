@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: brokers, proxies, harmed runs."""
+"""What tests and benchmarks share: brokers, proxies, harmed runs. No package imports it."""

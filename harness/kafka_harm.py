@@ -13,13 +13,13 @@ from typing import Any
 
 import psutil
 
-from benchmarks.kills import Tormentor
 from bus.errors import BusError
 from evolvent.broker.broker import Broker
 from harness.link import Link
 from harness.patient import DAMAGE, SERVES, TICK_SECONDS, Patient
 from harness.runs import audit, say
 from harness.strangers import Strangers
+from harness.tormentor import Tormentor
 
 FORGIVEN = ("has taken over", "was silent for too long", "does not answer as it should")
 """What a process says that was fenced, because another one has its work, and what a run says that

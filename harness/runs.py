@@ -1,5 +1,5 @@
 """Runs as a user starts them: `evolvent` in a process of its own, a folder for each, and what
-their logs say. Knows no bar and no benchmark.
+their logs say. Knows no bar.
 """
 
 import asyncio

@@ -14,7 +14,6 @@ from random import Random
 import psutil
 import pytest
 
-from benchmarks._planted import is_caught
 from benchmarks.kafka_faults import QUICK_SETTINGS, measure, world
 from bus.bus import Bus
 from bus.config import KafkaConfig
@@ -22,6 +21,7 @@ from bus.kafka.cluster import Cluster
 from harness.broker import free_port
 from harness.kafka_harm import Plan
 from harness.link import Link
+from harness.planted import is_caught
 from harness.strangers import Strangers
 from observability.audit.audit import audit
 from tests.bus.test_contract import task

@@ -1,5 +1,5 @@
 """A role that publishes and commits in two steps, as naive code does, and dies in between: what an
-audit must find. `python -m benchmarks._planted FOLDER ORDER` is the process of that role.
+audit must find. `python -m harness.planted FOLDER ORDER` is the process of that role.
 """
 
 import asyncio
@@ -106,7 +106,7 @@ async def _live(folder: Path, order: Order, *, armed: bool) -> int:
         (faults / BETWEEN).touch()
     process = launch(
         _printed(folder),
-        [sys.executable, "-m", "benchmarks._planted", str(folder), order],
+        [sys.executable, "-m", "harness.planted", str(folder), order],
         {"EVOLVENT_FAULTS": str(faults)},
     )
     return int(await asyncio.to_thread(process.wait, _WAIT_SECONDS))
