@@ -37,11 +37,12 @@ test-long: install  ## the tests that are too long for every time
 	$(RUN) pytest -m "long and not vllm"
 	$(RUN_VLLM) pytest -m "vllm and long"
 
-check: install  ## lint, types, layers
+check: install  ## lint, types, layers, circles of imports
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
+	$(RUN) python benchmarks/house.py --circles
 
 bench: install  ## every benchmark, the quick way
 	for benchmark in benchmarks/[a-z]*.py; do $(RUN) python $$benchmark --quick || exit 1; done
