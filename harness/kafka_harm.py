@@ -111,7 +111,7 @@ class KafkaTormentor:
             await patient.until(lambda: patient.version >= last + plan.versions)
             await self._came(lambda: not self._strangers.unburied(self._bus))
             self._unburied = self._strangers.unburied(self._bus)
-            self._handovers = sum(lag.epoch for lag in self._bus.lag("solver"))
+            self._handovers = sum(lag.epoch for lag in self._bus.log.lag("solver"))
         patient.stop()
 
     async def _kill_some(self, plan: Plan, steps: int) -> None:
@@ -207,7 +207,7 @@ class KafkaTormentor:
             lambda: (
                 not process.is_running()
                 or process.status() == psutil.STATUS_ZOMBIE
-                or name in self._bus.members(role)
+                or name in self._bus.log.members(role)
             )
         )
         self.done["zombie"] += taken_over and back
@@ -250,7 +250,7 @@ class KafkaTormentor:
         return name, processes[name]
 
     def _owners(self, group: str) -> set[str]:
-        return {lag.owner for lag in self._bus.lag(group)}
+        return {lag.owner for lag in self._bus.log.lag(group)}
 
     async def _came(self, condition: Callable[[], bool]) -> bool:
         """Wait for it, as long as it could take."""

@@ -276,7 +276,7 @@ class Patient:
         while True:
             now = time.monotonic()
             with suppress(BusError):
-                self._heads = await asyncio.to_thread(self.bus.heads)
+                self._heads = await asyncio.to_thread(self.bus.log.heads)
                 self._looked_at = now
             await asyncio.sleep(TICK_SECONDS)
 

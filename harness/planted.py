@@ -37,7 +37,7 @@ async def serve(folder: Path, order: Order) -> None:
     bus = config.build(folder)
     cluster = Cluster(bootstrap_servers=config.bootstrap_servers, app=config.app)
     async with bus.subscribe(["tasks"], "solver", "solver") as subscription:
-        while any(lag.backlog for lag in bus.lag("solver")):
+        while any(lag.backlog for lag in bus.log.lag("solver")):
             taken = await subscription.take(_TOGETHER, 1.0)
             answers = [_answer(delivery.event()) for delivery in taken]
             if order == "publish-commit":
@@ -94,7 +94,7 @@ async def found_by_audit(folder: Path, address: str, order: Order, kills: int) -
         if code != 0:
             raise SystemExit(f"the planted role ended with code {code}: {_said(folder)}")
         await _look_at_attempts(bus)
-        return (await asyncio.to_thread(audit, bus, folder)).counts
+        return (await asyncio.to_thread(audit, bus.log, folder)).counts
     finally:
         await bus.close()
 

@@ -206,7 +206,7 @@ async def opened(folder: Path, start: Start, timeout_seconds: float = 60.0) -> B
 
 
 def events(bus: Bus, topic: str) -> list[Event]:
-    return [record.event() for record in bus.read(topic)]
+    return [record.event() for record in bus.log.read(topic)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ class Strangers:
         """Garbage without its dead letter, or with two."""
         found: Counter[bytes] = Counter()
         for topic in BURIED:
-            for record in bus.read(f"{topic}.dead"):
+            for record in bus.log.read(f"{topic}.dead"):
                 letter = record.event()
                 if isinstance(letter, DeadLetter):
                     found[b64decode(letter.value[: 4 * _TAG])[:_TAG]] += 1
@@ -106,14 +106,15 @@ class Strangers:
         return tag + self._random.randbytes(size - len(tag))
 
     def _some(self, bus: Bus, topic: str) -> list[Record]:
-        ends = [(part, end) for (name, part), end in bus.heads().items() if name == topic and end]
+        log = bus.log
+        ends = [(part, end) for (name, part), end in log.heads().items() if name == topic and end]
         part, end = self._random.choice(ends)
-        return [one for one in bus.read(topic, part, max(0, end - _COPIES), end) if one.event_id]
+        return [one for one in log.read(topic, part, max(0, end - _COPIES), end) if one.event_id]
 
     async def _write(
         self, bus: Bus, topic: str, value: bytes, compression: str | None = None
     ) -> None:
-        partitions = [part for (name, part) in bus.heads() if name == topic]
+        partitions = [part for (name, part) in bus.log.heads() if name == topic]
         producer = AIOKafkaProducer(
             bootstrap_servers=self._cluster.bootstrap_servers,
             max_request_size=4 * MAX_VALUE_BYTES,
