@@ -45,11 +45,14 @@ class Versions:
         return None if event_id is None else self._found(event_id)
 
     def parent(self, weights: Weights) -> Weights | None:
-        """What a version was made from; None for a first one, or if it is not on the log."""
+        """What a version was made from, an older one; None for a first one, or if it is not on the
+        log."""
         if weights.parent_id is None:
             return None
         parent = self._found(weights.parent_id)
-        return parent if parent is not None and parent.number == weights.parent else None
+        if parent is None or parent.number != weights.parent or parent.number >= weights.number:
+            return None
+        return parent
 
     def follows(self, weights: Weights) -> bool:
         """Whether a version stands in a chain: it is a first one, or its parent is on the log."""
@@ -78,12 +81,12 @@ class Versions:
 
     def _read_until(self, number: int) -> None:
         for record in self._log.read("weights", start=self._num_read):
-            self._num_read = record.offset + 1
             weights = _weights(record)
-            if weights is None or weights.number in self._numbers or not self.follows(weights):
-                continue
-            self._numbers[weights.number] = weights.id
-            if weights.number == number:
+            if weights is not None and self.follows(weights):
+                self._numbers.setdefault(weights.number, weights.id)
+            # Looking for the parent may raise: then this one is read again.
+            self._num_read = record.offset + 1
+            if number in self._numbers:
                 return
 
     def _found(self, event_id: str) -> Weights | None:
