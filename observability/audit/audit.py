@@ -18,14 +18,15 @@ from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.log import Log
 from bus.strays import HasStrays
+from observability.audit.duties import COMPLETERS
 from observability.audit.findings import Findings, Violation
 from observability.audit.learning import Learning
-from observability.audit.scan import Scanned, Stream, scan
+from observability.audit.reading import Stream
+from observability.audit.scan import scan
+from observability.audit.scanned import Scanned
 from observability.audit.versions import Versions, list_folders
 
 __all__ = ["Audit", "Violation", "audit"]
-
-GROUPS = ("solver", "critic", "trainer", "proposer", "evaluator")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ def audit(log: Log, run: Path, quick: int | None = None) -> Audit:
     """
     findings = Findings()
     on_disk = list_folders(run)
-    before = _cursors(log, GROUPS, findings)
+    # A group that never subscribed has no cursors: what it owes is pending.
+    before = _cursors(log, COMPLETERS.union(log.groups()), findings)
     scanned = scan(log, log.heads(), findings)
     _count_strays(log, scanned, findings)
     versions = Versions(
@@ -83,7 +85,7 @@ def _cursors(
     log: Log, groups: Iterable[str], findings: Findings
 ) -> dict[str, dict[Stream, Cursor]]:
     cursors = {}
-    for group in groups:
+    for group in sorted(groups):
         try:
             cursors[group] = log.cursors(group)
         except BusError as error:

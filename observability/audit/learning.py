@@ -8,17 +8,11 @@ from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.log import Log
 from bus.records import Position
+from observability.audit import duties
 from observability.audit.findings import Findings
-from observability.audit.scan import (
-    ANSWERED,
-    DEAD,
-    LEARNED_FROM,
-    NO_VERSION,
-    WORKERS,
-    Part,
-    Scanned,
-    Stream,
-)
+from observability.audit.reading import Stream
+from observability.audit.scanned import ANSWERED, DEAD, Part, Scanned
+from observability.audit.staleness import Staleness
 from observability.audit.versions import Version
 from trainer.checkpoint.manifest import Consumed, Dropped, Manifest, id_of_place
 
@@ -38,6 +32,7 @@ class Learning:
         self._before = before
         self._after: Cursors = {}
         self._findings = findings
+        self._staleness = Staleness(log, scanned.max_staleness, findings)
         self._num_consumed = 0
         self._unpublished: int | None = None
 
@@ -69,8 +64,10 @@ class Learning:
                 "I5", f"version {number} consumed {consumed.id}, which is not the event at {place}"
             )
             return
-        if topic not in LEARNED_FROM:
-            self._findings.violate("I5", f"version {number} consumed {place}, no trainer's topic")
+        if topic not in duties.LEARNED_FROM:
+            self._findings.violate(
+                "I5", f"version {number} consumed {place}, which no version may consume"
+            )
             return
         self._count(topic, reason)
         earlier = part.consumed_by[consumed.offset]
@@ -79,7 +76,7 @@ class Learning:
         if not earlier or reason is None:
             part.consumed_by[consumed.offset] = number + 1 if reason is None else -number - 1
         if reason is None and topic == "judgments":
-            self._check_staleness(consumed, manifest, part)
+            self._staleness.check(consumed, number, part)
 
     def _is_at(self, consumed: Consumed, part: Part) -> bool:
         if (part.stream, consumed.offset) in self._scanned.nameless:
@@ -118,22 +115,6 @@ class Learning:
             "trained_twice" if twice else None,
         )
 
-    def _check_staleness(self, consumed: Consumed, manifest: Manifest, part: Part) -> None:
-        drawn, number = part.version[consumed.offset], manifest.version
-        allowed = self._scanned.max_staleness
-        if drawn == NO_VERSION:
-            # A log of another make, without the header: the trainer's own word must do.
-            staleness = manifest.weights.metrics.get("staleness_max", 0.0)
-        else:
-            staleness = number - 1 - drawn
-        name = f"version {number} was trained on judgment {consumed.id}, drawn by version {drawn}"
-        if staleness < 0:
-            self._findings.violate("I11", f"{name}, which did not exist")
-        elif allowed is not None and staleness > allowed:
-            self._findings.violate(
-                "I11", f"{name}: {staleness:.0f} versions old, {allowed} are allowed"
-            )
-
     def _count_tasks(self, manifest: Manifest) -> None:
         """`Weights.consumed` grows by the tasks that need no more work."""
         certain = sum(
@@ -159,11 +140,11 @@ class Learning:
         self._after = after
         self._check_cursors()
         for part in self._scanned.parts.values():
-            group = WORKERS.get(part.stream[0])
+            group = duties.completer(part.stream[0])
             # A group whose cursors cannot be read has been reported, and proves nothing more.
-            if group is None or group not in self._before or group not in after:
+            if not group or group not in self._before or group not in after:
                 continue
-            if part.stream[0] in LEARNED_FROM:
+            if part.stream[0] in duties.LEARNED_FROM:
                 self._check_learned(part, group)
             else:
                 self._check_answered(part, group)
@@ -243,7 +224,7 @@ class Learning:
             if not done:
                 self._findings.violate("I7", f"{name} is about {about}, which is not done")
             part = self._scanned.parts[letter.origin]
-            if part.marks[letter.offset] & ANSWERED and letter.group == WORKERS.get(topic):
+            if part.marks[letter.offset] & ANSWERED and letter.group == duties.completer(topic):
                 self._findings.violate("I7", f"{name} is about {about}, which has an answer")
 
 

@@ -11,7 +11,8 @@ from bus.errors import Unreadable
 from bus.events import Weights
 from bus.log import Log
 from observability.audit.findings import Findings
-from observability.audit.scan import Scanned, Stream, readable
+from observability.audit.reading import Stream, readable
+from observability.audit.scanned import Scanned
 from trainer.checkpoint.manifest import (
     CHECKPOINTS,
     Consumed,

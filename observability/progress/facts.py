@@ -6,7 +6,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from bus.events import LevelCount
+from bus.events import LevelCount, Plugin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,7 @@ class Start:
     run: str
     seed: int | None
     settings: Mapping[str, Any]
+    plugins: Sequence[Plugin] = ()
 
     @property
     def recipe(self) -> str:

@@ -1,5 +1,5 @@
 """How far the groups are behind: per group and topic, what is done, what waits, and for how long.
-Knows no role; the numbers are those of `Bus.lag`.
+Knows no role; the numbers are those of `Log.lag`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from rich.text import Text
 
 from bus.log import Log
 from bus.records import Lag
-from observability.progress.progress import GROUPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +64,11 @@ class Standing:
         return min(self.oldest, key=lambda one: one.created_at or latest, default=None)
 
 
-def standings(log: Log) -> list[Standing]:
-    """Every group on every topic it ever subscribed to; the roles of a run in their order."""
+def standings(log: Log, order: Sequence[str] = ()) -> list[Standing]:
+    """Every group on every topic it ever subscribed to: those of `order` first, others by name."""
     found = []
     known = log.groups()
-    for group in sorted(known, key=lambda name: (_place(name), name)):
+    for group in (*(name for name in order if name in known), *sorted({*known} - {*order})):
         topics: dict[str, list[Lag]] = {}
         for lag in log.lag(group):
             topics.setdefault(lag.topic, []).append(lag)
@@ -134,10 +133,6 @@ def lag_table(found: Sequence[Standing], now: datetime) -> Table:
             str(one.epoch),
         )
     return table
-
-
-def _place(group: str) -> int:
-    return GROUPS.index(group) if group in GROUPS else len(GROUPS)
 
 
 def _waits(standing: Standing, now: datetime) -> str:

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from math import isfinite
-from typing import Any
 
+from bus.control import Controls
 from bus.errors import Unreadable
 from bus.events import (
     Control,
@@ -20,11 +20,7 @@ from bus.events import (
 from bus.log import Log
 from bus.topics import DEAD_SUFFIX
 from observability.progress.facts import Backlog, Dead, Start, Version
-from observability.progress.held_out import HeldOutLevels
-from observability.progress.status import as_json
-
-GROUPS = ("proposer", "solver", "critic", "trainer", "evaluator")
-"""The groups of a run's roles."""
+from observability.progress.held_out import HeldOutLevels, measured
 
 _FOLDED = ("control", "weights", "curricula", "evaluations")
 _RECENT = 20
@@ -35,14 +31,18 @@ class Progress:
     """The state of a run, as of the last `refresh`.
 
     `versions`, `evaluations` and `curricula` map a version to what was said of it, oldest
-    first. `counts` are records per topic; `dead` holds the last dead letters.
+    first. `counts` are records per topic; `dead` holds the last dead letters; `controls` is what
+    the operator has said, `groups` those it is told of and whose backlog is: the ones given, or
+    every group that ever subscribed.
     """
 
-    def __init__(self, log: Log, groups: Sequence[str] = GROUPS) -> None:
+    def __init__(self, log: Log, groups: Sequence[str] | None = None) -> None:
         self._log = log
-        self._groups = groups
+        self._given = groups
+        self.groups: Sequence[str] = groups or ()
         self._read: dict[tuple[str, int], int] = {}
         self.starts: list[Start] = []
+        self.controls = Controls()
         self.versions: dict[int, Version] = {}
         self.evaluations: dict[int, Evaluation] = {}
         self.curricula: dict[int, Curriculum] = {}
@@ -64,9 +64,10 @@ class Progress:
             for (name, partition), end in heads.items():
                 if name == topic:
                     self._read_new(topic, partition, end)
+        self.groups = self._log.groups() if self._given is None else self._given
         self.backlogs = [
             Backlog(group=group, topic=topic, records=records)
-            for group in self._groups
+            for group in self.groups
             for topic, records in self._backlog(group).items()
         ]
 
@@ -89,35 +90,22 @@ class Progress:
 
     def _fold(self, event: Event, topic: str, offset: int) -> None:
         match event:
-            case Control(command="start"):
-                self.starts.append(
-                    Start(
-                        created_at=event.created_at,
-                        run=event.run,
-                        seed=event.seed,
-                        settings=event.settings,
-                    )
-                )
+            case Control():
+                self.controls.take(event)
+                if event.command == "start":
+                    self.starts.append(_start(event))
             case Weights():
                 self._newest = self.versions[event.number] = self._version(event, offset)
             case Curriculum():
                 self.curricula[event.weights_version] = event
             case Evaluation():
-                self.evaluations[event.weights_version] = event
-                if self.newest_evaluation is not event:
+                evaluation = measured(event)
+                self.evaluations[event.weights_version] = evaluation
+                if self.newest_evaluation is not evaluation:
                     self.evaluations = dict(sorted(self.evaluations.items()))
-                self.held_out_levels.add(event)
+                self.held_out_levels.add(evaluation)
             case DeadLetter():
-                origin = f"{event.origin_topic}/{event.origin_partition}/{event.origin_offset}"
-                self.dead.append(
-                    Dead(
-                        topic=topic,
-                        offset=offset,
-                        origin=origin,
-                        group=event.group,
-                        reason=event.reason,
-                    )
-                )
+                self.dead.append(_dead(event, topic, offset))
 
     def _version(self, event: Weights, offset: int) -> Version:
         seconds = None
@@ -198,8 +186,35 @@ class Progress:
         made = refused + self.counts.get("tasks", 0)
         return refused / made if made else None
 
-    def as_json(self) -> dict[str, Any]:
-        return as_json(self)
+    @property
+    def paused(self) -> list[str]:
+        """The groups that may take nothing new."""
+        return [group for group in self.groups if self.controls.is_paused(group)]
+
+    @property
+    def stopped(self) -> list[str]:
+        """The groups that were told to end."""
+        return [group for group in self.groups if self.controls.is_stopped(group)]
+
+
+def _start(event: Control) -> Start:
+    return Start(
+        created_at=event.created_at,
+        run=event.run,
+        seed=event.seed,
+        settings=event.settings,
+        plugins=event.plugins,
+    )
+
+
+def _dead(event: DeadLetter, topic: str, offset: int) -> Dead:
+    return Dead(
+        topic=topic,
+        offset=offset,
+        origin=f"{event.origin_topic}/{event.origin_partition}/{event.origin_offset}",
+        group=event.group,
+        reason=event.reason,
+    )
 
 
 def _without_standstill(seconds: float, event: Weights) -> float | None:

@@ -3,38 +3,42 @@ Knows no bus; its keys are only ever added to.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bus.events import Curriculum, Evaluation
 from bus.topics import DEAD_SUFFIX
 from observability.progress.facts import Version
-
-if TYPE_CHECKING:
-    from observability.progress.progress import Progress
+from observability.progress.progress import Progress
 
 
-def as_json(progress: "Progress") -> dict[str, Any]:
+def as_json(progress: Progress) -> dict[str, Any]:
     """The run as of the last refresh; what is not known yet is null.
 
     run, recipe, seed, started_at   who; started_at as ISO 8601
     version, versions               the newest version's number; how many were published
     published_at                    of the newest version
-    evaluated, held_out, seen       the newest evaluated version and its two means
+    evaluated, held_out, seen       the newest evaluated version and its two means, null where no
+                                    score makes them up
     held_out_interval               [low, high], 95 %
     accuracy_by_level               {suite: {level: accuracy}} of the newest evaluated version
     curriculum                      {version, top: {family: level}, success: {"family/level": rate},
-                                    proposed, refused}
+                                    proposed, refused, objective: id of the control event by
+                                    whose settings the source asks}
     tokens_per_second, versions_per_minute    over the last 20 versions
     staleness                       {mean, max} of the newest version, in versions
     lag                             {group: {topic: records not done}}
     counts                          {topic: records}, dead-letter topics too
     dead                            {count, last: [{topic, offset, origin, group, reason}]}
     refusals                        {count, share}
+    control                         {paused: [group], stopped: [group], objective: the settings
+                                    that the operator last gave the source}
+    plugins                         [{name, sha256, parts}] of the newest start
     metrics                         the trainer's, of the newest version
     curve                           one object per evaluated version, oldest first: {version,
                                     held_out, seen, interval, accuracy_by_level}
     """
     newest, evaluation = progress.newest, progress.newest_evaluation
+    levels = progress.held_out_levels
     return {
         "run": progress.run or None,
         "recipe": progress.recipe or None,
@@ -44,9 +48,9 @@ def as_json(progress: "Progress") -> dict[str, Any]:
         "versions": len(progress.versions),
         "published_at": newest.created_at.isoformat() if newest else None,
         "evaluated": evaluation.weights_version if evaluation else None,
-        "held_out": evaluation.held_out if evaluation else None,
+        "held_out": levels.held_out(evaluation) if evaluation else None,
         "held_out_interval": _interval(progress, evaluation) if evaluation else None,
-        "seen": evaluation.seen if evaluation else None,
+        "seen": levels.seen(evaluation) if evaluation else None,
         "accuracy_by_level": _accuracy_by_level(evaluation) if evaluation else {},
         "curriculum": _curriculum(progress.newest_curriculum),
         "tokens_per_second": progress.tokens_per_second,
@@ -71,12 +75,14 @@ def as_json(progress: "Progress") -> dict[str, Any]:
             "count": progress.counts.get("refusals", 0),
             "share": progress.refused_share,
         },
+        "control": _control(progress),
+        "plugins": _plugins(progress),
         "metrics": _metrics(newest),
         "curve": [
             {
                 "version": version,
-                "held_out": each.held_out,
-                "seen": each.seen,
+                "held_out": levels.held_out(each),
+                "seen": levels.seen(each),
                 "interval": _interval(progress, each),
                 "accuracy_by_level": _accuracy_by_level(each),
             }
@@ -92,7 +98,7 @@ def _accuracy_by_level(evaluation: Evaluation) -> dict[str, dict[str, float]]:
     return suites
 
 
-def _interval(progress: "Progress", evaluation: Evaluation) -> list[float] | None:
+def _interval(progress: Progress, evaluation: Evaluation) -> list[float] | None:
     interval = progress.held_out_levels.interval(evaluation)
     return list(interval) if interval else None
 
@@ -106,6 +112,7 @@ def _curriculum(curriculum: Curriculum | None) -> Mapping[str, Any] | None:
         "success": curriculum.success,
         "proposed": curriculum.proposed,
         "refused": curriculum.refused,
+        "objective": curriculum.objective,
     }
 
 
@@ -116,11 +123,28 @@ def _staleness(version: Version | None) -> dict[str, float | None]:
     }
 
 
-def _lag(progress: "Progress") -> dict[str, dict[str, int]]:
+def _lag(progress: Progress) -> dict[str, dict[str, int]]:
     lag: dict[str, dict[str, int]] = {}
     for backlog in progress.backlogs:
         lag.setdefault(backlog.group, {})[backlog.topic] = backlog.records
     return lag
+
+
+def _control(progress: Progress) -> dict[str, Any]:
+    objective = progress.controls.objective
+    return {
+        "paused": progress.paused,
+        "stopped": progress.stopped,
+        "objective": None if objective is None else objective.settings,
+    }
+
+
+def _plugins(progress: Progress) -> list[dict[str, Any]]:
+    newest = progress.starts[-1].plugins if progress.starts else ()
+    return [
+        {"name": plugin.name, "sha256": plugin.sha256, "parts": list(plugin.parts)}
+        for plugin in newest
+    ]
 
 
 def _metrics(version: Version | None) -> dict[str, float | None]:

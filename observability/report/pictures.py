@@ -1,13 +1,16 @@
 """The pictures of a report, as PNG. Knows `Progress`; how to draw is `canvas`'s."""
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
+from bus.events import Evaluation
 from observability.progress.progress import Progress
 from observability.report import canvas
 
 MAX_PANELS = 8
 _MARKED_VERSIONS = 40
+_GAP = float("nan")
 
 
 def draw(progress: Progress, palette: canvas.Palette = canvas.LIGHT) -> dict[str, bytes]:
@@ -28,7 +31,7 @@ def draw(progress: Progress, palette: canvas.Palette = canvas.LIGHT) -> dict[str
 
 
 def _accuracy(progress: Progress, palette: canvas.Palette) -> Any | None:
-    evaluations = list(progress.evaluations.values())
+    evaluations = [each for each in progress.evaluations.values() if each.scores]
     if not evaluations:
         return None
     versions = [evaluation.weights_version for evaluation in evaluations]
@@ -36,36 +39,11 @@ def _accuracy(progress: Progress, palette: canvas.Palette) -> Any | None:
     for place, evaluation in enumerate(evaluations):
         for score in evaluation.scores:
             levels = rows.setdefault(score.suite, {})
-            row = levels.setdefault(score.level, [float("nan")] * len(evaluations))
+            row = levels.setdefault(score.level, [_GAP] * len(evaluations))
             row[place] = score.accuracy
     suites = sorted(rows)[:MAX_PANELS]
     figure, axes = canvas.figure([2.9, *(0.9 + 0.26 * len(rows[suite]) for suite in suites)])
-    top = axes[0]
-    intervals = [
-        progress.held_out_levels.interval(each) or (each.held_out, each.held_out)
-        for each in evaluations
-    ]
-    low, high = [low for low, _ in intervals], [high for _, high in intervals]
-    held_out = [evaluation.held_out for evaluation in evaluations]
-    marker = "o" if len(versions) <= _MARKED_VERSIONS else ""
-    top.fill_between(versions, low, high, color=palette.first, alpha=0.22, linewidth=0)
-    top.plot(versions, held_out, color=palette.first, marker=marker, markersize=4, label="held out")
-    seen = [evaluation.seen for evaluation in evaluations]
-    top.plot(
-        versions,
-        seen,
-        color=palette.second,
-        linestyle="--",
-        linewidth=1.4,
-        marker=marker,
-        markersize=3,
-        label="warm-up",
-    )
-    top.set_ylim(-0.02, 1.04)
-    canvas.percent_axis(top)
-    top.grid(axis="y")
-    top.legend(loc="lower right", ncols=2)
-    top.set_title("Mean accuracy (band: 95 % interval)")
+    _means(axes[0], progress, evaluations, palette)
     end = progress.held_out_levels.warm_up_end
     for axis, suite in zip(axes[1:], suites, strict=True):
         canvas.heat(figure, axis, versions, rows[suite], palette)
@@ -73,6 +51,34 @@ def _accuracy(progress: Progress, palette: canvas.Palette) -> Any | None:
         axis.set_title(f"{suite}: accuracy by level")
     axes[-1].set_xlabel("version")
     return figure
+
+
+def _means(
+    axis: Any, progress: Progress, evaluations: Sequence[Evaluation], palette: canvas.Palette
+) -> None:
+    """The held-out mean with its interval, and the warm-up's where any of its levels is asked."""
+    known = progress.held_out_levels
+    versions = [evaluation.weights_version for evaluation in evaluations]
+    held_out = [_or_gap(known.held_out(each)) for each in evaluations]
+    seen = [_or_gap(known.seen(each)) for each in evaluations]
+    intervals = [
+        known.interval(each) or (mean, mean)
+        for each, mean in zip(evaluations, held_out, strict=True)
+    ]
+    low, high = [low for low, _ in intervals], [high for _, high in intervals]
+    marker = "o" if len(versions) <= _MARKED_VERSIONS else ""
+    if any(map(isfinite, held_out)):
+        colour = palette.first
+        axis.fill_between(versions, low, high, color=colour, alpha=0.22, linewidth=0)
+        axis.plot(versions, held_out, color=colour, marker=marker, markersize=4, label="held out")
+    if any(map(isfinite, seen)):
+        dashed = {"linestyle": "--", "linewidth": 1.4, "color": palette.second}
+        axis.plot(versions, seen, marker=marker, markersize=3, label="warm-up", **dashed)
+    axis.set_ylim(-0.02, 1.04)
+    canvas.percent_axis(axis)
+    axis.grid(axis="y")
+    axis.legend(loc="lower right", ncols=2)
+    axis.set_title("Mean accuracy (band: 95 % interval)")
 
 
 def _curriculum(progress: Progress, palette: canvas.Palette) -> Any | None:
@@ -86,7 +92,7 @@ def _curriculum(progress: Progress, palette: canvas.Palette) -> Any | None:
         for key, rate in curriculum.success.items():
             family, _, level = key.rpartition("/")
             if level.isdigit() and int(level) <= curriculum.top.get(family, -1):
-                row = rows[family].setdefault(int(level), [float("nan")] * len(curricula))
+                row = rows[family].setdefault(int(level), [_GAP] * len(curricula))
                 row[place] = rate
     drawn = [family for family in families if rows[family]][:MAX_PANELS]
     if not drawn:
@@ -162,5 +168,9 @@ def _staleness(progress: Progress, palette: canvas.Palette) -> Any | None:
     return figure
 
 
+def _or_gap(share: float | None) -> float:
+    return _GAP if share is None else share
+
+
 def _row_of(levels: Sequence[int], level: int | None) -> float:
-    return float("nan") if level is None else sum(each <= level for each in levels) - 1.0
+    return _GAP if level is None else sum(each <= level for each in levels) - 1.0

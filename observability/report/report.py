@@ -6,7 +6,7 @@ import json
 import os
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from bus.events import Judgment, Refusal, SuiteScore
 from bus.log import Log
 from bus.records import Record
 from observability.progress.progress import Progress
+from observability.progress.status import as_json
 
 _SHOWN_JUDGMENTS = 3
 _SHOWN_ANSWERS = 4
@@ -24,10 +25,10 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _CAPTIONS = {
     "accuracy": "Held-out tasks, never proposed and never learned from, answered greedily by each "
     "evaluated version; the levels below the gap are those of the warm-up and show forgetting.",
-    "curriculum": "What the proposer believes of each level it asks; the line is its frontier, the "
-    "hardest level asked.",
-    "throughput": "Tokens that the solver sampled and the trainer learned from, and versions "
-    "published, while the run was going on.",
+    "curriculum": "The estimated success on each level that is asked; the line is the frontier, "
+    "the hardest level asked.",
+    "throughput": "Tokens that were sampled and learned from, and versions published, while the "
+    "run was going on.",
     "staleness": "How many versions old the answers were when they were learned from.",
 }
 
@@ -123,16 +124,19 @@ def _page(
         }
         for name, png in light.items()
     ]
+    status = as_json(progress)
     return environment.get_template("report.html").render(
-        status=progress.as_json(),
+        status=status,
         progress=progress,
         run_name=run_dir.resolve().name,
         pictures=pictures,
         changes=_changes(progress),
+        means={each["version"]: each for each in status["curve"]},
         totals=_totals(progress),
         judgments=_judgments(log),
         refusals=_refusals(log, progress),
-        settings=_settings(progress),
+        settings=_json(progress.starts[-1].settings if progress.starts else None, indent=2),
+        objective=_json(status["control"]["objective"]),
         heads=_heads(log),
     )
 
@@ -172,10 +176,10 @@ def _heads(log: Log) -> dict[str, list[tuple[int, int]]]:
     return heads
 
 
-def _settings(progress: Progress) -> str:
-    if not progress.starts:
+def _json(settings: Mapping[str, Any] | None, indent: int | None = None) -> str:
+    if settings is None:
         return ""
-    return json.dumps(progress.starts[-1].settings, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(settings, indent=indent, ensure_ascii=False, default=str)
 
 
 def _judgments(log: Log) -> list[tuple[str, list[Shown]]]:

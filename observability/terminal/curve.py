@@ -32,13 +32,19 @@ def accuracy_curve(progress: Progress) -> RenderableType:
     evaluations = list(progress.evaluations.values())
     if not evaluations:
         return Text("No version was evaluated yet: nothing to draw.")
-    first, last = evaluations[0], evaluations[-1]
+    scored = [evaluation for evaluation in evaluations if evaluation.scores]
+    if not scored:
+        return Text("No suite was evaluated yet: nothing to draw.")
+    by_level = _by_level(progress, scored)
+    held_out = [each for each in scored if progress.held_out_levels.held_out(each) is not None]
+    if not held_out:
+        return Group(Text("No held-out level was evaluated yet."), Text(), by_level)
     title = Text.assemble(
         ("held-out accuracy over versions", "bold"),
-        f"   {first.held_out:.1%} → ",
-        (f"{last.held_out:.1%}", "bold"),
+        f"   {held_out[0].held_out:.1%} → ",
+        (f"{held_out[-1].held_out:.1%}", "bold"),
     )
-    return Group(title, Text(), _Plot(evaluations), Text(), _by_level(progress, evaluations))
+    return Group(title, Text(), _Plot(held_out), Text(), by_level)
 
 
 class _Plot:

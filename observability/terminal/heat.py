@@ -119,8 +119,12 @@ class HeatTable:
         if not evaluations:
             yield Text("no version was evaluated yet", style="dim")
             return
+        if not any(evaluation.scores for evaluation in evaluations):
+            yield Text("no suite was evaluated yet", style="dim")
+            return
         width = options.max_width - 1
-        blocks = _blocks(evaluations, self._progress.held_out_levels.warm_up_end, width)
+        held_out = self._progress.held_out_levels
+        blocks = _blocks(evaluations, held_out.warm_up_end, width)
         for number, block in enumerate(blocks):
             yield _line(Text(), [column.title() for column in block], Text())
             heads = [column.header() for column in block]
@@ -128,7 +132,9 @@ class HeatTable:
             yield _line(Text("version", style="dim"), heads, mean)
             for evaluation in evaluations:
                 cells = [column.row(evaluation) for column in block]
-                mean = Text(f"{evaluation.held_out:>{_MEAN_WIDTH}.1%}", style="bold")
+                share = held_out.held_out(evaluation)
+                shown = "–" if share is None else f"{share:.1%}"
+                mean = Text(f"{shown:>{_MEAN_WIDTH}}", style="bold")
                 mean = mean if number == 0 else Text()
                 yield _line(Text(f"{evaluation.weights_version:>6} "), cells, mean)
 

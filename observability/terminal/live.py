@@ -18,13 +18,12 @@ from rich.text import Text
 from bus.topics import DEAD_SUFFIX
 from observability.progress.progress import Progress
 from observability.terminal.curve import sparkline
-from observability.terminal.heat import HeatTable, heat_style
+from observability.terminal.heat import HeatTable
+from observability.terminal.lines import frontier, told, waiting
 
 _PLAIN_SECONDS = 5.0
 _SPARKS = 16
 _FIXED_LINES = 14
-_SHOWN_LEVELS = 10
-_NBSP = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +103,14 @@ def plain_line(progress: Progress, activity: Activity) -> str:
     if progress.newest is not None:
         parts.append(f"version {progress.newest.number}")
     if (evaluation := progress.newest_evaluation) is not None:
-        parts.append(f"held out {evaluation.held_out:.1%} (version {evaluation.weights_version})")
+        share = progress.held_out_levels.held_out(evaluation)
+        if share is not None:
+            parts.append(f"held out {share:.1%} (version {evaluation.weights_version})")
     if progress.tokens_per_second is not None:
         parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
     if lines := waiting(progress):
-        parts.append("lag " + ", ".join(lines).replace(_NBSP, " "))
+        parts.append("lag " + ", ".join(lines).replace("\N{NO-BREAK SPACE}", " "))
+    parts += [f"{label} {said}" for label, said in told(progress)]
     if restarts := sum(process.restarts for process in activity.processes):
         parts.append(_restarts(restarts))
     if activity.seconds_left is not None:
@@ -158,6 +160,7 @@ class Screen:
         suites = len({score.suite for score in evaluation.scores}) if evaluation else 1
         families = len(curriculum.top) if curriculum else 0
         others = _FIXED_LINES + families + len(self._activity.processes) + 2 * suites
+        others += len(told(self._progress))
         return max(2, min(self._rows, (height - others) // max(1, suites)))
 
 
@@ -195,25 +198,11 @@ def _facts(progress: Progress, activity: Activity) -> Table:
     )
     grid.add_row("staleness", _staleness(progress))
     grid.add_row("lag", " · ".join(waiting(progress)) or Text("none", style="dim"))
+    for label, said in told(progress):
+        grid.add_row(label, Text(said, style="bold yellow", no_wrap=True, overflow="ellipsis"))
     if counts := _counts(progress):
         grid.add_row("log", counts)
     return grid
-
-
-def frontier(progress: Progress) -> list[Text]:
-    """For each family the levels asked of it, coloured by success, and the hardest of them."""
-    curriculum = progress.newest_curriculum
-    if curriculum is None:
-        return []
-    longest = max(map(len, curriculum.top), default=0)
-    lines = []
-    for family, top in sorted(curriculum.top.items()):
-        line = Text(f"{family:<{longest}} ")
-        for level in range(max(1, top - _SHOWN_LEVELS + 1), top + 1):
-            rate = curriculum.success.get(f"{family}/{level}")
-            line.append(f" {level} ", style=heat_style(rate) if rate is not None else "dim")
-        lines.append(line.append(f" ◀ frontier {top}", style="bold"))
-    return lines
 
 
 def _versions(progress: Progress, activity: Activity) -> Text:
@@ -237,15 +226,6 @@ def _staleness(progress: Progress) -> Text:
     if mean is None or highest is None:
         return Text("–", style="dim")
     return Text.assemble((f"{mean:.1f}", "bold"), f" mean · {highest:.0f} max, in versions")
-
-
-def waiting(progress: Progress) -> list[str]:
-    """How many records of which topic wait for which group."""
-    return [
-        f"{b.topic} {b.records:,} → {b.group}".replace(" ", _NBSP)
-        for b in progress.backlogs
-        if b.records
-    ]
 
 
 def _counts(progress: Progress) -> Text:

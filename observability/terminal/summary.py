@@ -10,7 +10,7 @@ from rich.text import Text
 from bus.events import SuiteScore
 from observability.progress.progress import Progress
 from observability.terminal.heat import heat_style
-from observability.terminal.live import frontier, waiting
+from observability.terminal.lines import frontier, told, waiting
 
 
 def summary(
@@ -24,7 +24,7 @@ def summary(
     """Accuracy by level at the start and now, the run's figures, where the report lies; below
     the box how far the `groups` are, and the command that goes on."""
     parts: list[RenderableType] = [_headline(progress), Text()]
-    if progress.evaluations:
+    if progress.newest_evaluation is not None and progress.newest_evaluation.scores:
         parts += [_accuracy(progress), Text()]
     parts.append(_figures(progress, restarts))
     if report is not None:
@@ -62,14 +62,18 @@ def _headline(progress: Progress) -> Text:
     first, last = progress.first_evaluation, progress.newest_evaluation
     if first is None or last is None:
         return Text("No version was evaluated.", style="bold")
+    levels = progress.held_out_levels
+    now = levels.held_out(last)
+    if now is None:
+        return Text("No held-out level was evaluated.", style="bold")
     text = Text.assemble(
         "held-out accuracy ",
-        (f" {first.held_out:.1%} ", heat_style(first.held_out)),
+        _share(levels.held_out(first)),
         " → ",
-        (f" {last.held_out:.1%} ", heat_style(last.held_out)),
+        _share(now),
         f"  version {first.weights_version} → {last.weights_version}",
     )
-    interval = progress.held_out_levels.interval(last)
+    interval = levels.interval(last)
     if interval is not None:
         text.append(f"  (95 %: {interval[0]:.1%} – {interval[1]:.1%})", style="dim")
     return text
@@ -100,6 +104,10 @@ def _accuracy(progress: Progress) -> Table:
         )
         named = score.suite
     return table
+
+
+def _share(share: float | None) -> Text:
+    return Text(" – ", style="dim") if share is None else Text(f" {share:.1%} ", heat_style(share))
 
 
 def _cell(score: SuiteScore | None) -> Text:
@@ -135,6 +143,8 @@ def _figures(progress: Progress, restarts: int | None) -> Table:
         grid.add_row("curriculum", line)
     if lines := waiting(progress):
         grid.add_row("lag", " · ".join(lines))
+    for label, said in told(progress):
+        grid.add_row(label, Text(said, style="bold yellow"))
     if restarts is not None:
         grid.add_row("restarts", str(restarts))
     return grid

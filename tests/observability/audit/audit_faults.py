@@ -68,6 +68,14 @@ def cut(run: Path, topic: str, number: int) -> None:
             )
 
 
+def without_versions(run: Path, topic: str) -> None:
+    """As a log of another make has it: no header says which version drew a record."""
+    with log_of(run) as log:
+        found = list(log.execute("SELECT part, off, value FROM log WHERE topic = ?", (topic,)))
+    for part, off, value in found:
+        forge_row(run, topic, part, off, value, ce_modelversion="")
+
+
 def folder_of(run: Path, number: int) -> Path:
     [folder] = (run / CHECKPOINTS).glob(f"v{number:06d}-*")
     return folder

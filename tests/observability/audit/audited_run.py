@@ -43,7 +43,7 @@ VERSIONS = 5
 TRAINER_TOPICS = ("judgments", "refusals", "tasks.dead", "attempts.dead", "judgments.dead")
 
 
-def turn(version: int) -> Turn:
+def turn(version: int, trainable: bool = True) -> Turn:
     return Turn(
         prompt_tokens=(1, 2),
         tokens=(3,),
@@ -51,6 +51,7 @@ def turn(version: int) -> Turn:
         text="ba",
         finish_reason="stop",
         spans=(Span(version=version, start=0, end=1),),
+        trainable=trainable,
     )
 
 
@@ -83,14 +84,16 @@ def refusal_of(weights: Weights) -> Refusal:
     )
 
 
-def attempt_of(task: Task, index: int = 0, version: int | None = None) -> Attempt:
+def attempt_of(
+    task: Task, index: int = 0, version: int | None = None, trainable: bool = True
+) -> Attempt:
     drawn = task.weights_version if version is None else version
     return Attempt(
         id=derive_id(RUN, "solver", task.id, index),
         run=RUN,
         agent="solver",
         task=task,
-        samples=(Sample(turns=(turn(drawn),)),),
+        samples=(Sample(turns=(turn(drawn, trainable),)),),
         temperature=1.0,
     )
 
@@ -131,14 +134,15 @@ async def take_all(subscription: Subscription) -> list[Delivery]:
 
 
 class Life:
-    """A run made by hand: every role in turn, through the real bus, checkpoints of a few bytes."""
+    """A run made by hand: every role in turn, through the real bus, checkpoints of a few bytes.
+    A run may do without a critic."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, has_critic: bool = True) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.bus = SqliteBus(folder / "log.sqlite")
         self.solver = self.bus.subscribe(["tasks"], "solver", "solver-1")
-        self.critic = self.bus.subscribe(["attempts"], "critic", "critic-1")
+        self.critic = self.bus.subscribe(["attempts"], "critic", "critic-1") if has_critic else None
         self.proposer = self.bus.subscribe(["weights"], "proposer", "proposer-1")
         self.trainer = self.bus.subscribe(TRAINER_TOPICS, "trainer", "trainer-1", exclusive=True)
         self.epoch = 1
@@ -159,7 +163,9 @@ class Life:
         )
         await self.learn([], publish=True)
 
-    async def round(self, poison: bool = False, version: int | None = None) -> None:
+    async def round(
+        self, poison: bool = False, version: int | None = None, trainable: bool = True
+    ) -> None:
         """Tasks proposed, solved, judged; not learned from."""
         assert self.head is not None
         weights = self.head
@@ -181,14 +187,19 @@ class Life:
             task = delivery.event()
             assert isinstance(task, Task)
             rejected = poison and number == 0
-            answer = reject(delivery, "solver") if rejected else attempt_of(task, version=version)
+            attempt = attempt_of(task, version=version, trainable=trainable)
+            answer = reject(delivery, "solver") if rejected else attempt
             await self.solver.complete([delivery], [answer])
-        for number, delivery in enumerate(await take_all(self.critic)):
+        if self.critic is not None:
+            await self._judge(self.critic, poison)
+
+    async def _judge(self, critic: Subscription, poison: bool) -> None:
+        for number, delivery in enumerate(await take_all(critic)):
             attempt = delivery.event()
             assert isinstance(attempt, Attempt)
             rejected = poison and number == 0
             answer = reject(delivery, "critic") if rejected else judgment_of(attempt)
-            await self.critic.complete([delivery], [answer])
+            await critic.complete([delivery], [answer])
 
     async def learn(self, deliveries: list[Delivery], publish: bool = True) -> None:
         """The next version from `deliveries`, in the trainer's order."""
@@ -256,13 +267,14 @@ class Life:
 
     async def close(self) -> None:
         for subscription in (self.solver, self.critic, self.proposer, self.trainer):
-            await subscription.close()
+            if subscription is not None:
+                await subscription.close()
         await self.bus.close()
 
 
-def make(folder: Path, script: Callable[[Life], Any]) -> Path:
+def make(folder: Path, script: Callable[[Life], Any], has_critic: bool = True) -> Path:
     async def live() -> None:
-        life = Life(folder)
+        life = Life(folder, has_critic)
         try:
             await life.start()
             await script(life)

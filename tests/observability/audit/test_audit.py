@@ -77,6 +77,21 @@ def test_a_version_that_two_processes_refused_is_no_fault(run: Path) -> None:
     assert found.counts["events/promotions"] == 1
 
 
+def test_what_a_group_owes_that_never_subscribed_is_pending(tmp_path: Path) -> None:
+    """A recipe may leave a service out: nobody judges, and the trainer learns from nothing."""
+
+    async def script(life: Life) -> None:
+        for _ in range(2):
+            await life.round()
+            await life.learn(await take_all(life.trainer))
+
+    found = audited(make(tmp_path / "run", script, has_critic=False))
+    assert found.violations == []
+    expected = {"pending/attempts": 2 * TASKS, "events/judgments": 0, "trained": 0, "lost": 0}
+    assert {name: found.counts.get(name) for name in expected} == expected
+    assert "pending/tasks" not in found.counts
+
+
 def test_a_run_without_any_version_is_no_fault(tmp_path: Path) -> None:
     bus = SqliteBus(tmp_path / "log.sqlite")
     asyncio.run(bus.close())

@@ -15,11 +15,13 @@ from tests.observability.audit.audit_faults import (
     codes,
     folder_of,
     forge_manifest,
+    forge_row,
     log_of,
     rows,
     says,
+    without_versions,
 )
-from tests.observability.audit.audited_run import RUN, VERSIONS, Life, make, take_all
+from tests.observability.audit.audited_run import RUN, TASKS, VERSIONS, Life, make, take_all
 from trainer.checkpoint.manifest import MANIFEST
 
 
@@ -115,6 +117,58 @@ def test_attempts_staler_than_allowed(tmp_path: Path, version: int, stale: bool)
     assert codes(found) == ({"I11"} if stale else set())
     if stale:
         assert says(found, "I11", "version 5", f"drawn by version {version}")
+
+
+@pytest.mark.parametrize(("version", "stale"), [(2, False), (1, True), (9, True)])
+def test_without_the_header_the_body_says_how_stale_an_attempt_is(
+    tmp_path: Path, version: int, stale: bool
+) -> None:
+    async def script(life: Life) -> None:
+        await life.live(4)
+        await life.round(version=version)
+        await life.learn(await take_all(life.trainer))
+
+    run = make(tmp_path / "run", script)
+    without_versions(run, "judgments")
+    found = audited(run)
+    assert codes(found) == ({"I11"} if stale else set())
+    if stale:
+        assert says(found, "I11", "version 5", f"drawn by version {version}")
+
+
+@pytest.mark.parametrize("version", [0, 9])
+def test_where_nothing_may_be_learned_from_nothing_is_stale(tmp_path: Path, version: int) -> None:
+    """Whoever drew it: an opponent may be of any version, or of another chain of them."""
+
+    async def script(life: Life) -> None:
+        await life.live(4)
+        await life.round(version=version, trainable=False)
+        await life.learn(await take_all(life.trainer))
+
+    run = make(tmp_path / "run", script)
+    with log_of(run) as log:
+        untold = log.execute(
+            "SELECT count(*) FROM log WHERE topic = 'judgments' "
+            "AND headers NOT LIKE '%ce_modelversion%'"
+        ).get
+    assert untold == TASKS
+    assert audited(run).violations == []
+
+
+def test_a_judgment_that_nobody_can_have_learned_from(run: Path) -> None:
+    trained = json.loads((folder_of(run, 2) / MANIFEST).read_text())["trained"][0]
+    place = (trained["partition"], trained["offset"])
+    forge_row(run, "judgments", *place, b"garbage", ce_modelversion="")
+    found = audited(run)
+    assert codes(found) == {"I11"}
+    assert says(found, "I11", "version 2", trained["id"], "cannot be read")
+
+
+def test_a_topic_that_no_version_may_consume(run: Path) -> None:
+    part, off, event_id = rows(run, "tasks")[0]
+    stranger = {"id": event_id, "topic": "tasks", "partition": part, "offset": off}
+    forge_manifest(run, 4, lambda m: m["trained"].append(stranger))
+    assert says(audited(run), "I5", "version 4", f"tasks/{part}/{off}", "no version may consume")
 
 
 @pytest.mark.parametrize("headers", [{}, {"ce_id": "F" * 32}])

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bus.events import (
-    Task,
-)
+from bus.events import Control, Task, derive_id
 from bus.sqlite.bus import SqliteBus
 from bus.sqlite.log import checksum
 from observability.audit.findings import Findings
-from observability.audit.log import readable
+from observability.audit.reading import readable
+from observability.audit.scan import scan
 from tests.observability.audit.audit_faults import audited, codes, cut, log_of, rows, says
 from tests.observability.audit.audited_run import (
+    RUN,
     TASKS,
     VERSIONS,
     Life,
@@ -99,6 +99,18 @@ def test_a_cursor_beyond_the_log_and_a_damaged_one(run: Path) -> None:
     assert says(found, "I5", "critic", "damaged")
 
 
+def test_a_group_of_no_role_is_held_to_the_log_too(tmp_path: Path) -> None:
+    async def script(life: Life) -> None:
+        await life.live(2)
+        async with life.bus.subscribe(["control"], "archive", "archive-1") as archive:
+            await archive.complete(await archive.take(1), [])
+
+    run = make(tmp_path / "run", script)
+    assert audited(run).violations == []
+    cut(run, "control", 1)
+    assert says(audited(run), "I5", "group archive", "went back from control/0/1", "to 0")
+
+
 def test_an_event_that_answers_nothing_on_the_log(tmp_path: Path) -> None:
     async def script(life: Life) -> None:
         assert life.head is not None
@@ -106,6 +118,53 @@ def test_an_event_that_answers_nothing_on_the_log(tmp_path: Path) -> None:
         await life.bus.publish([stray])
 
     assert says(audited(make(tmp_path / "run", script)), "I3", "ef" * 16, "weights")
+
+
+def objective() -> Control:
+    return Control(
+        id=derive_id(RUN, "operator", "objective"),
+        run=RUN,
+        agent="operator",
+        command="objective",
+        settings={"advance_at": 0.5},
+    )
+
+
+async def say_curriculum(life: Life, objective: str) -> None:
+    [*_, record] = life.bus.read("curricula")
+    state = record.event().model_copy(update={"id": "ef" * 16, "objective": objective})
+    await life.bus.publish([state])
+
+
+def test_a_curriculum_by_an_objective_of_the_operator(tmp_path: Path) -> None:
+    async def script(life: Life) -> None:
+        await life.live(1)
+        await life.bus.publish([objective()])
+        await say_curriculum(life, objective().id)
+
+    run = make(tmp_path / "run", script)
+    assert audited(run).violations == []
+    bus = SqliteBus(run / "log.sqlite", read_only=True)
+    findings = Findings()
+    # On a live run the ends of the topics are not read in one moment.
+    scan(bus, {**bus.heads(), ("control", 0): 1}, findings)
+    asyncio.run(bus.close())
+    assert findings.violations == []
+
+
+@pytest.mark.parametrize("topic", [None, "weights"], ids=["nowhere", "on another topic"])
+def test_a_curriculum_by_an_objective_that_nobody_gave(tmp_path: Path, topic: str | None) -> None:
+    named = "cd" * 16
+
+    async def script(life: Life) -> None:
+        nonlocal named
+        await life.live(1)
+        named = rows(life.folder, topic)[0][2] if topic else named
+        await say_curriculum(life, named)
+
+    found = audited(make(tmp_path / "run", script))
+    assert codes(found) == {"I3"}
+    assert says(found, "I3", "ef" * 16, "curricula/0/", f"objective {named}", "topic control")
 
 
 def test_a_second_attempt_at_a_task(tmp_path: Path) -> None:

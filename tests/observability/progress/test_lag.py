@@ -26,7 +26,7 @@ NOW = datetime.now(UTC)
 def shown(bus: Bus, now: datetime) -> list[list[str]]:
     console = Console(width=100)
     with console.capture() as capture:
-        console.print(lag_table(standings(bus), now))
+        console.print(lag_table(standings(bus.log, ("evaluator",)), now))
     return [line.split() for line in capture.get().splitlines()]
 
 
@@ -48,7 +48,9 @@ def test_groups_show_what_is_done_what_waits_and_for_how_long(
         ):
             done = [Position(topic="control", partition=0, offset=at) for at in (0, 1, 4, 5)]
             await evaluator.complete(done, [])
-            [first, idle, aside] = as_json(standings(bus), NOW + timedelta(seconds=62))
+            [first, idle, aside] = as_json(
+                standings(bus.log, ("proposer", "evaluator")), NOW + timedelta(seconds=62)
+            )
             assert first["group"] == "evaluator" and first["topic"] == "control"
             assert first["owners"] == ["second"] and first["epoch"] == 1
             assert (first["base"], first["done"], first["backlog"]) == (2, 2, 4)
@@ -68,6 +70,8 @@ def test_groups_show_what_is_done_what_waits_and_for_how_long(
             ]
             assert idle["topic"] == "weights" and idle["oldest"] is None
             assert (aside["group"], aside["backlog"]) == ("aside", 8)
+            by_name = [one.group for one in standings(bus.log)]
+            assert by_name == ["aside", "evaluator", "evaluator"]
         assert shown(bus, NOW + timedelta(hours=5))[1:] == [
             ["evaluator", "control", "nobody", "2", "2", "4", "0@2,", "5", "h", "1"],
             ["aside", "control", "nobody", "0", "0", "8", "0@0,", "5", "h", "1"],
@@ -85,7 +89,7 @@ def test_a_record_that_does_not_say_its_time_has_no_age() -> None:
         )
         await bus.append([stray])
         async with bus.subscribe(["tasks"], "solver", "solver"):
-            [solver] = as_json(standings(bus), NOW)
+            [solver] = as_json(standings(bus.log), NOW)
             assert solver["oldest"] == {
                 "partition": 2,
                 "offset": 0,

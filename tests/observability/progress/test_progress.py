@@ -13,6 +13,7 @@ from bus.memory.bus import MemoryBus
 from bus.records import Record
 from bus.sqlite.bus import SqliteBus
 from observability.progress.progress import Progress
+from observability.progress.status import as_json
 from tests.observability.story import (
     BEGIN,
     RUN,
@@ -55,7 +56,7 @@ class ReadingBus(MemoryBus):
 
 def test_a_whole_run() -> None:
     progress = progress_of(STORY.events())
-    said = progress.as_json()
+    said = as_json(progress)
     assert (said["run"], said["recipe"], said["seed"]) == (RUN, "words", 7)
     assert said["started_at"] == BEGIN.isoformat()
     assert (said["version"], said["versions"], said["evaluated"]) == (24, 25, 24)
@@ -72,7 +73,7 @@ def test_a_whole_run() -> None:
 
 
 def test_json_has_the_same_keys_before_anything_happened() -> None:
-    empty, whole = progress_of([]).as_json(), progress_of(STORY.events()).as_json()
+    empty, whole = as_json(progress_of([])), as_json(progress_of(STORY.events()))
     assert empty.keys() == whole.keys()
     assert empty["version"] is None and empty["held_out"] is None and empty["curve"] == []
     assert json.loads(json.dumps(whole, allow_nan=False)) == whole
@@ -87,7 +88,7 @@ def test_refreshing_often_tells_the_same_as_once_and_reads_every_record_once() -
         often.refresh()
     num_read = len(bus.records)
     often.refresh()
-    assert often.as_json() == progress_of(events).as_json()
+    assert as_json(often) == as_json(progress_of(events))
     assert len(bus.records) == num_read == len({record.event_id for record in bus.records})
 
 
@@ -149,7 +150,7 @@ def test_without_levels_of_the_warm_up_every_score_is_held_out() -> None:
 
 
 def test_dead_letters_are_told_with_their_origin_and_reason() -> None:
-    said = progress_of([dead_letter("no such domain")]).as_json()["dead"]
+    said = as_json(progress_of([dead_letter("no such domain")]))["dead"]
     assert said["count"] == 1
     assert said["last"] == [
         {
@@ -167,15 +168,15 @@ def test_missing_and_infinite_metrics_are_null() -> None:
     broken = weights.model_copy(update={"metrics": {"tokens": math.inf, "loss": 1.0}})
     progress = progress_of([broken])
     assert progress.versions[0].metric("tokens") is None
-    assert progress.as_json()["staleness"] == {"mean": None, "max": None}
-    json.dumps(progress.as_json(), allow_nan=False)
+    assert as_json(progress)["staleness"] == {"mean": None, "max": None}
+    json.dumps(as_json(progress), allow_nan=False)
 
 
 def test_an_older_version_evaluated_later_takes_its_place() -> None:
     story = Story(versions=4, evaluate_every=2)
     progress = progress_of([*story.events(), story.evaluation(1)])
     assert list(progress.evaluations) == [0, 1, 2, 4]
-    assert progress.as_json()["evaluated"] == 4
+    assert as_json(progress)["evaluated"] == 4
 
 
 def test_lag_says_who_waits_for_what() -> None:
@@ -188,7 +189,7 @@ def test_lag_says_who_waits_for_what() -> None:
 
     progress = Progress(asyncio.run(work()))
     progress.refresh()
-    assert progress.as_json()["lag"] == {"trainer": {"refusals": 3}}
+    assert as_json(progress)["lag"] == {"trainer": {"refusals": 3}}
 
 
 def test_the_same_on_a_file(tmp_path: Path) -> None:
@@ -198,10 +199,10 @@ def test_the_same_on_a_file(tmp_path: Path) -> None:
             await bus.publish(STORY.events())
             progress = Progress(bus)
             progress.refresh()
-            return progress.as_json()
+            return as_json(progress)
         finally:
             await bus.close()
 
-    expected = progress_of(STORY.events()).as_json()
+    expected = as_json(progress_of(STORY.events()))
     assert asyncio.run(write_and_read()) == expected
     assert expected["version"] == 24

@@ -1,0 +1,55 @@
+"""That nothing was learned from that is staler than the recipe allows, or from the future.
+
+The header `ce_modelversion` of a judgment is the oldest version that drew what may be learned from
+in it. Where the header is absent the body is read, and nobody's word is taken for it: either
+nothing in it may be learned from, then nothing can be stale; or the log is of another make, that
+does without the header, and the spans say the version.
+"""
+
+from bus.errors import BusError, Unreadable
+from bus.events import Judgment
+from bus.log import Log
+from observability.audit.findings import Findings
+from observability.audit.scanned import NO_VERSION, Part
+from trainer.checkpoint.manifest import Consumed
+
+
+class Staleness:
+    """`allowed` is what the recipe says, None while no start event on the log says it."""
+
+    def __init__(self, log: Log, allowed: int | None, findings: Findings) -> None:
+        self._log = log
+        self._allowed = allowed
+        self._findings = findings
+
+    def check(self, consumed: Consumed, number: int, part: Part) -> None:
+        """Of a judgment on `part` that version `number` was trained on."""
+        name = f"version {number} was trained on judgment {consumed.id}"
+        try:
+            drawn = self._drawn(consumed, part)
+        except Unreadable as error:
+            self._findings.violate("I11", f"{name}, which cannot be read: {error}")
+            return
+        if drawn is None:
+            return
+        name, staleness = f"{name}, drawn by version {drawn}", number - 1 - drawn
+        if staleness < 0:
+            self._findings.violate("I11", f"{name}, which did not exist")
+        elif self._allowed is not None and staleness > self._allowed:
+            self._findings.violate(
+                "I11", f"{name}: {staleness} versions old, {self._allowed} are allowed"
+            )
+
+    def _drawn(self, consumed: Consumed, part: Part) -> int | None:
+        """None where nothing may be learned from."""
+        if (version := part.version[consumed.offset]) != NO_VERSION:
+            return version
+        offset = consumed.offset
+        try:
+            found = next(self._log.read(*part.stream, offset, offset + 1), None)
+        except BusError as error:
+            raise Unreadable(str(error)) from None
+        event = None if found is None else found.event()
+        if not isinstance(event, Judgment):
+            raise Unreadable("it is missing" if event is None else f"it is a {event.type()}")
+        return event.attempt.oldest_version

@@ -1,0 +1,52 @@
+"""What the live view and the summary say alike, a line each. Knows only `Progress`."""
+
+import json
+
+from rich.text import Text
+
+from observability.progress.progress import Progress
+from observability.terminal.heat import heat_style
+
+_SHOWN_LEVELS = 10
+_NBSP = "\N{NO-BREAK SPACE}"
+
+
+def frontier(progress: Progress) -> list[Text]:
+    """For each family the levels asked of it, coloured by success, and the hardest of them."""
+    curriculum = progress.newest_curriculum
+    if curriculum is None:
+        return []
+    longest = max(map(len, curriculum.top), default=0)
+    lines = []
+    for family, top in sorted(curriculum.top.items()):
+        line = Text(f"{family:<{longest}} ")
+        for level in range(max(1, top - _SHOWN_LEVELS + 1), top + 1):
+            rate = curriculum.success.get(f"{family}/{level}")
+            line.append(f" {level} ", style=heat_style(rate) if rate is not None else "dim")
+        lines.append(line.append(f" ◀ frontier {top}", style="bold"))
+    return lines
+
+
+def waiting(progress: Progress) -> list[str]:
+    """How many records of which topic wait for which group."""
+    return [
+        f"{b.topic} {b.records:,} → {b.group}".replace(" ", _NBSP)
+        for b in progress.backlogs
+        if b.records
+    ]
+
+
+def told(progress: Progress) -> list[tuple[str, str]]:
+    """What the operator has said and what still holds: a label and a line, for each that does."""
+    objective = progress.controls.objective
+    settings = {} if objective is None else objective.settings
+    lines = {
+        "paused": ", ".join(progress.paused),
+        "stopped": ", ".join(progress.stopped),
+        "objective": ", ".join(f"{name} = {_value(value)}" for name, value in settings.items()),
+    }
+    return [(label, line) for label, line in lines.items() if line]
+
+
+def _value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

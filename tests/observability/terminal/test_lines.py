@@ -1,0 +1,98 @@
+"""What the operator has said is a line of its own, where there is something to say."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from bus.events import Control, Event, derive_id
+from bus.memory.bus import MemoryBus
+from observability.progress.progress import Progress
+from observability.terminal.live import Activity, Screen, plain_line
+from observability.terminal.summary import summary
+from tests.observability.story import RUN, Story
+
+STORY = Story(versions=3)
+EVOLVING = Activity(phase="evolving")
+
+
+def said(command: str, role: str = "all", **settings: Any) -> Control:
+    return Control.model_validate(
+        {
+            "id": derive_id(RUN, "operator", f"{command} {role} {settings}"),
+            "run": RUN,
+            "agent": "operator",
+            "command": command,
+            "role": role,
+            "settings": settings,
+        }
+    )
+
+
+def progress_of(events: Sequence[Event]) -> Progress:
+    bus = MemoryBus()
+    asyncio.run(bus.publish([*STORY.events(), *events]))
+    progress = Progress(bus.log, ["solver", "critic"])
+    progress.refresh()
+    return progress
+
+
+def shown(renderable: RenderableType, width: int = 100, height: int = 40) -> str:
+    console = Console(width=width, height=height)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+TOLD = [
+    ([said("pause")], ["paused +solver, critic"]),
+    ([said("pause"), said("resume", "solver")], ["paused +critic"]),
+    ([said("stop", "critic")], ["stopped +critic"]),
+    ([said("objective", advance_at=0.5)], ["objective +advance_at = 0.5"]),
+    (
+        [said("objective", levels=[1, 2], name="[red]"), said("stop"), said("pause", "solver")],
+        [
+            r"paused +solver",
+            r"stopped +solver, critic",
+            r'objective +levels = \[1, 2\], name = "\[red\]"',
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("events", "lines"), TOLD)
+def test_the_operators_words_are_shown(events: list[Event], lines: list[str]) -> None:
+    progress = progress_of(events)
+    plain = plain_line(progress, EVOLVING)
+    for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING)), plain):
+        assert all(re.search(line, text) for line in lines)
+        assert text.count("objective") + text.count("paused") + text.count("stopped") == len(lines)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [said("pause"), said("resume")],
+        [said("stop"), said("start")],
+        [said("pause", "nobody that is known")],
+        [said("objective")],
+    ],
+)
+def test_nothing_is_shown_where_nothing_holds(events: list[Event]) -> None:
+    progress = progress_of(events)
+    texts = [shown(summary(progress)), shown(Screen(progress, EVOLVING))]
+    for text in (*texts, plain_line(progress, EVOLVING)):
+        assert not re.search("paused|stopped|objective", text)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_long_objective_makes_the_screen_neither_wider_nor_higher(width: int) -> None:
+    long = said("objective", **{f"setting_{number}": "a long value" for number in range(30)})
+    progress = progress_of([long, said("pause")])
+    lines = shown(Screen(progress, EVOLVING), width, height=30).splitlines()
+    assert len(lines) <= 30 and max(map(len, lines)) <= width
+    assert max(map(len, shown(summary(progress), width).splitlines())) <= width
