@@ -3,17 +3,18 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.domains.domain import Domain, Problem
-from agents.engines.engine import Engine, Request
-from bus.bus import Bus
+from agents.engines.engine import Engine, SwapRefused
+from agents.parts import Parts
+from agents.policies.policy import sample
 from bus.events import Control, Evaluation, SuiteScore, Weights, derive_id
 from bus.runner import Rejected
+from bus.versions import Versions
 
 AGENT = "evaluator"
 
@@ -30,43 +31,42 @@ class EvaluatorConfig(BaseModel):
 
 
 class Evaluator:
-    """Weights (or a request for one version) in, an evaluation out. `serve` opens an engine
-    that serves exactly that version."""
+    """Weights (or a request for one version) in, an evaluation out."""
 
-    def __init__(
-        self,
-        *,
-        run: str,
-        domain: Domain,
-        config: EvaluatorConfig,
-        serve: Callable[[Weights], AbstractAsyncContextManager[Engine]],
-        bus: Bus,
-    ) -> None:
-        self._run = run
-        self._domain = domain
+    def __init__(self, parts: Parts, config: EvaluatorConfig) -> None:
+        self._run = parts.run
+        self._domain = parts.domain
         self._config = config
-        self._serve = serve
-        self._bus = bus
+        self._serving = parts.serving
+        self._versions = Versions(parts.log)
 
     async def handle(self, event: Weights | Control) -> Sequence[Evaluation]:
-        if isinstance(event, Weights):
-            return [await self.evaluate(event)] if event.number % self._config.every == 0 else []
-        if event.command != "evaluate":
+        weights = await self._to_measure(event)
+        if weights is None:
             return []
-        for record in self._bus.read("weights"):
-            weights = record.event()
-            if isinstance(weights, Weights) and weights.number == event.weights_version:
-                return [await self.evaluate(weights)]
-        raise Rejected(f"there is no version {event.weights_version}")
+        try:
+            return [await self.evaluate(weights)]
+        except SwapRefused as refused:
+            raise Rejected(str(refused)) from None
+
+    async def _to_measure(self, event: Weights | Control) -> Weights | None:
+        if isinstance(event, Weights):
+            return event if event.number % self._config.every == 0 else None
+        if event.command != "evaluate" or event.weights_version is None:
+            return None
+        weights = await asyncio.to_thread(self._versions.numbered, event.weights_version)
+        if weights is None:
+            raise Rejected(f"there is no version {event.weights_version}")
+        return weights
 
     async def evaluate(self, weights: Weights) -> Evaluation:
-        """Score one version on every suite."""
+        """Score one version on every suite. Raises `SwapRefused`."""
         started = time.monotonic()
-        async with self._serve(weights) as engine:
+        async with self._serving(weights) as engine:
             scores = await self.scores(engine)
-        last_seen = max(self._domain.warmup_levels)
-        seen = [score.accuracy for score in scores if score.level <= last_seen]
-        held_out = [score.accuracy for score in scores if score.level > last_seen]
+        warmup_end = max(self._domain.warmup_levels)
+        seen = [score.accuracy for score in scores if score.level <= warmup_end]
+        held_out = [score.accuracy for score in scores if score.level > warmup_end]
         return Evaluation(
             id=derive_id(self._run, AGENT, weights.id),
             run=self._run,
@@ -77,6 +77,7 @@ class Evaluator:
             held_out=fmean(held_out) if held_out else 0.0,
             seen=fmean(seen) if seen else 0.0,
             seconds=time.monotonic() - started,
+            warmup_end=warmup_end,
         )
 
     async def scores(self, engine: Engine) -> list[SuiteScore]:
@@ -92,7 +93,7 @@ class Evaluator:
         scores = []
         for (family, level), suite in suites.items():
             correct = sum(next(verdicts) for _ in suite)
-            low, high = wilson_interval(correct, len(suite))
+            low, high = wilson_interval(correct / len(suite), len(suite))
             scores.append(
                 SuiteScore(
                     suite=family,
@@ -107,26 +108,23 @@ class Evaluator:
 
     async def _right(self, engine: Engine, problem: Problem) -> bool:
         answer, ended, _ = await answer_to(engine, self._domain, problem)
-        return self._domain.score(problem, answer, ended).value >= 1.0
+        return self._domain.score(problem, answer, ended).right
 
 
 async def answer_to(engine: Engine, domain: Domain, problem: Problem) -> tuple[str, bool, int]:
     """The greedy answer, whether the model ended it, and the version that gave it."""
-    [completion] = await engine.generate(
-        Request(
-            prompt_tokens=engine.encode(problem.prompt),
-            max_tokens=domain.max_answer_tokens(problem.level),
-            temperature=0.0,
-        )
+    [turn] = await sample(
+        engine,
+        problem.prompt,
+        max_tokens=domain.max_answer_tokens(problem.level),
+        temperature=0.0,
     )
-    ended = completion.finish_reason == "stop"
-    return engine.decode(completion.tokens), ended, completion.spans[-1].version
+    return turn.text, turn.finish_reason == "stop", turn.spans[-1].version
 
 
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927)."""
+def wilson_interval(share: float, total: int) -> tuple[float, float]:
+    """The 95 % score interval of a share of `total` > 0 (Wilson 1927)."""
     z = 1.959964
-    share = correct / total
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     half = spread / (1 + z * z / total)

@@ -8,14 +8,18 @@ Knows no solver and no verdict, only counts by level.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from random import Random
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.parts import Parts
 from agents.sources.source import Draft, Refused, Source, SourceState
-from bus.bus import Bus
-from bus.events import Curriculum, Event, Refusal, Task, Weights, derive_id
+from bus.errors import Unreadable
+from bus.events import Control, Curriculum, Event, Refusal, Task, Weights, derive_id
+from bus.log import Log
 
 AGENT = "proposer"
 
@@ -29,39 +33,37 @@ class ProposerConfig(BaseModel):
 
 
 class Proposer:
-    """Weights in; tasks, refusals and the curriculum's state out. `last` finds the newest state
-    on the log, None in a new run."""
+    """Weights in; tasks, refusals and the curriculum's state out.
+
+    `make_source` builds the source that the recipe names, with the settings of the operator's last
+    `objective` where there is one; `named` is what it is called on the log.
+    """
 
     def __init__(
         self,
+        parts: Parts,
+        make_source: Callable[[Mapping[str, Any]], Source],
         *,
-        run: str,
-        seed: int,
-        domain: str,
-        source: Source,
+        named: str,
+        objective: Callable[[], Control | None] = lambda: None,
         batch: int,
         ahead: int,
-        last: Callable[[], Curriculum | None] = lambda: None,
     ) -> None:
-        self._run = run
-        self._seed = seed
-        self._domain = domain
-        self._source = source
+        self._run = parts.run
+        self._seed = parts.seed
+        self._log = parts.log
+        self._domain = parts.domain.name
+        self._make_source = make_source
+        self._source = make_source({})
+        self._named = named
+        self._objective = objective
         self._open_tasks = (1 + ahead) * batch
-        self._last = last
         self._proposed = 0
         self._answered: str | None = None
-
-    def restore(self, last: Curriculum) -> None:
-        """Go on from the last state on the log."""
-        self._source.restore(SourceState(success=last.success, top=last.top))
-        self._proposed = last.proposed
+        self._asks_by: Control | None = None
 
     async def handle(self, event: Weights) -> Sequence[Event]:
-        # Another proposer, or an earlier process of this one, may have answered the parent.
-        others = event.parent_id != self._answered
-        if others and (last := await asyncio.to_thread(self._last)) is not None:
-            self.restore(last)
+        await asyncio.to_thread(self._go_on, event)
         self._answered = event.id
         self._source.fold(event.batch)
         credit = max(0, event.consumed + self._open_tasks - self._proposed)
@@ -77,6 +79,19 @@ class Proposer:
             ),
         ]
 
+    def _go_on(self, event: Weights) -> None:
+        """From the last state on the log, if another proposer, or an earlier process of this one,
+        has answered the parent; by the operator's last objective."""
+        objective = self._objective()
+        if objective != self._asks_by:
+            state = self._source.state
+            self._source = self._make_source({} if objective is None else objective.settings)
+            self._source.restore(state)
+            self._asks_by = objective
+        if event.parent_id != self._answered and (last := last_curriculum(self._log)) is not None:
+            self._source.restore(SourceState(success=last.success, top=last.top))
+            self._proposed = last.proposed
+
     def _curriculum(self, weights: Weights, num_refused: int) -> Curriculum:
         state = self._source.state
         return Curriculum(
@@ -85,11 +100,12 @@ class Proposer:
             agent=AGENT,
             weights=weights.id,
             weights_version=weights.number,
-            source=type(self._source).__name__.lower(),
+            source=self._named,
             success=state.success,
             top=state.top,
             proposed=self._proposed,
             refused=num_refused,
+            objective=None if self._asks_by is None else self._asks_by.id,
         )
 
     def _task(self, weights: Weights, index: int, draft: Draft) -> Task:
@@ -123,11 +139,13 @@ class Proposer:
         )
 
 
-def last_curriculum(bus: Bus) -> Curriculum | None:
+def last_curriculum(log: Log) -> Curriculum | None:
     """The newest state on the log, None in a new run."""
-    end = bus.heads()["curricula", 0]
-    for record in bus.read("curricula", start=max(0, end - 1), end=end):
-        event = record.event()
-        assert isinstance(event, Curriculum)
-        return event
+    end = log.heads()[Curriculum.topic, 0]
+    while end > 0:
+        [record] = log.read(Curriculum.topic, start=end - 1, end=end)
+        with suppress(Unreadable):
+            if isinstance(event := record.event(), Curriculum):
+                return event
+        end -= 1
     return None

@@ -1,12 +1,14 @@
 """Who attempts: draws a group of samples for a task. Knows no answer and no verdict."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.engines.engine import Completion, Engine, Request, draw
-from bus.events import Attempt, Sample, Task, Turn, derive_id
+from agents.parts import Parts
+from agents.policies.config import CURRENT
+from agents.samplers.sampler import Sampler
+from bus.events import Attempt, Task, derive_id
 
 AGENT = "solver"
 
@@ -20,65 +22,33 @@ class SolverConfig(BaseModel):
     samples: int = Field(default=8, gt=0)
     temperature: float = Field(default=1.0, gt=0)
     concurrency: int = Field(default=128, gt=0)
-    policy: str = "current"
-
-
-class Policy(Protocol):
-    """Whoever keeps the engine up to date."""
-
-    async def at_least(self, version: int) -> None:
-        """Wait until the engine serves no less than its policy serves once `version` is there."""
-        ...
+    policy: str = CURRENT
 
 
 class Solver:
     """Task in, attempt out. A task waits until the policy has followed the version that granted
     it: by the current weights it is never attempted with any older than its own."""
 
-    def __init__(
-        self,
-        run: str,
-        engine: Engine,
-        policy: Policy,
-        config: SolverConfig,
-        max_answer_tokens: Callable[[int], int],
-    ) -> None:
-        self._run = run
-        self._engine = engine
-        self._policy = policy
+    def __init__(self, parts: Parts, sampler: Sampler, config: SolverConfig) -> None:
+        self._run = parts.run
+        self._domain = parts.domain
+        self._policy = parts.policy(config.policy)
+        self._sampler = sampler
         self._config = config
-        self._max_answer_tokens = max_answer_tokens
 
     async def handle(self, event: Task) -> Sequence[Attempt]:
-        await self._policy.at_least(event.weights_version)
-        request = Request(
-            prompt_tokens=self._engine.encode(event.prompt),
-            n=self._config.samples,
-            max_tokens=self._max_answer_tokens(event.level),
+        speak = partial(
+            self._policy.sample,
+            max_tokens=self._domain.max_answer_tokens(event.level),
             temperature=self._config.temperature,
+            since=event.weights_version,
         )
-        completions = await draw(self._engine, request)
         attempt = Attempt(
             id=derive_id(self._run, AGENT, event.id),
             run=self._run,
             agent=AGENT,
             task=event,
-            samples=tuple(
-                Sample(turns=(turn_of(self._engine, request, completion),))
-                for completion in completions
-            ),
+            samples=tuple(await self._sampler.sample(event, self._config.samples, speak)),
             temperature=self._config.temperature,
         )
         return [attempt]
-
-
-def turn_of(engine: Engine, request: Request, completion: Completion) -> Turn:
-    """What a completion looks like on the log."""
-    return Turn(
-        prompt_tokens=request.prompt_tokens,
-        tokens=completion.tokens,
-        logprobs=completion.logprobs,
-        text=engine.decode(completion.tokens),
-        finish_reason=completion.finish_reason,
-        spans=completion.spans,
-    )

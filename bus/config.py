@@ -22,6 +22,11 @@ class SqliteConfig(BaseModel):
     type: Literal["sqlite"] = "sqlite"
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
 
+    @property
+    def one_machine(self) -> bool:
+        """Whether all processes of a run are on one machine."""
+        return True
+
     def named(self, run: Path) -> "SqliteConfig":
         """As it is kept in the folder of a run."""
         return self
@@ -73,6 +78,11 @@ class KafkaConfig(BaseModel):
     replication: int = Field(default=1, ge=1)
     lease_seconds: float = Field(default=10.0, ge=1, le=600)
     security: KafkaSecurityConfig = KafkaSecurityConfig()
+
+    @property
+    def one_machine(self) -> bool:
+        """Whether all processes of a run are on one machine."""
+        return False
 
     def named(self, run: Path) -> "KafkaConfig":
         """As it is kept in the folder of a run, which may be renamed."""

@@ -80,6 +80,10 @@ class Switch:
         """Wait until the role may take."""
         await self._open.wait()
 
+    @property
+    def is_off(self) -> bool:
+        return self._off.is_set()
+
     async def off(self) -> None:
         """Wait until the role is to end."""
         await self._off.wait()

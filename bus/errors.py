@@ -15,3 +15,11 @@ class Fenced(Exception):
 
 class Unreadable(Exception):
     """A record is not a valid event; the reason."""
+
+
+def first_of(group: BaseException) -> BaseException:
+    """One failure often strikes many tasks at once: the first says what is wrong."""
+    error = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -219,13 +219,14 @@ def is_right(worth: float) -> bool:
 
 class Verdict(Part):
     """What a critic says of one sample: named scores, the scalar reward, why, and which judge said
-    so. `turn` is what a model said that judged; `combined` are the verdicts of several judges that
-    this one was made of."""
+    so. A judge that cannot tell says so (`known`). `turn` is what a model said that judged;
+    `combined` are the verdicts of several judges that this one was made of."""
 
     scores: dict[str, float]
     reward: float
     reason: str
     provenance: str
+    known: bool = True
     turn: Turn | None = None
     combined: tuple["Verdict", ...] = ()
 

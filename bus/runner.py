@@ -17,7 +17,7 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 from bus import trace
 from bus.bus import Subscription
 from bus.control import Switch
-from bus.errors import Unreadable
+from bus.errors import Unreadable, first_of
 from bus.events import DeadLetter, Event, derive_id
 from bus.faults import fault_point
 from bus.processing import ERROR_TYPE, processing
@@ -112,7 +112,7 @@ class Runner(Generic[In]):
                 self._results.put_nowait(None)
                 await committer
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first_of(group) from None
 
     async def _take(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -217,14 +217,6 @@ async def _whole(commit: Coroutine[Any, Any, None]) -> None:
     task.result()
     if cancelled is not None:
         raise cancelled
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """One failure often strikes many handlers at once: the first says what is wrong."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _mark(span: Span, error: Exception) -> None:

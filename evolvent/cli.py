@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from evolvent.commands import about, evolve, kafka, look, serve
+from evolvent.commands import about, control, evolve, kafka, look, serve
 from evolvent.errors import UsageError, disk_sentence
 
 app = typer.Typer(
@@ -24,6 +24,10 @@ for command in (
     look.curve,
     look.evaluate,
     look.report,
+    control.pause,
+    control.resume,
+    control.stop,
+    control.objective,
     evolve.seed,
     evolve.agent,
     evolve.copy,

@@ -4,7 +4,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,11 +19,13 @@ from agents.engines.checkpoint.prompting import (
     prompting_texts,
     read_prompting,
 )
-from bus.bus import Bus, Subscription
+from agents.parts import Parts
+from bus.bus import Subscription
+from bus.control import Switch
 from evolvent.errors import UsageError
 from evolvent.own_model import end_of_answer, load_model
 from evolvent.recipe.recipe import Recipe
-from evolvent.run.folder import RunFolder
+from evolvent.workplace import Workplace
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.learner import Learner, warm_up
 from trainer.lora import save_description, targets_of, with_adapter
@@ -38,56 +39,56 @@ from trainer.updates.proposals import WARMUP_PROPOSED
 Progress = Callable[[str, int, int], None]
 
 
-def build_trainer(
-    folder: RunFolder,
-    recipe: Recipe,
-    bus: Bus,
-    subscription: Subscription,
-    executor: ThreadPoolExecutor,
-    progress: Progress,
-) -> Trainer:
+def build_trainer(place: Workplace, subscription: Subscription, switch: Switch) -> Trainer:
     """The trainer of a run, every part from its recipe."""
     torch.set_num_threads(1)
     disable_progress_bar()
-    checkpoints = Checkpoints(folder.path, recipe.run.keep_states)
+    recipe, parts = place.recipe, place.parts
+    checkpoints = Checkpoints(place.path, recipe.run.keep_states)
     return Trainer(
-        bus=bus,
+        bus=place.bus,
         subscription=subscription,
         lineage=Lineage(
-            run=folder.run_id,
+            run=parts.run,
             recipe_digest=recipe.digest,
             seed=recipe.seed,
             checkpoints=checkpoints,
         ),
         batch=recipe.trainer,
-        make_seed=lambda: make_seed(recipe, checkpoints.root / ".seed", progress),
-        make_learner=lambda path: make_learner(recipe, AutoModelForCausalLM.from_pretrained(path)),
-        executor=executor,
+        make_seed=lambda: make_seed(
+            recipe, parts, checkpoints.root / ".seed", place.voice.progress
+        ),
+        make_learner=lambda path: make_learner(
+            recipe, parts, AutoModelForCausalLM.from_pretrained(path)
+        ),
+        executor=place.executor,
+        switch=switch,
     )
 
 
-def make_learner(recipe: Recipe, model: Any) -> Learner:
+def make_learner(recipe: Recipe, parts: Parts, model: Any) -> Learner:
     """What learns: `model`, or an adapter on it."""
     if recipe.lora.rank:
         model = with_adapter(model, recipe.lora, recipe.seed)
     return Learner(
         model=model,
         optimizer=Optimizer(model, recipe.optimizer),
-        loss=recipe.loss.build(),
+        filter=recipe.filter.build(parts),
+        update=recipe.loss.build(parts),
         config=recipe.learner,
         seed=recipe.seed,
         format="lora" if recipe.lora.rank else "full",
     )
 
 
-def make_seed(recipe: Recipe, folder: Path, progress: Progress) -> Seeded:
+def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> Seeded:
     """Version 0: a fresh model or the user's own, briefly warmed up on the domain's easy levels."""
     started = time.monotonic()
     model, tokenizer = _first_model(recipe)
     shutil.rmtree(folder, ignore_errors=True)
     tokenizer.save_pretrained(folder)
     examples = Examples(
-        recipe.domain.build(),
+        parts.domain,
         recipe.seed,
         _prompting(folder),
         end=end_of_answer(model, tokenizer),
@@ -100,7 +101,7 @@ def make_seed(recipe: Recipe, folder: Path, progress: Progress) -> Seeded:
         lambda done, total: progress("warming up the seed model", done, total),
     )
     save_model(model, tokenizer, folder)
-    learner = make_learner(recipe, model)
+    learner = make_learner(recipe, parts, model)
     if recipe.lora.rank:
         save_description(learner.model, folder)
     for index in range(recipe.learner.replay_capacity):

@@ -1,21 +1,31 @@
-"""How a process of roles writes its log and how it ends, so that whoever watches it knows what to
-do. Knows no role.
+"""How a process writes its log, is told to stop, waits, and how it ends, so that whoever watches it
+knows what to do. Knows no role.
 """
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from agents.engines.engine import EngineUnusable, SwapRefused
-from bus.errors import BusError, Fenced, Unreachable
+from bus.errors import BusError, Fenced, Unreachable, first_of
 from evolvent.errors import UsageError, disk_sentence
 from evolvent.voice import Voice
 from trainer.checkpoint.manifest import DamagedCheckpoint
 
 _FORMAT = "%(asctime)s %(process)d %(levelname)s %(message)s"
 _OURS = ("evolvent", "bus")
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""The environment of processes side by side: they share the cores better with one thread each."""
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -43,15 +53,60 @@ def log_to_file(path: Path) -> None:
         logging.getLogger(name).propagate = False
 
 
+def pauses() -> Iterator[float]:
+    """How long to wait before each next try, in seconds: longer and longer, never very long."""
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+@contextmanager
+def until_told(
+    stop: asyncio.Event, on_told: Callable[[], None] = lambda: None
+) -> Iterator[asyncio.Event]:
+    """The first SIGTERM or Ctrl-C sets `stop`; a second one is the shell's own."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def told() -> None:
+        for number in signals:
+            loop.remove_signal_handler(number)
+        on_told()
+        stop.set()
+
+    for number in signals:
+        loop.add_signal_handler(number, told)
+    try:
+        yield stop
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def until_input_ends() -> AsyncIterator[asyncio.Event]:
+    """An event that is set when standard input ends: the supervisor said stop, or is gone."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), ended)
+    yield stop
+    loop.remove_reader(sys.stdin.fileno())
+
+
 def exit_code(serving: Coroutine[Any, Any, None], voice: Voice) -> int:
     """0 when stopped, 2 with a sentence when a restart would not help, 1 when one does. Anything
     else is a crash: the traceback goes to the log, and whoever watches starts it again."""
     try:
         asyncio.run(serving)
     except BaseException as error:
-        cause = error
-        while isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
+        cause = first_of(error)
         if isinstance(cause, Expired | Unreachable):
             _log.warning("%s Starting again.", cause)
             return 1

@@ -7,20 +7,21 @@ import asyncio
 import errno
 import ipaddress
 import math
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
+from agents.engines.config import EngineConfig, ServerConfig, VllmConfig
 from agents.engines.engine import EngineUnusable, Swap, SwapRefused
+from agents.policies.config import PolicyConfig
 from agents.policies.follower import PolicyFollower
-from agents.policies.policy import PolicyConfig
 from evolvent.errors import UsageError
-from evolvent.recipe.recipe import Recipe, changed_recipe
+from evolvent.process import until_told
+from evolvent.recipe.load import changed_recipe
+from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ DRAIN_SECONDS = 30.0
 Say = Callable[[str], None]
 
 
-def hosted(recipe: Recipe, policy: PolicyConfig, settings: list[str]) -> LocalConfig | VllmConfig:
+def hosted(recipe: Recipe, policy: PolicyConfig, settings: list[str]) -> EngineConfig:
     """The engine to host: the policy's, or vLLM where the policy's agents ask servers."""
     own = recipe.engine_of(policy)
     own = VllmConfig() if isinstance(own, ServerConfig) else own
@@ -61,7 +62,7 @@ def bind(name: str, port: int) -> socket.socket:
 async def serve(
     folder: RunFolder,
     policy: PolicyConfig,
-    engine: LocalConfig | VllmConfig,
+    engine: EngineConfig,
     listener: socket.socket,
     say: Say,
 ) -> None:
@@ -74,7 +75,7 @@ async def serve(
     )
     if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
         say("not bound to loopback: whoever reaches this port can use the model")
-    with _stop_signals() as stop:
+    with until_told(asyncio.Event()) as stop:
         try:
             # Written to only when a version is refused.
             async with folder.log(writable=True) as bus, _host(folder, engine, listener) as host:
@@ -83,7 +84,7 @@ async def serve(
                     host,
                     folder.path,
                     lambda swap: say(_said(swap)),
-                    due=policy.due,
+                    rule=policy,
                     # What agents do about a version that is refused is theirs to decide.
                     patience_seconds=math.inf,
                 )
@@ -98,7 +99,7 @@ async def serve(
 
 @asynccontextmanager
 async def _host(
-    folder: RunFolder, engine: LocalConfig | VllmConfig, listener: socket.socket
+    folder: RunFolder, engine: EngineConfig, listener: socket.socket
 ) -> "AsyncIterator[Host]":
     from agents.engines.host.front import Front
     from agents.engines.host.host import Host
@@ -125,21 +126,6 @@ async def _follow(follower: PolicyFollower, *ends: asyncio.Event) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM and Ctrl-C set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def _url(listener: socket.socket) -> str:

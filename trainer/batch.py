@@ -38,17 +38,16 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one version consumes. `refusals` are learned from when the loss learns proposing."""
+    """What one version consumes, and of it the judgments to learn from."""
 
     judgments: tuple[Judgment, ...]
-    refusals: tuple[Refusal, ...]
     trained: tuple[Consumed, ...]
     dropped: tuple[Dropped, ...]
     num_tasks: int
 
     @classmethod
     def empty(cls) -> Self:
-        return cls(judgments=(), refusals=(), trained=(), dropped=(), num_tasks=0)
+        return cls(judgments=(), trained=(), dropped=(), num_tasks=0)
 
     def levels(self) -> tuple[LevelCount, ...]:
         """Tasks, samples and right answers by family and level."""
@@ -58,7 +57,7 @@ class Batch:
             count = counts.setdefault((task.family, task.level), [0, 0, 0])
             count[0] += 1
             count[1] += len(judgment.verdicts)
-            count[2] += sum(verdict.reward >= 1.0 for verdict in judgment.verdicts)
+            count[2] += sum(verdict.right for verdict in judgment.verdicts)
         return tuple(
             LevelCount(family=family, level=level, tasks=tasks, samples=samples, correct=correct)
             for (family, level), (tasks, samples, correct) in sorted(counts.items())
@@ -84,10 +83,9 @@ def arrival(delivery: Delivery) -> Arrival:
 class Gathering:
     """The arrivals that no version has consumed yet."""
 
-    def __init__(self, config: BatchConfig, recent: Iterable[str], learns_refusals: bool) -> None:
+    def __init__(self, config: BatchConfig, recent: Iterable[str]) -> None:
         self._config = config
         self._recent = set(recent)
-        self._learns_refusals = learns_refusals
         self._arrivals: list[Arrival] = []
         self._first: float | None = None
 
@@ -105,7 +103,6 @@ class Gathering:
     def take(self, parent: int, now: float) -> Batch | None:
         """The next batch for a version whose parent is number `parent`, None if not ready."""
         fresh: list[tuple[Consumed, Judgment]] = []
-        refusals: list[tuple[Consumed, Refusal]] = []
         dropped: list[Dropped] = []
         num_dead = 0
         left: list[Arrival] = []
@@ -116,8 +113,6 @@ class Gathering:
             if reason is not None:
                 num_dead += arrived.consumed.topic != "refusals" and reason != "duplicate"
                 dropped.append(Dropped(**arrived.consumed.model_dump(), reason=reason))
-            elif isinstance(arrived.event, Refusal):
-                refusals.append((arrived.consumed, arrived.event))
             elif isinstance(arrived.event, Judgment) and len(fresh) < self._config.size:
                 fresh.append((arrived.consumed, arrived.event))
             else:
@@ -126,11 +121,10 @@ class Gathering:
             return None
         self._arrivals = left
         self._first = now if left else None
-        trained = tuple(consumed for consumed, _ in (*fresh, *refusals))
+        trained = tuple(consumed for consumed, _ in fresh)
         self._recent.update(consumed.id for consumed in trained)
         return Batch(
             judgments=tuple(judgment for _, judgment in fresh),
-            refusals=tuple(refusal for _, refusal in refusals),
             trained=trained,
             dropped=tuple(dropped),
             num_tasks=len(fresh) + num_dead,
@@ -145,10 +139,10 @@ class Gathering:
         if isinstance(event, DeadLetter):
             return f"dead letter of {event.group}: {event.reason}"
         if isinstance(event, Refusal):
-            return None if self._learns_refusals else "refused by the task gate"
+            return "refused by the task gate"
         if isinstance(event, Judgment):
-            staleness = parent - event.attempt.oldest_version
-            if staleness > self._config.max_staleness:
-                return f"stale: {staleness} versions old"
+            oldest = event.attempt.oldest_version
+            if oldest is not None and parent - oldest > self._config.max_staleness:
+                return f"stale: {parent - oldest} versions old"
             return None
         return f"a {event.type()} is nothing to learn from"

@@ -1,17 +1,12 @@
 """What a recipe may say about learning. Loads no torch."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from trainer.updates.grpo import GrpoConfig
-from trainer.updates.nll import NllConfig
-
 Format = Literal["full", "lora"]
 """What of a version is written anew: all weights, or those of an adapter on shared ones."""
-
-LossConfig = Annotated[NllConfig | GrpoConfig, Field(discriminator="type")]
 
 
 class ModelConfig(BaseModel):

@@ -3,8 +3,8 @@ Knows no event log and no files.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -14,12 +14,13 @@ from torch import Tensor
 
 from trainer.batch import Batch
 from trainer.config import Format, LearnerConfig, WarmupConfig
+from trainer.filters.filter import Filter
 from trainer.forward import score
 from trainer.optimizer import Optimizer, trainable
 from trainer.replay import Replay
 from trainer.rows import Row
 from trainer.updates.nll import Nll, NllConfig
-from trainer.updates.update import Loss
+from trainer.updates.update import Update
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class Learner:
 
     model: Any
     optimizer: Optimizer
-    loss: Loss
+    filter: Filter
+    update: Update
     config: LearnerConfig
     seed: int
     format: Format = "full"
@@ -46,30 +48,44 @@ class Learner:
             name: parameter.detach().clone() for name, parameter in trainable(self.model).items()
         }
 
-    def learn(self, batch: Batch, version: int) -> dict[str, float]:
-        """Move the weights by one batch; the metrics of it.
+    def learn(
+        self, batch: Batch, version: int, reference: Mapping[str, Tensor] | None = None
+    ) -> dict[str, float]:
+        """Move the weights by one batch; the metrics of it. `reference` are the published weights
+        of the version that the update compares with.
 
         The order of rows follows from (seed, version) alone. A step whose loss or gradient is
-        not finite is skipped and counted in `skipped`.
+        not finite is skipped and counted in `skipped`; `chosen` are the judgments that the filter
+        left.
         """
         random = Random(f"{self.seed}/{version}")
         losses, norms, skipped = [], [], 0
+        chosen = self.filter.choose(batch.judgments, Random(f"{self.seed}/filter/{version}"))
+        batch = replace(batch, judgments=tuple(chosen))
         # Dropout would make the weights follow from more than the batches.
         self.model.eval()
-        for rows in self.loss.steps(batch, self.replay, random):
-            loss, norm = self._step(rows)
+        for rows in self.update.steps(batch, self.replay, random):
+            loss, norm = self._step(rows, reference)
             if math.isfinite(loss) and math.isfinite(norm):
                 losses.append(loss)
                 norms.append(norm)
             else:
                 skipped += 1
         metrics = {"steps": float(len(losses)), "skipped": float(skipped)}
+        metrics["chosen"] = float(len(chosen))
         if losses:
             metrics |= {"loss": fmean(losses), "grad_norm": fmean(norms)}
         return metrics
 
-    def _step(self, rows: Sequence[Row]) -> tuple[float, float]:
-        loss = self.loss(score(self.model, rows))
+    def _step(
+        self, rows: Sequence[Row], reference: Mapping[str, Tensor] | None
+    ) -> tuple[float, float]:
+        scored = score(self.model, rows)
+        if reference is not None:
+            with torch.no_grad():
+                compared = score(self.model, rows, reference)
+            scored = replace(scored, reference_BT=compared.logprobs_BT)
+        loss = self.update(scored)
         value = float(loss.detach())
         if not math.isfinite(value):
             return value, value

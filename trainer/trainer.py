@@ -18,19 +18,26 @@ from statistics import fmean
 from typing import ParamSpec, TypeVar
 
 from bus.bus import Bus, Subscription
+from bus.control import Switch
 from bus.errors import BusError
 from bus.events import Weights, derive_id
 from bus.faults import fault_point
 from bus.records import Position
+from bus.topics import completed_by
+from bus.versions import Versions
 from trainer.batch import Batch, BatchConfig, Gathering, arrival
 from trainer.checkpoint.checkpoint import Checkpoints, Snapshot
 from trainer.checkpoint.manifest import Manifest
 from trainer.checkpoint.probe import make_probe
 from trainer.learner import Learner
+from trainer.reference import References
 
 AGENT = "trainer"
 GROUP = "trainer"
-TOPICS = ("judgments", "refusals", "tasks.dead", "attempts.dead", "judgments.dead")
+TOPICS = completed_by(GROUP)
+
+_LOOK_SECONDS = 0.5
+"""A trainer that waits notices within this time that it has been paused, or is to stop."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,8 +64,8 @@ class Lineage:
 
 class Trainer:
     """One trainer of a run. `make_seed` makes version 0, `make_learner` an empty learner for the
-    checkpoint folder it is given; both run in
-    `executor`, the compute thread of this process, as learning does."""
+    checkpoint folder it is given; both run in `executor`, the compute thread of this process, as
+    learning does. While `switch` is not open nothing new is taken."""
 
     def __init__(
         self,
@@ -70,8 +77,8 @@ class Trainer:
         make_seed: Callable[[], Seeded],
         make_learner: Callable[[Path], Learner],
         executor: ThreadPoolExecutor,
+        switch: Switch | None = None,
     ) -> None:
-        self._bus = bus
         self._subscription = subscription
         self._lineage = lineage
         self._checkpoints = lineage.checkpoints
@@ -79,6 +86,9 @@ class Trainer:
         self._make_seed = make_seed
         self._make_learner = make_learner
         self._executor = executor
+        self._switch = switch or Switch()
+        self._versions = Versions(bus.log)
+        self._references = References(bus.log, lineage.checkpoints)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Learn until `stop`. Raises `Fenced`, `BusError`, `DamagedCheckpoint`."""
@@ -88,7 +98,7 @@ class Trainer:
         recent = self._checkpoints.recent(parent, self._batch.max_staleness + 2)
         known = {consumed.id for manifest in recent for consumed in manifest.consumed}
         trained = [consumed.id for manifest in recent for consumed in manifest.trained]
-        gathering = Gathering(self._batch, trained, learner.loss.learns_refusals)
+        gathering = Gathering(self._batch, trained)
         arrivals = [arrival(delivery) for delivery in taken]
         just_done = {consumed.position for consumed in parent.consumed}
         arrivals = [
@@ -107,7 +117,7 @@ class Trainer:
 
     async def _recover(self) -> tuple[Manifest, Learner]:
         """The version to go on from, published, and the learner that holds it."""
-        head = newest_weights(self._bus)
+        head = await self._compute(self._versions.newest)
         on_disk = self._checkpoints.newest()
         following = 0 if head is None else head.number + 1
         if on_disk is not None and on_disk > following:
@@ -148,7 +158,10 @@ class Trainer:
             batch = gathering.take(parent, now)
             if batch is not None:
                 return batch
-            timeout = min(0.5, gathering.wait_seconds(now))
+            timeout = min(_LOOK_SECONDS, gathering.wait_seconds(now))
+            if not self._switch.is_open:
+                await asyncio.sleep(timeout)
+                continue
             deliveries = await self._subscription.take(self._batch.size, timeout)
             gathering.add([arrival(delivery) for delivery in deliveries], time.monotonic())
         return None
@@ -158,7 +171,7 @@ class Trainer:
     ) -> Manifest:
         """Parent version and batch in, the next version out, durable and published."""
         started = time.monotonic()
-        metrics = await self._compute(learner.learn, batch, parent.version + 1)
+        metrics = await self._compute(self._learn, learner, parent, batch)
         metrics |= {"seconds_wait": waited, "seconds_train": time.monotonic() - started}
         metrics |= _rollout_metrics(batch, parent.version)
         folder = self._checkpoints.root / parent.folder_name
@@ -171,6 +184,10 @@ class Trainer:
         await self._publish(manifest)
         await self._compute(self._checkpoints.prune)
         return manifest
+
+    def _learn(self, learner: Learner, parent: Manifest, batch: Batch) -> dict[str, float]:
+        reference = self._references.weights(learner.update.reference, parent.weights)
+        return learner.learn(batch, parent.version + 1, reference)
 
     def _write(
         self,
@@ -240,16 +257,6 @@ class Trainer:
         fault_point("trainer.published")
 
 
-def newest_weights(bus: Bus) -> Weights | None:
-    """The head of the log's chain of versions."""
-    end = bus.heads()["weights", 0]
-    for record in bus.read("weights", start=max(0, end - 1), end=end):
-        event = record.event()
-        assert isinstance(event, Weights)
-        return event
-    return None
-
-
 def _ranges(positions: list[Position]) -> dict[str, tuple[tuple[int, int], ...]]:
     """Positions as half-open ranges of offsets by "topic/partition"."""
     ranges: dict[str, list[tuple[int, int]]] = {}
@@ -267,7 +274,8 @@ def _rollout_metrics(batch: Batch, parent: int) -> dict[str, float]:
     if not batch.judgments:
         return {"tokens": 0.0, "samples": 0.0}
     attempts = [judgment.attempt for judgment in batch.judgments]
-    staleness = [parent - attempt.oldest_version for attempt in attempts]
+    oldest = [attempt.oldest_version for attempt in attempts]
+    staleness = [parent - version for version in oldest if version is not None] or [0]
     samples = [sample for attempt in attempts for sample in attempt.samples]
     rewards = [verdict.reward for judgment in batch.judgments for verdict in judgment.verdicts]
     return {

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from bus.events import is_right
+
 
 class NotATask(Exception):
     """A text that a model wrote is no task of this domain; the reason, in one word or two."""
@@ -29,6 +31,10 @@ class Score:
 
     value: float
     reason: str
+
+    @property
+    def right(self) -> bool:
+        return is_right(self.value)
 
 
 class Domain(Protocol):

@@ -13,7 +13,7 @@ from random import Random
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from agents.domains.domain import NotATask, Problem, Score
 from agents.domains.gym_catalog import (
@@ -24,6 +24,7 @@ from agents.domains.gym_catalog import (
 )
 from agents.domains.gym_datasets import HELD_OUT_SEED, MADE_SEED, open_dataset, score_answer
 from agents.domains.words import entry_of, is_plain, plain_words
+from agents.parts import PartConfig, Parts
 
 Level = Annotated[int, Field(ge=1)]
 
@@ -33,7 +34,7 @@ MAX_WORD_LENGTH = 60
 DEFAULT_ANSWER_TOKENS = 256
 
 
-class ReasoningGymConfig(BaseModel):
+class ReasoningGymConfig(PartConfig):
     """A dataset and what its levels mean: the parameters named in `level_parameters` are set to
     the level, those of `difficulty[level]` to what stands there, `parameters` hold for all.
 
@@ -42,15 +43,13 @@ class ReasoningGymConfig(BaseModel):
     levels that have too few problems to keep any back.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     type: Literal["reasoning_gym"] = "reasoning_gym"
     dataset: str
     levels: tuple[Level, ...] = Field(min_length=1)
     warmup_levels: tuple[Level, ...] = ()
     level_parameters: tuple[str, ...] = ()
-    difficulty: dict[Level, dict[str, Any]] = {}
-    parameters: dict[str, Any] = {}
+    difficulty: dict[Level, dict[str, Any]] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
     prompt: str | None = None
     held_out_from: int = Field(default=1, ge=1)
     held_out_per_level: int = Field(default=64, ge=1)
@@ -115,7 +114,7 @@ class ReasoningGymConfig(BaseModel):
         by_level = dict.fromkeys(self.level_parameters, level)
         return {**self.parameters, **by_level, **self.difficulty.get(level, {})}
 
-    def build(self) -> "ReasoningGym":
+    def build(self, parts: Parts | None = None) -> "ReasoningGym":
         """Raises ValueError if reasoning-gym is not installed."""
         if not dataset_files():
             raise ValueError("reasoning-gym is not installed: run `uv sync --extra gym`")

@@ -9,9 +9,10 @@ from functools import cache
 from random import Random
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from agents.domains.domain import NotATask, Problem, Score
+from agents.parts import PartConfig, Parts
 
 Family = Literal["reverse", "sort"]
 Level = Annotated[int, Field(ge=1, le=60)]
@@ -21,11 +22,9 @@ MARK = ">"
 LETTERS: dict[str, str] = {"reverse": "r", "sort": "s"}
 
 
-class StringsConfig(BaseModel):
+class StringsConfig(PartConfig):
     """Which tasks, up to which length. Below `held_out_from` there are too few strings to
     keep any back; from it on, those of the held-out suite are refused everywhere."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["strings"] = "strings"
     families: tuple[Family, ...] = Field(default=("reverse", "sort"), min_length=1)
@@ -48,7 +47,7 @@ class StringsConfig(BaseModel):
             )
         return self
 
-    def build(self) -> "Strings":
+    def build(self, parts: Parts | None = None) -> "Strings":
         return Strings(self)
 
 

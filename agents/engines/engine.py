@@ -17,6 +17,24 @@ class EngineUnusable(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One part of a conversation: who says it, as chat templates call them, and what. What a model
+    without a chat template has sampled itself it reads again as the same `tokens`."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    tokens: tuple[int, ...] = ()
+
+
+Prompt = str | tuple[Message, ...]
+"""What a model is to answer: a conversation, or the one message of a user."""
+
+
+def messages_of(prompt: Prompt) -> tuple[Message, ...]:
+    return (Message(role="user", text=prompt),) if isinstance(prompt, str) else prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """`n` samples for one prompt. Temperature 0 is greedy. `seed` fixes the samples."""
 
@@ -70,9 +88,9 @@ class Engine(Protocol):
         """The version being served; -1 before the first swap."""
         ...
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """The prompt `text` as tokens: as a user's message, through the model's chat template,
-        where it has one."""
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """The prompt as tokens: through the model's chat template where it has one, else the texts
+        of its messages one after another."""
         ...
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -92,15 +110,3 @@ class Engine(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-async def draw(engine: Engine, request: Request) -> list[Completion]:
-    """`request.n` completions that no swap has cut off.
-
-    A group with an aborted sample is drawn anew as a whole, under the new weights: to replace
-    only what was cut off would prefer short answers within a group.
-    """
-    while True:
-        completions = await engine.generate(request)
-        if all(completion.finish_reason != "abort" for completion in completions):
-            return completions

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from agents.engines.checkpoint.verified import read_verified
-from agents.engines.engine import Completion, Request, Swap
+from agents.engines.engine import Completion, Prompt, Request, Swap, messages_of
 from bus.events import Span
 
 PAD_ID, EOS_ID = 0, 1
@@ -49,7 +49,8 @@ class ScriptedEngine:
     def version(self) -> int:
         return self._version
 
-    def encode(self, text: str) -> tuple[int, ...]:
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        text = "".join(message.text for message in messages_of(prompt))
         known = (CHARACTERS.find(character) for character in text)
         return tuple(
             _OTHERS + ord(character) if place < 0 else place + 2

@@ -3,22 +3,20 @@
 from random import Random
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from agents.domains.domain import Domain
+from agents.parts import PartConfig, Parts
 from bus.events import Attempt, Verdict
 
 
-class ChanceConfig(BaseModel):
+class ChanceConfig(PartConfig):
     """Every sample is right with probability `rate`, whatever it says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["chance"] = "chance"
     rate: float = Field(default=0.5, ge=0, le=1)
 
-    def build(self, domain: Domain, seed: int) -> "Chance":
-        return Chance(self, seed)
+    def build(self, parts: Parts) -> "Chance":
+        return Chance(self, parts.seed)
 
 
 class Chance:
@@ -28,7 +26,7 @@ class Chance:
         self._rate = config.rate
         self._seed = seed
 
-    def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
+    async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         random = Random(f"{self._seed}/{attempt.id}")
         rewards = [float(random.random() < self._rate) for _ in attempt.samples]
         return tuple(

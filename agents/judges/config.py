@@ -6,6 +6,9 @@ from pydantic import Field
 
 from agents.judges.chance import ChanceConfig
 from agents.judges.exact import ExactConfig
+from agents.judges.model import ModelConfig
 from agents.judges.vote import VoteConfig
 
-JudgeConfig = Annotated[ExactConfig | VoteConfig | ChanceConfig, Field(discriminator="type")]
+JudgeConfig = Annotated[
+    ExactConfig | VoteConfig | ChanceConfig | ModelConfig, Field(discriminator="type")
+]

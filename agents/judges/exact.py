@@ -2,21 +2,18 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from agents.domains.domain import Domain, Problem
+from agents.parts import PartConfig, Parts
 from bus.events import Attempt, Task, Verdict
 
 
-class ExactConfig(BaseModel):
+class ExactConfig(PartConfig):
     """The domain's verifier judges."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["exact"] = "exact"
 
-    def build(self, domain: Domain, seed: int) -> "Exact":
-        return Exact(domain)
+    def build(self, parts: Parts) -> "Exact":
+        return Exact(parts.domain)
 
 
 class Exact:
@@ -25,7 +22,7 @@ class Exact:
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
 
-    def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
+    async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         problem = problem_of(attempt.task)
         known: dict[tuple[str, bool], Verdict] = {}
         for sample in attempt.samples:
@@ -34,7 +31,7 @@ class Exact:
                 score = self._domain.score(problem, *answer)
                 known[answer] = Verdict(
                     scores={"exact": score.value},
-                    reward=float(score.value >= 1.0),
+                    reward=float(score.right),
                     reason=score.reason,
                     provenance="exact",
                 )

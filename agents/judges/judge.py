@@ -6,6 +6,7 @@ from bus.events import Attempt, Verdict
 
 
 class Judge(Protocol):
-    def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
-        """One verdict per sample, in the same order. A bad answer is data, never an error."""
+    async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
+        """One verdict per sample, in the same order, each with the judge's type as its
+        `provenance`. A bad answer is data, never an error."""
         ...

@@ -7,31 +7,30 @@ which a group teaches nothing (Lee et al. 2025, arXiv 2502.01612, section 5).
 from collections import Counter
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from agents.domains.domain import Domain
+from agents.parts import PartConfig, Parts
 from bus.events import Attempt, Verdict
 
 
-class VoteConfig(BaseModel):
+class VoteConfig(PartConfig):
     """A label needs at least `threshold` of all samples; answers that did not end have no vote."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["vote"] = "vote"
     threshold: float = Field(default=0.5, ge=0, le=1)
 
-    def build(self, domain: Domain, seed: int) -> "Vote":
+    def build(self, parts: Parts) -> "Vote":
         return Vote(self)
 
 
 class Vote:
-    """Reward 1 for agreeing with the majority, 0 otherwise; ties go to the first seen."""
+    """Reward 1 for agreeing with the majority, 0 otherwise; ties go to the first seen. Without a
+    majority nothing is known."""
 
     def __init__(self, config: VoteConfig) -> None:
         self._threshold = config.threshold
 
-    def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
+    async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         votes = Counter(sample.answer for sample in attempt.samples if sample.ended)
         label, count = votes.most_common(1)[0] if votes else ("", 0)
         agreement = count / len(attempt.samples)
@@ -51,6 +50,7 @@ class Vote:
                     reward=float(agrees),
                     reason=reason,
                     provenance="vote",
+                    known=decided,
                 )
             )
         return tuple(verdicts)

@@ -1,19 +1,22 @@
 """The small part that follows `weights` and swaps one engine to the version that is due."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from agents.engines.engine import Engine, EngineUnusable, Swap, SwapRefused
+from agents.policies.config import BUILT_IN, CURRENT, PolicyConfig
 from bus.bus import Bus
+from bus.errors import first_of
 from bus.events import Promotion, Weights, derive_id
+from bus.versions import Versions
 
 AGENT = "follower"
 
 
 class PolicyFollower:
-    """Keeps `engine` at the version that is `due` while a given one is the newest; versions that
-    were overtaken are never loaded.
+    """Keeps `engine` at the version that is due by `rule`; versions that were overtaken are never
+    loaded.
 
     `run_folder` is where the locations of `Weights` are relative to; `arrived` waits until the
     files of a version are there. `on_swap` hears of every swap. A version that is refused, or
@@ -30,82 +33,75 @@ class PolicyFollower:
         on_swap: Callable[[Swap], None],
         arrived: Callable[[Weights], Awaitable[None]] | None = None,
         *,
-        due: Callable[[int], int] = lambda newest: newest,
+        rule: PolicyConfig = BUILT_IN[CURRENT],
         patience_seconds: float = 60.0,
     ) -> None:
         self._bus = bus
+        self._versions = Versions(bus.log)
         self._engine = engine
         self._run_folder = run_folder
         self._on_swap = on_swap
         self._arrived = arrived
-        self._due = due
+        self._rule = rule
         self._patience_seconds = patience_seconds
+        self._news = asyncio.Event()
+        self._followed = -1
         self._moved = asyncio.Condition()
 
     async def run(self) -> None:
         """Follow for ever; cancel to stop. Raises `EngineUnusable` if the engine's server follows
         another policy."""
-        refused: SwapRefused | None = None
-        versions = self._newest_versions()
-        while True:
-            try:
-                async with asyncio.timeout(self._patience_seconds if refused else None):
-                    newest = await anext(versions)
-            except TimeoutError:
-                assert refused is not None
-                raise refused from None
-            weights = await asyncio.to_thread(self._next, newest)
-            if weights is not None:
-                refused = await self._serve(weights)
-            # The engine of a server moves on by itself: then nothing is left to swap.
-            async with self._moved:
-                self._moved.notify_all()
+        try:
+            async with asyncio.TaskGroup() as group:
+                heads = await asyncio.to_thread(self._bus.log.heads)
+                for topic in self._rule.topics:
+                    group.create_task(self._listen(topic, heads[topic, 0]))
+                await self._follow()
+        except BaseExceptionGroup as group:
+            raise first_of(group) from None
 
     async def at_least(self, version: int) -> None:
         """Wait until the engine serves what is due once `version` is the newest, or a later one."""
-        due = self._due(version)
-        if self._engine.version >= due:
-            return
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._engine.version >= due)
+        if self._followed < version:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self._followed >= version)
 
-    async def _newest_versions(self) -> AsyncIterator[Weights]:
-        newest = max(0, self._bus.heads()["weights", 0] - 1)
-        async for record in self._bus.follow("weights", start=newest):
-            if record.offset + 1 < self._bus.heads()["weights", 0]:
+    async def _listen(self, topic: str, start: int) -> None:
+        async for _ in self._bus.follow(topic, start=start):
+            self._news.set()
+
+    async def _follow(self) -> None:
+        refused: SwapRefused | None = None
+        self._news.set()
+        while True:
+            try:
+                async with asyncio.timeout(self._patience_seconds if refused else None):
+                    await self._news.wait()
+            except TimeoutError:
+                assert refused is not None
+                raise refused from None
+            self._news.clear()
+            newest, due = await asyncio.to_thread(self._look)
+            if newest is None or due is None:
                 continue
-            weights = record.event()
-            assert isinstance(weights, Weights)
-            yield weights
+            # The engine of a server moves on by itself: then nothing is left to swap.
+            if due.number > self._engine.version:
+                refused = await self._serve(due)
+            if refused is None:
+                async with self._moved:
+                    self._followed = newest.number
+                    self._moved.notify_all()
 
-    def _next(self, newest: Weights) -> Weights | None:
-        """The version that is due; None while it serves already, or is yet to come."""
-        due = self._due(newest.number)
-        if due <= self._engine.version or due > newest.number:
-            return None
-        if due == newest.number:
-            return newest
-        # A version stands at the offset of its number, or beyond it if strangers were published.
-        for record in self._bus.read("weights", start=due):
-            weights = record.event()
-            assert isinstance(weights, Weights)
-            if weights.number == due and self._has_parent(weights):
-                return weights
-        return None
-
-    def _has_parent(self, weights: Weights) -> bool:
-        """Whether the version that it says it was made from is on the log."""
-        if weights.parent_id is None:
-            return weights.number == 0
-        found = self._bus.find(weights.parent_id)
-        parent = None if found is None else found.event()
-        return isinstance(parent, Weights) and parent.number == weights.parent
+    def _look(self) -> tuple[Weights | None, Weights | None]:
+        """The newest version, and the one that is due: in this order, so that what is due is never
+        older than what the newest asks for."""
+        return self._versions.newest(), self._rule.due(self._versions)
 
     async def _serve(self, weights: Weights) -> SwapRefused | None:
         """Swap to a version; why not, if the one before serves on."""
         folder = self._run_folder / weights.location
         try:
-            if not await asyncio.to_thread(self._has_parent, weights):
+            if not await asyncio.to_thread(self._versions.follows, weights):
                 raise SwapRefused(
                     f"version {weights.number} names version {weights.parent} "
                     f"({weights.parent_id}) its parent, which is not on the log"
@@ -120,16 +116,16 @@ class PolicyFollower:
             if self._engine.version < 0:
                 raise
             return refused
-        self._check_policy(swap.to_version)
+        await asyncio.to_thread(self._check_policy, swap.to_version)
         self._on_swap(swap)
         return None
 
     def _check_policy(self, served: int) -> None:
         """A server may be ahead of us on the log, but not of what its policy may serve there."""
-        newest = self._bus.heads()["weights", 0] - 1
-        if served > self._due(newest):
+        due = self._rule.due(self._versions)
+        if due is not None and served > due.number:
             raise EngineUnusable(
-                f"the engine's server serves version {served} where {self._due(newest)} is due: it "
+                f"the engine's server serves version {served} where {due.number} is due: it "
                 "follows another policy; start it with `evolvent serve RUN --policy NAME`"
             )
 

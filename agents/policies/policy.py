@@ -1,71 +1,60 @@
 """Which weights a role generates with: policies by name, each an engine that a follower keeps where
-its rule says. Knows no role, no log and no kind of engine.
+its rule says, and the one way to draw turns from it. Knows no role and no kind of engine.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from agents.engines.config import EngineConfig
-from agents.engines.engine import Engine
+from agents.engines.engine import Completion, Engine, Prompt, Request
 from agents.policies.follower import PolicyFollower
-
-
-class PolicyConfig(BaseModel):
-    """`follow` says which version is served: the newest ("current"), the one before it
-    ("previous"), or number `version` for ever ("reference"). Without `engine` it is served by
-    the recipe's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    follow: Literal["current", "previous", "reference"] = "current"
-    version: int = Field(default=0, ge=0)
-    engine: EngineConfig | None = None
-
-    @model_validator(mode="after")
-    def _names_no_other_version(self) -> "PolicyConfig":
-        if self.version and self.follow != "reference":
-            raise ValueError(f"version = {self.version} needs follow = reference")
-        return self
-
-    def due(self, newest: int) -> int:
-        """The version to serve while `newest` is the newest."""
-        if self.follow == "reference":
-            return self.version
-        return max(0, newest - 1) if self.follow == "previous" else newest
-
-
-BUILT_IN = {
-    "current": PolicyConfig(),
-    "previous": PolicyConfig(follow="previous"),
-    "reference": PolicyConfig(follow="reference"),
-}
-"""The policies that every recipe has, on its own engine unless it says otherwise."""
+from bus.events import Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedPolicy:
-    """An engine, and who keeps it up to date."""
+class Policy:
+    """Weights under a name, and who keeps them up to date."""
 
+    name: str
     engine: Engine
     follower: PolicyFollower
+
+    async def sample(
+        self,
+        prompt: Prompt,
+        n: int = 1,
+        *,
+        max_tokens: int,
+        temperature: float = 1.0,
+        since: int = 0,
+        seat: str = "",
+        trainable: bool = True,
+    ) -> list[Turn]:
+        """`n` answers to `prompt`, drawn together: by what is due once version `since` is the
+        newest, or a later one. `seat` says whose turn they are; what is not `trainable` is never
+        learned from and does not age an attempt."""
+        await self.follower.at_least(since)
+        turns = await sample(self.engine, prompt, n, max_tokens=max_tokens, temperature=temperature)
+        said = {"seat": seat, "trainable": trainable, "policy": self.name}
+        return [turn.model_copy(update=said) for turn in turns]
 
 
 class Policies:
     """The policies of one process by name. `make` makes one when it is first asked for; whoever
     asks for the same name shares it."""
 
-    def __init__(self, make: Callable[[str], ServedPolicy]) -> None:
+    def __init__(self, make: Callable[[str], Policy]) -> None:
         self._make = make
-        self._made: dict[str, ServedPolicy] = {}
+        self._made: dict[str, Policy] = {}
 
-    def __getitem__(self, name: str) -> ServedPolicy:
+    def __call__(self, name: str) -> Policy:
         if name not in self._made:
             self._made[name] = self._make(name)
         return self._made[name]
+
+    def __bool__(self) -> bool:
+        """Whether any was asked for."""
+        return bool(self._made)
 
     async def run(self) -> None:
         """Follow with all that were asked for, for ever. Raises what a follower raises."""
@@ -76,3 +65,32 @@ class Policies:
     async def close(self) -> None:
         for policy in self._made.values():
             await policy.engine.close()
+
+
+async def sample(
+    engine: Engine, prompt: Prompt, n: int = 1, *, max_tokens: int, temperature: float
+) -> list[Turn]:
+    """`n` turns that no swap has cut off.
+
+    A group with an aborted sample is drawn anew as a whole, under the new weights: to replace
+    only what was cut off would prefer short answers within a group.
+    """
+    request = Request(
+        prompt_tokens=engine.encode(prompt), n=n, max_tokens=max_tokens, temperature=temperature
+    )
+    while True:
+        completions = await engine.generate(request)
+        if all(completion.finish_reason != "abort" for completion in completions):
+            return [_turn(engine, request, completion) for completion in completions]
+
+
+def _turn(engine: Engine, request: Request, completion: Completion) -> Turn:
+    """What a completion looks like on the log."""
+    return Turn(
+        prompt_tokens=request.prompt_tokens,
+        tokens=completion.tokens,
+        logprobs=completion.logprobs,
+        text=engine.decode(completion.tokens),
+        finish_reason=completion.finish_reason,
+        spans=completion.spans,
+    )

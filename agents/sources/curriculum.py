@@ -8,24 +8,26 @@ from collections.abc import Sequence
 from random import Random
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agents.domains.domain import Domain
+from agents.parts import PartConfig, Parts
 from agents.sources.source import Draft, Draw, SourceState
 from bus.events import LevelCount
 
 
-class CurriculumConfig(BaseModel):
+class CurriculumConfig(PartConfig):
     """`advance_at` is the success rate at which the frontier moves; `floor` keeps every level
     asked now and then; `rate` is the weight of a batch with at least `full_count` tasks."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["curriculum"] = "curriculum"
     advance_at: float = Field(default=0.25, gt=0, lt=1)
     floor: float = Field(default=0.02, gt=0)
     rate: float = Field(default=0.5, gt=0, le=1)
     full_count: int = Field(default=8, gt=0)
+
+    def build(self, parts: Parts) -> "Curriculum":
+        return Curriculum(parts.domain, self)
 
 
 class Curriculum:

@@ -5,33 +5,39 @@ learner sees, and the rule curriculum fills the draw up, so that no collapse can
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from agents.domains.domain import Domain, NotATask, Problem
-from agents.engines.engine import Completion, Engine, Request, draw
-from agents.solver import Policy, turn_of
+from agents.domains.domain import NotATask, Problem
+from agents.parts import PartConfig, Parts
+from agents.policies.config import CURRENT
 from agents.sources.curriculum import Curriculum, CurriculumConfig
 from agents.sources.source import Draft, Draw, Refused, SourceState
-from bus.events import LevelCount, Proposal
+from bus.events import LevelCount, Proposal, Task, Turn
+from bus.log import Log
 
 
-class LearnedConfig(BaseModel):
+class LearnedConfig(PartConfig):
     """`share` of every draw is asked of the model, by the weights of `policy`; the rest, and
     whatever the gate refuses, of the rule `curriculum`. A task above the warm-up levels is novel if
     none of the last `memory` tasks was the same."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["learned"] = "learned"
     share: float = Field(default=1.0, gt=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
     memory: int = Field(default=20_000, ge=0)
-    policy: str = "current"
+    policy: str = CURRENT
     curriculum: CurriculumConfig = CurriculumConfig()
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        return (self.policy,)
+
+    def build(self, parts: Parts) -> "Learned":
+        return Learned(parts, self)
 
 
 class Novelty:
@@ -55,22 +61,14 @@ class Novelty:
 class Learned:
     """A model in the proposer's role. Its weights are its memory; the rule's state stands by."""
 
-    def __init__(
-        self,
-        domain: Domain,
-        config: LearnedConfig,
-        engine: Engine,
-        policy: Policy,
-        asked: Callable[[int], Iterable[str]],
-    ) -> None:
-        self._domain = domain
+    def __init__(self, parts: Parts, config: LearnedConfig) -> None:
+        self._domain = parts.domain
         self._config = config
-        self._engine = engine
-        self._policy = policy
-        self._rule = Curriculum(domain, config.curriculum)
-        self._asked = asked
+        self._policy = parts.policy(config.policy)
+        self._log = parts.log
+        self._rule = Curriculum(parts.domain, config.curriculum)
         self._novelty = Novelty((), config.memory)
-        self._free_levels = max(domain.warmup_levels)
+        self._free_levels = max(parts.domain.warmup_levels)
 
     @property
     def state(self) -> SourceState:
@@ -78,7 +76,7 @@ class Learned:
 
     def restore(self, state: SourceState) -> None:
         self._rule.restore(state)
-        self._novelty = Novelty(self._asked(self._config.memory), self._config.memory)
+        self._novelty = Novelty(_asked(self._log, self._config.memory), self._config.memory)
 
     def fold(self, batch: Sequence[LevelCount]) -> None:
         self._rule.fold(batch)
@@ -86,25 +84,22 @@ class Learned:
     async def draw(self, count: int, random: Random, version: int, draw_id: str) -> Draw:
         if count == 0:
             return Draw(drafts=())
-        await self._policy.at_least(version)
-        request = Request(
-            prompt_tokens=self._engine.encode(self._domain.proposer_prompt()),
-            n=max(1, round(count * self._config.share)),
+        num_asked = max(1, round(count * self._config.share))
+        turns = await self._policy.sample(
+            self._domain.proposer_prompt(),
+            num_asked,
             max_tokens=self._domain.max_proposal_tokens(),
             temperature=self._config.temperature,
+            since=version,
+            seat="proposer",
         )
         drafts: list[Draft] = []
         refused: list[Refused] = []
         drawn: set[str] = set()
-        for index, completion in enumerate(await draw(self._engine, request)):
-            proposal = Proposal(
-                turn=turn_of(self._engine, request, completion),
-                draw=draw_id,
-                draw_size=request.n,
-                index=index,
-            )
+        for index, turn in enumerate(turns):
+            proposal = Proposal(turn=turn, draw=draw_id, draw_size=num_asked, index=index)
             try:
-                problem = self._admit(proposal.turn.text, completion, drawn)
+                problem = self._admit(turn, drawn)
             except NotATask as error:
                 refused.append(Refused(proposal=proposal, reason=str(error)))
             else:
@@ -112,14 +107,25 @@ class Learned:
         drafts += [self._rule.draft(random) for _ in range(count - len(drafts))]
         return Draw(drafts=tuple(drafts), refused=tuple(refused))
 
-    def _admit(self, text: str, completion: Completion, drawn: set[str]) -> Problem:
-        """The problem that `text` is; raises `NotATask`. Easy ones may return in a later draw."""
-        if completion.finish_reason != "stop":
+    def _admit(self, turn: Turn, drawn: set[str]) -> Problem:
+        """The problem that was written; raises `NotATask`. Easy ones may return in a later draw."""
+        if turn.finish_reason != "stop":
             raise NotATask("not ended")
-        problem = self._domain.read(text)
+        problem = self._domain.read(turn.text)
         if problem.prompt in drawn or problem.prompt in self._novelty:
             raise NotATask("duplicate")
         drawn.add(problem.prompt)
         if problem.level > self._free_levels:
             self._novelty.add(problem.prompt)
         return problem
+
+
+def _asked(log: Log, count: int) -> Iterator[str]:
+    """The prompts of about the last `count` tasks on the log."""
+    heads = {part: end for (topic, part), end in log.heads().items() if topic == Task.topic}
+    share = count // len(heads)
+    for partition, end in heads.items():
+        for record in log.read(Task.topic, partition, max(0, end - share), end):
+            task = record.event()
+            if isinstance(task, Task):
+                yield task.prompt

@@ -1,4 +1,5 @@
-"""What to ask next: the `Source` protocol. A source knows problems and what became of them."""
+"""What to ask next: the `Source` protocol. A source knows problems and what became of them. Its
+configuration is built with the parts of its process; its `type` is its name on the log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from bus.events import LevelCount, Proposal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A problem to ask, and the completion that wrote it if a model did."""
+    """A problem to ask, the type of the source, and the completion that wrote it if a model did."""
 
     problem: Problem
     source: str
@@ -46,12 +47,15 @@ class Source(Protocol):
     @property
     def state(self) -> SourceState: ...
 
-    def restore(self, state: SourceState) -> None: ...
+    def restore(self, state: SourceState) -> None:
+        """Go on from a state; called in a thread, so it may read the log."""
+        ...
 
     def fold(self, batch: Sequence[LevelCount]) -> None:
         """Learn what became of the tasks of one batch."""
         ...
 
     async def draw(self, count: int, random: Random, version: int, draw_id: str) -> Draw:
-        """Exactly `count` problems; the same for the same state, `random` and model."""
+        """Exactly `count` problems; the same for the same state, `random` and model. Where a model
+        writes them, it is by weights no older than `version`."""
         ...

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from random import Random
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from agents.domains.domain import Domain
+from agents.parts import PartConfig, Parts
 from agents.sources.source import Draft, Draw, SourceState
 from bus.events import LevelCount
 
 
-class UniformConfig(BaseModel):
+class UniformConfig(PartConfig):
     """Families and levels with equal chances."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     type: Literal["uniform"] = "uniform"
+
+    def build(self, parts: Parts) -> "Uniform":
+        return Uniform(parts.domain)
 
 
 class Uniform:

@@ -69,7 +69,7 @@ def recipes(
     as_json: AsJson = False,
 ) -> None:
     """The recipes that come with evolvent."""
-    from evolvent.recipe.recipe import load_recipe, shipped
+    from evolvent.recipe.load import load_recipe, shipped
     from evolvent.tables import recipes_table
 
     if show is not None:

@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-from evolvent.commands.options import BusUrl, Dir, RecipeName, Set, folder_and_recipe, terminal
+from evolvent.commands.options import (
+    BusUrl,
+    Dir,
+    Plugins,
+    RecipeName,
+    Set,
+    folder_and_recipe,
+    terminal,
+)
 from evolvent.errors import UsageError
+from evolvent.roles import NAMES
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -25,6 +34,7 @@ def run(
     ] = None,
     bus: BusUrl = None,
     settings: Set = None,
+    plugins: Plugins = None,
 ) -> None:
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
     from evolvent.run.log import prepare
@@ -39,7 +49,7 @@ def run(
 
 
 def agent(
-    role: Annotated[str, typer.Argument(help="proposer, solver, critic, evaluator or trainer.")],
+    role: Annotated[str, typer.Argument(help=f"{', '.join(NAMES)}, or one of a plug-in.")],
     config: Annotated[
         str | None, typer.Option("--config", "--recipe", help="A recipe's TOML file or name.")
     ] = None,
@@ -50,6 +60,7 @@ def agent(
     ] = None,
     bus: BusUrl = None,
     settings: Set = None,
+    plugins: Plugins = None,
 ) -> None:
     """Serve one role of a run, on any machine, until SIGTERM or Ctrl-C."""
     from evolvent.agent import run_agent
@@ -59,7 +70,12 @@ def agent(
         raise typer.Exit(code)
 
 
-def seed(recipe: RecipeName = None, directory: Dir = None, settings: Set = None) -> None:
+def seed(
+    recipe: RecipeName = None,
+    directory: Dir = None,
+    settings: Set = None,
+    plugins: Plugins = None,
+) -> None:
     """Make a run's seed model (version 0) and stop; `evolvent run` goes on from there."""
     from evolvent.run.log import prepare
     from evolvent.run.seed import make_version_0

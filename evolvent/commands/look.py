@@ -3,12 +3,19 @@
 import asyncio
 import sys
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from evolvent.commands.options import AsJson, Run, display, known_of, run_folder
+from evolvent.commands.options import (
+    AsJson,
+    Plugins,
+    Run,
+    display,
+    known_of,
+    on_log,
+    run_folder,
+)
 
 Count = Annotated[int | None, typer.Option("--count", min=1, help="Held-out problems per level.")]
 
@@ -17,12 +24,16 @@ def status(run: Run, as_json: AsJson = False) -> None:
     """Where a run stands: version, accuracy, curriculum, speed, staleness, lag of every group."""
     from datetime import UTC, datetime
 
+    from evolvent.roles import names_in
     from observability.progress import lag
+    from observability.progress.status import as_json as status_json
     from observability.terminal.summary import summary
 
-    progress, groups = known_of(run_folder(run), lag.standings)
+    folder = run_folder(run)
+    order = names_in(folder.settings)
+    progress, groups = on_log(folder, lambda log: (known_of(log), lag.standings(log, order)))
     now = datetime.now(UTC)
-    whole = progress.as_json() | {"groups": lag.as_json(groups, now)}
+    whole = status_json(progress) | {"groups": lag.as_json(groups, now)}
     display(as_json, whole, lambda: summary(progress, groups=lag.lag_table(groups, now)))
 
 
@@ -36,6 +47,7 @@ def ask(
     family: Annotated[
         str | None, typer.Option(help="Family of tasks, where the domain has several.")
     ] = None,
+    plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Try any version with inputs of your own."""
@@ -59,11 +71,7 @@ def audit(
 
     folder = run_folder(run)
 
-    async def prove() -> Any:
-        async with folder.log() as bus:
-            return await asyncio.to_thread(audit_run, bus, folder.path, quick)
-
-    found = asyncio.run(prove())
+    found = on_log(folder, lambda log: audit_run(log, folder.path, quick))
     violations = [asdict(violation) for violation in found.violations]
     whole = {"ok": found.ok, "counts": found.counts, "violations": violations}
     display(as_json, whole, lambda: counts_table(found.counts))
@@ -74,16 +82,18 @@ def audit(
 
 def curve(run: Run, as_json: AsJson = False) -> None:
     """Held-out accuracy over versions, drawn in the terminal."""
+    from observability.progress.status import as_json as status_json
     from observability.terminal.curve import accuracy_curve
 
-    progress, _ = known_of(run_folder(run), lambda bus: None)
-    display(as_json, progress.as_json()["curve"], lambda: accuracy_curve(progress))
+    progress = on_log(run_folder(run), known_of)
+    display(as_json, status_json(progress)["curve"], lambda: accuracy_curve(progress))
 
 
 def evaluate(
     run: Run,
     version: Annotated[int | None, typer.Option(help="Version. [default: the newest]")] = None,
     count: Count = None,
+    plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Score any version on the held-out suites."""
@@ -100,8 +110,4 @@ def report(run: Run) -> None:
 
     folder = run_folder(run)
 
-    async def write() -> Path:
-        async with folder.log() as bus:
-            return await asyncio.to_thread(write_report, bus, folder.path)
-
-    print(asyncio.run(write()))
+    print(on_log(folder, lambda log: write_report(log, folder.path)))

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from bus.bus import Bus
+    from bus.log import Log
     from evolvent.run.folder import RunFolder
     from observability.progress.progress import Progress
 
@@ -35,6 +35,21 @@ BusUrl = Annotated[
     typer.Option("--bus", help="sqlite, or kafka://HOST:PORT[,HOST:PORT...][/NAME of the run]."),
 ]
 
+
+def _named(files: list[Path] | None) -> list[Path] | None:
+    from evolvent.plugins import name_files
+
+    name_files(files or [])
+    return files
+
+
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin", help="A file with parts of your own. May be repeated.", callback=_named
+    ),
+]
+
 _DEFAULT_RECIPE = "words"
 
 
@@ -48,7 +63,7 @@ def folder_and_recipe(
     recipe: str | None, directory: Path | None, settings: list[str] | None, bus: str | None = None
 ) -> tuple["RunFolder", Any]:
     """The folder that is meant, and the recipe if one was named or is needed."""
-    from evolvent.recipe.recipe import changed_recipe, load_recipe
+    from evolvent.recipe.load import changed_recipe, load_recipe
 
     named = recipe or _DEFAULT_RECIPE
     folder = run_folder(directory or Path("runs") / Path(named).stem)
@@ -57,17 +72,23 @@ def folder_and_recipe(
     return folder, changed_recipe(folder.recipe(), settings, bus) if settings or bus else None
 
 
-def known_of(folder: "RunFolder", look: "Callable[[Bus], Looked]") -> "tuple[Progress, Looked]":
-    """What is known of a run, and what `look` sees on its log."""
-    from observability.progress.progress import Progress
+def on_log(folder: "RunFolder", look: "Callable[[Log], Looked]") -> "Looked":
+    """What `look` sees on the log of a run."""
 
-    async def read() -> tuple[Progress, Looked]:
+    async def read() -> Looked:
         async with folder.log() as bus:
-            progress = Progress(bus)
-            progress.refresh()
-            return progress, look(bus)
+            return await asyncio.to_thread(look, bus.log)
 
     return asyncio.run(read())
+
+
+def known_of(log: "Log") -> "Progress":
+    """What is known of a run."""
+    from observability.progress.progress import Progress
+
+    progress = Progress(log)
+    progress.refresh()
+    return progress
 
 
 def terminal() -> "Console":

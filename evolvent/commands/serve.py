@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from evolvent.commands.options import Plugins
+
 
 def serve(
     run: Annotated[Path, typer.Argument(help="Folder of the run, for example runs/words.")],
@@ -21,6 +23,7 @@ def serve(
         list[str] | None,
         typer.Option("--set", help="Override a setting of the engine: engine.field=value."),
     ] = None,
+    plugins: Plugins = None,
 ) -> None:
     """Serve a run's weights to agents anywhere (engine.type = server); Ctrl-C stops."""
     from evolvent.run.folder import RunFolder

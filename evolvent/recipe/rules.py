@@ -1,69 +1,41 @@
-"""What a recipe may say of policies: every role names one that there is and that it can learn with.
-Loads no part and no torch."""
+"""Whether the policies of a recipe can be served, and its run can learn with them. Loads no part
+and no torch."""
 
-from typing import TYPE_CHECKING, Any
-
-from agents.engines.config import ServerConfig
-from agents.policies.policy import BUILT_IN, PolicyConfig
-from agents.sources.learned import LearnedConfig
+from agents.policies.config import PolicyConfig
 from evolvent.errors import UsageError
-
-if TYPE_CHECKING:
-    from evolvent.recipe.recipe import Recipe
-
-_SETTINGS = {"solver": "solver.policy", "proposer": "source.policy"}
+from evolvent.recipe.recipe import Recipe
 
 
-def completed(policies: Any) -> Any:
-    """Policies as written, with what goes without saying. Raises `ValueError`."""
-    if not isinstance(policies, dict):
-        return policies
-    return {name: _completed(name, policy) for name, policy in policies.items()}
-
-
-def _completed(name: str, policy: Any) -> Any:
-    if not isinstance(policy, dict):
-        return policy
-    if name in BUILT_IN and policy.get("follow", name) != name:
-        raise ValueError(f"what follows {policy['follow']} cannot be called {name}")
-    if isinstance(engine := policy.get("engine"), dict):
-        policy = {**policy, "engine": {"type": "local", **engine}}
-    return {"follow": name, **policy} if name in BUILT_IN else policy
-
-
-def chosen(recipe: "Recipe") -> dict[str, str]:
-    """The policy of every role that generates."""
-    names = {"solver": recipe.solver.policy}
-    if isinstance(recipe.source, LearnedConfig):
-        names["proposer"] = recipe.source.policy
-    return names
-
-
-def check(recipe: "Recipe") -> None:
+def check(recipe: Recipe) -> None:
     """Raises `ValueError` for what could not be served, or not be learned from."""
-    policies = {}
-    for role, name in chosen(recipe).items():
-        try:
-            policies[role] = recipe.policy(name)
-        except UsageError as error:
-            raise ValueError(f"{_SETTINGS[role]}: {error}") from None
-    _check_pace(recipe, policies["solver"])
-    source = policies.get("proposer", BUILT_IN["current"])
-    if source.follow == "reference" and source.version > 0:
-        raise ValueError(
-            f"source.policy would wait for version {source.version}, to which only its tasks lead: "
-            "let it follow version 0"
-        )
+    for section, names in recipe.uses.items():
+        for name in names:
+            try:
+                policy = recipe.policy(name)
+            except UsageError as error:
+                raise ValueError(f"{section}.policy: {error}") from None
+            if section == "solver":
+                _check_pace(recipe, policy)
+            elif policy.follow == "reference" and policy.version > 0:
+                raise ValueError(
+                    f"{section}.policy would wait for version {policy.version}, to which only its "
+                    "tasks lead: let it follow version 0"
+                )
     _check_servers(recipe)
 
 
-def _check_pace(recipe: "Recipe", solver: PolicyConfig) -> None:
+def _check_pace(recipe: Recipe, solver: PolicyConfig) -> None:
     ahead, allowed = recipe.proposer.ahead, recipe.trainer.max_staleness
     if solver.follow == "reference":
         raise ValueError(
             f"solver.policy = {recipe.solver.policy!r} serves version {solver.version} for ever: "
             f"its attempts would soon be more than trainer.max_staleness = {allowed} versions old; "
             "name a policy that follows current or previous"
+        )
+    if solver.follow == "promoted":
+        raise ValueError(
+            f"solver.policy = {recipe.solver.policy!r} serves what a gate has promoted, however "
+            "old: name a policy that follows current or previous"
         )
     if ahead > allowed:
         raise ValueError(
@@ -76,12 +48,11 @@ def _check_pace(recipe: "Recipe", solver: PolicyConfig) -> None:
         )
 
 
-def _check_servers(recipe: "Recipe") -> None:
+def _check_servers(recipe: Recipe) -> None:
     """A server serves one version at a time, and so one policy."""
     users: dict[str, str] = {}
-    for name in chosen(recipe).values():
-        engine = recipe.engine_of(recipe.policy(name))
-        for url in engine.urls if isinstance(engine, ServerConfig) else ():
+    for name in dict.fromkeys(name for names in recipe.uses.values() for name in names):
+        for url in recipe.engine_of(recipe.policy(name)).servers:
             if users.setdefault(url, name) != name:
                 raise ValueError(
                     f"the policies {users[url]} and {name} cannot share the server {url}: name "

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bus.bus import Bus
 from bus.config import BusConfig, KafkaConfig
 from bus.errors import Fenced
+from bus.log import Log
 from evolvent.errors import UsageError
-from evolvent.recipe.recipe import Recipe, changed_recipe
+from evolvent.recipe.load import changed_bus
 from evolvent.run.copy_log import (
     Show,
     check_at_rest,
@@ -52,39 +52,38 @@ async def copy_run(
     if foreign := [one for one in settings if not one.startswith("bus.")]:
         raise UsageError(f"--set {foreign[0]}: a copy keeps its recipe; only bus.* may be set")
     here, there = RunFolder(source), RunFolder(target)
-    recipe = changed_recipe(here.recipe(), settings, bus)
-    recipe = recipe.model_copy(update={"bus": recipe.bus.named(target)})
+    config = changed_bus(here.settings, settings, bus).named(target)
     _check_apart(source, target)
     with ExitStack() as locks:
         locks.enter_context(here.locked())
         locks.enter_context(there.locked())
         try:
-            return await _copy(here, there, recipe, show)
+            return await _copy(here, there, config, show)
         except Fenced:
-            raise UsageError(f"somebody else uses {recipe.bus.place(target)}: stop it") from None
+            raise UsageError(f"somebody else uses {config.place(target)}: stop it") from None
 
 
-async def _copy(here: RunFolder, there: RunFolder, recipe: Recipe, show: Show) -> Copied:
+async def _copy(here: RunFolder, there: RunFolder, config: BusConfig, show: Show) -> Copied:
     stored = {**json.loads(here.recipe_file.read_bytes()), "run_id": here.run_id}
-    stored["recipe"] = recipe.model_dump(mode="json")
+    stored["recipe"] = {**here.settings, "bus": config.model_dump(mode="json")}
     _check_folder(here, there, stored)
-    place = recipe.bus.place(there.path)
+    place = config.place(there.path)
     async with AsyncExitStack() as logs:
         source = await logs.enter_async_context(here.log())
-        await _check_other_log(here.recipe().bus, here.path, recipe.bus, there.path)
-        target = await asyncio.to_thread(recipe.bus.build, there.path, create=True)
+        await _check_other_log(here.bus(), here.path, config, there.path)
+        target = await asyncio.to_thread(config.build, there.path, create=True)
         logs.push_async_callback(target.close)
         show("waiting until nobody works on the log", 0, 1)
-        await check_at_rest(source, str(here.path))
-        await check_at_rest(target, place)
-        await asyncio.to_thread(check_begins_alike, source, target, place, show)
+        await check_at_rest(source.log, str(here.path))
+        await check_at_rest(target.log, place)
+        await asyncio.to_thread(check_begins_alike, source.log, target.log, place, show)
         _begin(there, stored)
         await asyncio.to_thread(_copy_checkpoints, here.path, there.path, show)
-        events = await copy_records(source, target, show)
-        await copy_cursors(source, target, show)
-        await asyncio.to_thread(check_equal, source, target, show)
-        await _audit(target, here.path, there.path, show)
-        groups = len(source.groups())
+        events = await copy_records(source.log, target, show)
+        await copy_cursors(source.log, target, show)
+        await asyncio.to_thread(check_equal, source.log, target.log, show)
+        await _audit(target.log, here.path, there.path, show)
+        groups = len(await asyncio.to_thread(source.log.groups))
     there.copying_file.rename(there.recipe_file)
     checkpoints = len(list(checkpoint_folders(there.path)))
     return Copied(checkpoints=checkpoints, events=events, groups=groups, place=place)
@@ -166,7 +165,7 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-async def _audit(target: Bus, source: Path, path: Path, show: Show) -> None:
+async def _audit(target: Log, source: Path, path: Path, show: Show) -> None:
     from observability.audit.audit import audit
 
     show("audit", 0, 1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bus.bus import Bus
 from bus.cursor import Cursor
+from bus.log import Log
 from bus.records import Position, Record
 from evolvent.errors import UsageError
 
@@ -22,13 +23,13 @@ Show = Callable[[str, int, int], None]
 """What is being done, how much of it, and of how much."""
 
 
-async def check_at_rest(bus: Bus, name: str, patience_seconds: float = _LEASE_SECONDS) -> None:
+async def check_at_rest(log: Log, name: str, patience_seconds: float = _LEASE_SECONDS) -> None:
     """Nobody works on this log. A killed member counts as alive until its lease has passed."""
     until = time.monotonic() + patience_seconds
     while alive := [
         f"{member} of {group}"
-        for group in bus.groups()
-        for member in await asyncio.to_thread(bus.members, group)
+        for group in await asyncio.to_thread(log.groups)
+        for member in await asyncio.to_thread(log.members, group)
         if member != MEMBER
     ]:
         if time.monotonic() > until:
@@ -36,7 +37,7 @@ async def check_at_rest(bus: Bus, name: str, patience_seconds: float = _LEASE_SE
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def check_begins_alike(source: Bus, target: Bus, name: str, show: Show) -> None:
+def check_begins_alike(source: Log, target: Log, name: str, show: Show) -> None:
     """What the target holds already is the beginning of the source, its cursors not further."""
     heads, ours = target.heads(), source.heads()
     if heads.keys() != ours.keys():
@@ -60,32 +61,30 @@ def check_begins_alike(source: Bus, target: Bus, name: str, show: Show) -> None:
                 raise _gone_on(name, Position(topic=stream[0], partition=stream[1], offset=offset))
 
 
-async def copy_records(source: Bus, target: Bus, show: Show) -> int:
+async def copy_records(source: Log, target: Bus, show: Show) -> int:
     """Append what the target does not have yet, each at its offset; how many records there are."""
-    ends, heads = source.heads(), target.heads()
+    ends = await asyncio.to_thread(source.heads)
+    heads = await asyncio.to_thread(target.log.heads)
     whole, there = sum(ends.values()), sum(heads.values())
     for stream, end in ends.items():
-        for batch in _batches(source.read(*stream, heads[stream], end)):
+        batches = _batches(source.read(*stream, heads[stream], end))
+        while batch := await asyncio.to_thread(next, batches, ()):
             await target.append(batch)
             there += len(batch)
             show("events", there, whole)
     return whole
 
 
-async def copy_cursors(source: Bus, target: Bus, show: Show) -> None:
+async def copy_cursors(source: Log, target: Bus, show: Show) -> None:
     """Every group is as far as it was, and its next owners have epochs above all former ones:
     what an owner names by its epoch stays its own, and stays older than what comes."""
-    groups = source.groups()
+    groups = await asyncio.to_thread(source.groups)
     for number, group in enumerate(groups):
         show("cursors", number, len(groups))
-        lags, there = source.lag(group), target.cursors(group)
+        lags = await asyncio.to_thread(source.lag, group)
         epoch = max(lag.epoch for lag in lags)
-        behind = {
-            stream: list(_beyond(cursor, there.get(stream, Cursor())))
-            for stream, cursor in source.cursors(group).items()
-        }
-        reached = max((lag.epoch for lag in target.lag(group)), default=0)
-        if reached > epoch and behind.keys() == there.keys() and not any(behind.values()):
+        behind = await asyncio.to_thread(_behind, source, target.log, group, epoch)
+        if behind is None:
             continue
         topics = sorted({lag.topic for lag in lags})
         subscription = target.subscribe(topics, group, MEMBER, exclusive=True, above=epoch)
@@ -99,7 +98,21 @@ async def copy_cursors(source: Bus, target: Bus, show: Show) -> None:
                     await subscription.complete(done, [])
 
 
-def check_equal(source: Bus, target: Bus, show: Show) -> None:
+def _behind(
+    source: Log, target: Log, group: str, epoch: int
+) -> dict[tuple[str, int], list[int]] | None:
+    """What is done in the source alone; None when the group is as far, under a higher epoch."""
+    there = target.cursors(group)
+    behind = {
+        stream: list(_beyond(cursor, there.get(stream, Cursor())))
+        for stream, cursor in source.cursors(group).items()
+    }
+    reached = max((lag.epoch for lag in target.lag(group)), default=0)
+    as_far = behind.keys() == there.keys() and not any(behind.values())
+    return None if reached > epoch and as_far else behind
+
+
+def check_equal(source: Log, target: Log, show: Show) -> None:
     """Both hold the same records at the same offsets, and every group is as far on both."""
     heads = source.heads()
     if target.heads() != heads:

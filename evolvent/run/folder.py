@@ -5,6 +5,7 @@ RUN/checkpoints/  one folder per version                     RUN/report/      pi
 RUN/logs/         one file per process                       RUN/lock         held while it runs
 """
 
+import asyncio
 import errno
 import fcntl
 import json
@@ -20,8 +21,12 @@ from pydantic import ValidationError
 from bus.bus import Bus
 from bus.config import BusConfig
 from bus.errors import BusError
+from bus.events import Plugin
 from evolvent.errors import UsageError
-from evolvent.recipe.recipe import Recipe, explain
+from evolvent.plugins import installed
+from evolvent.recipe.explain import explain
+from evolvent.recipe.load import read_bus
+from evolvent.recipe.recipe import Recipe
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
 _FORMAT = 1
@@ -42,11 +47,37 @@ class RunFolder:
         return self.recipe_file.exists()
 
     def recipe(self) -> Recipe:
-        """The recipe that the run was started with."""
+        """The recipe that the run was started with; raises `UsageError` without its plug-ins."""
+        plugins = installed()
+        plugins.check_same(self.plugins, str(self.path))
         try:
-            return Recipe.model_validate(self._stored()["recipe"])
+            return plugins.recipe.model_validate(self.settings)
         except ValidationError as error:
             raise UsageError(f"{self.recipe_file} is damaged: {explain(error)}") from None
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """What the run uses from outside of evolvent."""
+        try:
+            stored = self._stored().get("plugins", [])
+            return tuple(Plugin.model_validate(plugin) for plugin in stored)
+        except (ValidationError, TypeError):
+            raise UsageError(f"{self.recipe_file} is damaged: it names no plug-ins") from None
+
+    def bus(self) -> BusConfig:
+        """Where the run has its log. Needs none of its plug-ins."""
+        try:
+            return read_bus(self.settings)
+        except (ValidationError, KeyError):
+            raise UsageError(f"{self.recipe_file} is damaged: it names no bus") from None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe as it is stored, whatever its parts are."""
+        settings = self._stored()["recipe"]
+        if not isinstance(settings, dict):
+            raise UsageError(f"{self.recipe_file} is damaged: it holds no recipe")
+        return settings
 
     @property
     def run_id(self) -> str:
@@ -95,6 +126,8 @@ class RunFolder:
 
     def _write(self, recipe: Recipe, run_id: str, *, only_new: bool) -> None:
         stored = {"format": _FORMAT, "run_id": run_id, "recipe": recipe.model_dump(mode="json")}
+        if plugins := installed().used_by(recipe):
+            stored["plugins"] = [plugin.model_dump(mode="json") for plugin in plugins]
         aside = self.path / f".recipe.{uuid4().hex}.json"
         try:
             self.logs.mkdir(exist_ok=True)
@@ -161,7 +194,7 @@ class RunFolder:
     ) -> AsyncIterator[Bus]:
         """The run's log; raises `UsageError` when it cannot be used."""
         try:
-            opened = self.build_log(bus or self.recipe().bus, writable=writable)
+            opened = await asyncio.to_thread(self.build_log, bus or self.bus(), writable=writable)
             try:
                 yield opened
             finally:

@@ -5,19 +5,20 @@ Knows no role.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from bus.bus import Bus
 from bus.errors import Unreachable, Unreadable
 from bus.events import Control, derive_id
+from bus.log import Log
+from bus.versions import Versions
 from evolvent.errors import UsageError
 from evolvent.own_model import check_model
+from evolvent.plugins import installed
+from evolvent.process import pauses
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
-
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -57,45 +58,51 @@ async def opened(folder: RunFolder, recipe: Recipe) -> AsyncIterator[Bus]:
             check_model(recipe.model.path)
     async with folder.log(recipe.bus, writable=True) as bus:
         if new:
-            if any(bus.heads().values()):
+            if found := await asyncio.to_thread(_holder, bus.log):
                 raise UsageError(
-                    f"{recipe.bus.place(folder.path)} holds the run {run_on(bus)} already, and "
+                    f"{recipe.bus.place(folder.path)} holds the run {found} already, and "
                     f"{folder.path} is not its folder: name that with --dir, or choose another "
                     "name for the new run"
                 )
             folder.create(recipe)
         else:
-            check_log(folder, recipe, bus)
+            await asyncio.to_thread(check_log, folder, recipe, bus.log)
             folder.store(recipe)
         yield bus
 
 
-def joined(folder: RunFolder, recipe: Recipe, bus: Bus) -> None:
+def joined(folder: RunFolder, recipe: Recipe, log: Log) -> None:
     """Make one more process part of the run on the log; its folder may be its own."""
     if folder.exists:
-        check_log(folder, recipe, bus)
+        check_log(folder, recipe, log)
         return
-    start = _first_start(bus)
-    if start is not None and Recipe.model_validate(start.settings).digest != recipe.digest:
+    start = _first_start(log)
+    if start is not None and not _is_start_of(start, recipe, recipe.bus.place(folder.path)):
         raise UsageError(
             f"{recipe.bus.place(folder.path)} was started with another recipe or other settings "
             f"({start.settings['name']}, seed {start.seed}): choose another name for the run"
         )
-    folder.create(recipe, run_id=run_on(bus))
+    folder.create(recipe, run_id=run_on(log))
+
+
+def _is_start_of(start: Control, recipe: Recipe, place: str) -> bool:
+    """Whether a run that began so has this recipe. Raises `UsageError` without its plug-ins."""
+    plugins = installed()
+    plugins.check_same(start.plugins, place)
+    return plugins.recipe.model_validate(start.settings).digest == recipe.digest
 
 
 async def reached(build: Callable[[], Bus], stop: asyncio.Event) -> Bus | None:
     """The log, however long its broker is away; None when stopped. Raises `BusError`."""
-    pause = _FIRST_PAUSE_SECONDS
+    waits = pauses()
     while not stop.is_set():
         try:
             return await asyncio.to_thread(build)
         except Unreachable as error:
+            pause = next(waits)
             _log.warning("waiting for the broker, again in %g s: %s", pause, error)
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
-        except TimeoutError:
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
     return None
 
 
@@ -108,14 +115,15 @@ def started(folder: RunFolder, recipe: Recipe, number: int) -> Control:
         command="start",
         seed=recipe.seed,
         settings=recipe.model_dump(mode="json"),
+        plugins=installed().used_by(recipe),
     )
 
 
-def run_on(bus: Bus) -> str | None:
+def run_on(log: Log) -> str | None:
     """The run whose events are on the log, None while there are none."""
-    heads = bus.heads()
+    heads = log.heads()
     for topic in ("control", "weights"):
-        for record in bus.read(topic, end=min(1, heads[topic, 0])):
+        for record in log.read(topic, end=min(1, heads[topic, 0])):
             try:
                 return record.event().run
             except Unreadable:
@@ -123,8 +131,13 @@ def run_on(bus: Bus) -> str | None:
     return None
 
 
-def _first_start(bus: Bus) -> Control | None:
-    for record in bus.read("control"):
+def _holder(log: Log) -> str | None:
+    """Whose log it is, None while it is empty."""
+    return run_on(log) or "of nobody known" if any(log.heads().values()) else None
+
+
+def _first_start(log: Log) -> Control | None:
+    for record in log.read("control"):
         try:
             event = record.event()
         except Unreadable:
@@ -134,23 +147,24 @@ def _first_start(bus: Bus) -> Control | None:
     return None
 
 
-def check_log(folder: RunFolder, recipe: Recipe, bus: Bus) -> None:
+def check_log(folder: RunFolder, recipe: Recipe, log: Log) -> None:
     """Refuse the log of another run, and one that is behind its checkpoints; nothing is repaired
     silently."""
     place = recipe.bus.place(folder.path)
-    found = run_on(bus)
+    found = run_on(log)
     if found is not None and folder.has_stored_id and found != folder.run_id:
         raise UsageError(
             f"{place} holds the run {found}, {folder.path} is the folder of {folder.run_id}: name "
             "the other folder with --dir, or the other log with --bus"
         )
     manifests = [read_manifest(path) for path in list(checkpoint_folders(folder.path))[-1:]]
-    heads = bus.heads()
+    heads, newest = log.heads(), Versions(log).newest()
+    following = 0 if newest is None else newest.number + 1
     for manifest in manifests:
-        if manifest.version > heads["weights", 0]:
+        if manifest.version > following:
             raise UsageError(
-                f"{place} went back: it ends before version {heads['weights', 0]}, the "
-                f"checkpoints at version {manifest.version}; restore it"
+                f"{place} went back: it ends before version {following}, the checkpoints at "
+                f"version {manifest.version}; restore it"
             )
         for consumed in manifest.consumed:
             if consumed.offset >= heads[consumed.topic, consumed.partition]:

@@ -2,33 +2,37 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
+from bus.control import Switch
 from bus.events import Weights
 from evolvent.ask import find_weights
 from evolvent.recipe.recipe import Recipe
+from evolvent.roles import services
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import opened
-from trainer.trainer import GROUP, TOPICS
+from evolvent.voice import LogVoice
+from evolvent.workplace import Workplace
+
+
+class _Shown(LogVoice):
+    """Progress goes to who watches."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        self._show(f"{phase} {done}/{total}")
 
 
 async def make_version_0(folder: RunFolder, recipe: Recipe, show: Callable[[str], None]) -> Weights:
     """Make and publish the seed model unless the run has one; the event of version 0."""
-    from evolvent.learning import build_trainer
-
+    [row] = [row for row in services(recipe).values() if row.leads]
     stop = asyncio.Event()
     stop.set()
     async with opened(folder, recipe) as bus:
-        subscription = bus.subscribe(list(TOPICS), GROUP, GROUP, exclusive=True)
-        with ThreadPoolExecutor(1) as executor:
-            async with subscription:
-                trainer = build_trainer(
-                    folder,
-                    recipe,
-                    bus,
-                    subscription,
-                    executor,
-                    lambda phase, done, total: show(f"{phase} {done}/{total}"),
-                )
-                await trainer.run(stop)
-        return find_weights(bus, 0)
+        place = Workplace(folder.path, folder.run_id, recipe, bus, _Shown(show))
+        start = await asyncio.to_thread(row.open, place)
+        async with bus.subscribe(row.topics, row.name, row.name, exclusive=True) as subscription:
+            await start(subscription, Switch()).run(stop)
+        await place.close()
+        return await asyncio.to_thread(find_weights, bus.log, 0)

@@ -6,28 +6,33 @@ create or open -> check -> processes up -> evolve until the budget ends or Ctrl-
 
 import asyncio
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from rich.console import Console
 
 from bus.bus import Bus
+from bus.control import ALL
 from bus.errors import Unreachable
 from bus.events import Control, derive_id
 from evolvent.errors import UsageError
-from evolvent.process import log_to_file
+from evolvent.process import log_to_file, until_told
 from evolvent.recipe.recipe import Recipe
+from evolvent.roles import layout, services
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import opened, started
 from evolvent.run.supervisor import Child, Supervisor
 from observability.progress.progress import Progress
 from observability.terminal.live import Activity, LiveView, ProcessState
 from observability.terminal.summary import summary
+
+_LEARNS, _MEASURES = "trainer", "evaluator"
+"""Whom the end of a run waits for."""
 
 _TICK_SECONDS = 0.25
 _ANSWER_SECONDS = 2.0
@@ -46,15 +51,19 @@ class Start:
     """One start of a run. The budget counts from the first version that is
     published and served, so that a start costs nothing of it."""
 
-    def __init__(self, folder: RunFolder, bus: Bus, budget: Budget) -> None:
+    def __init__(
+        self, folder: RunFolder, bus: Bus, heads: dict[tuple[str, int], int], budget: Budget
+    ) -> None:
         self._folder = folder
         self._recipe = folder.recipe()
-        self._heads = bus.heads()
+        self._heads = heads
+        self._reading = Lock()
         self._asking: asyncio.Task[dict[tuple[str, int], int]] | None = None
         self._bus = bus
         self._budget = budget
-        self._progress = Progress(bus)
-        self._supervisor = self._supervise(self._recipe.processes)
+        self._services = tuple(services(self._recipe))
+        self._progress = Progress(bus.log, self._services)
+        self._supervisor = self._supervise(layout(self._recipe))
         self.restarts = 0
         self.answers = True
         self._interrupted = asyncio.Event()
@@ -63,12 +72,12 @@ class Start:
     async def run(self, console: Console) -> None:
         """Evolve before the eyes of whoever looks at `console`, to a clean stop."""
         await self._bus.publish([started(self._folder, self._recipe, self._heads["control", 0])])
-        with LiveView(self._progress, console) as view, self._interruptible():
+        with LiveView(self._progress, console) as view, until_told(self._interrupted):
             await self._supervised(view, self._learn)
             await self._show(view, "stopping")
             if not self._interrupted.is_set() and not self._is_evaluated():
                 # The evaluator shared the trainer's process and ended with it.
-                self._supervisor = self._supervise((("evaluator",),))
+                self._supervisor = self._supervise(((_MEASURES,),))
                 await self._supervised(view, self._evaluate)
                 await self._show(view, "stopping")
         if self._asking is not None:
@@ -103,24 +112,33 @@ class Start:
     async def _show(self, view: LiveView, phase: str, left: float | None = None) -> None:
         """What the log says now. While its broker is away, screen and Ctrl-C go on."""
         if self._asking is None:
-            self._asking = asyncio.create_task(asyncio.to_thread(self._bus.heads))
+            self._asking = asyncio.create_task(asyncio.to_thread(self._look))
         await asyncio.wait({self._asking}, timeout=_ANSWER_SECONDS)
-        try:
-            if self._asking.done():
-                asked, self._asking = self._asking, None
-                self._heads = asked.result()
-                view.update(self._activity(phase, left))
-                self.answers = True
-                return
-        except Unreachable:
-            pass
         self.answers = False
-        view.show(self._activity(f"{phase}: the log does not answer", left))
+        if self._asking.done():
+            asked, self._asking = self._asking, None
+            with suppress(Unreachable):
+                self._heads = asked.result()
+                self.answers = True
+        # What is being read just now cannot be shown.
+        if self._reading.acquire(blocking=False):
+            said = phase if self.answers else f"{phase}: the log does not answer"
+            view.show(self._activity(said, left))
+            self._reading.release()
+
+    def _look(self) -> dict[tuple[str, int], int]:
+        """Ask first: what does not answer keeps nobody from looking at what is known."""
+        heads = self._bus.log.heads()
+        with self._reading:
+            self._progress.refresh()
+        return heads
 
     async def _evolve(self, view: LiveView) -> None:
         """Until the budget is used up or a person interrupts."""
         deadline: float | None = None
         while not self._interrupted.is_set():
+            if self._progress.controls.is_stopped(ALL):
+                self._interrupted.set()
             if deadline is None and self._evolving():
                 deadline = time.monotonic() + self._budget.seconds
             left = None if deadline is None else deadline - time.monotonic()
@@ -144,31 +162,36 @@ class Start:
         await self._evolve(view)
         if self._interrupted.is_set():
             return
-        self._supervisor.stop("trainer")
+        self._supervisor.stop(_LEARNS)
         for child in self._supervisor.children:
-            while "trainer" in child.roles and child.pid:
+            while _LEARNS in child.roles and child.pid:
                 await self._show(view, "finishing the last batch")
                 await asyncio.sleep(_TICK_SECONDS)
-        if any("evaluator" in child.roles for child in self._supervisor.children if child.pid):
+        if any(_MEASURES in child.roles for child in self._supervisor.children if child.pid):
             await self._evaluate(view)
 
     def _is_evaluated(self) -> bool:
-        """Whether the last version is; so is a run without one."""
-        newest, head = self._progress.newest_evaluation, self._heads["weights", 0] - 1
-        return head < 0 or (newest is not None and newest.weights_version == head)
+        """Whether the last version is, or never will be."""
+        newest, evaluated = self._progress.newest, self._progress.newest_evaluation
+        controls = self._progress.controls
+        if newest is None or _MEASURES not in self._services:
+            return True
+        if controls.is_paused(_MEASURES) or controls.is_stopped(_MEASURES):
+            return True
+        return evaluated is not None and evaluated.weights_version == newest.number
 
     async def _evaluate(self, view: LiveView) -> None:
         await self._show(view, "evaluating the last version")
-        head = self._heads["weights", 0] - 1
-        if head < 0:
+        newest = self._progress.newest
+        if newest is None or self._is_evaluated():
             return
         request = Control(
-            id=derive_id(self._folder.run_id, "evolvent", "evaluate", head),
+            id=derive_id(self._folder.run_id, "evolvent", "evaluate", newest.number),
             run=self._folder.run_id,
             agent="evolvent",
             command="evaluate",
-            role="evaluator",
-            weights_version=head,
+            role=_MEASURES,
+            weights_version=newest.number,
         )
         await self._bus.publish([request])
         deadline = time.monotonic() + _LAST_EVALUATION_SECONDS
@@ -195,23 +218,6 @@ class Start:
             swap_pause_ms=max((swap["pause_ms"] for swap in swaps), default=None),
         )
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C stops in order; a second one is the shell's own."""
-        loop = asyncio.get_running_loop()
-
-        def interrupt() -> None:
-            loop.remove_signal_handler(signal.SIGINT)
-            self._interrupted.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, interrupt)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
 
 def _state(child: Child) -> ProcessState:
     return ProcessState(
@@ -233,9 +239,11 @@ async def start(folder: RunFolder, recipe: Recipe, budget: Budget, console: Cons
     """One start of the run in `folder`, which is locked by the caller; the report's page."""
     from observability.report.report import write_report
 
+    if budget.until is not None and _MEASURES not in services(recipe):
+        raise UsageError("--until needs an evaluator, which this recipe leaves out")
     async with opened(folder, recipe) as bus:
         log_to_file(folder.logs / "evolvent.log")
-        job = Start(folder, bus, budget)
+        job = Start(folder, bus, await asyncio.to_thread(bus.log.heads), budget)
         await job.run(console)
         go_on = f"{_program()} run --dir {shlex.quote(str(folder.path))}"
         if not job.answers:
@@ -244,8 +252,8 @@ async def start(folder: RunFolder, recipe: Recipe, budget: Budget, console: Cons
                 f"report; once it answers go on with `{go_on}`"
             )
         report = None
-        if bus.heads()["weights", 0] > 0:
+        if job.progress.newest is not None:
             with console.status("drawing the report"):
-                report = await asyncio.to_thread(write_report, bus, folder.path)
+                report = await asyncio.to_thread(write_report, bus.log, folder.path)
         console.print(summary(job.progress, restarts=job.restarts, report=report, go_on=go_on))
     return report

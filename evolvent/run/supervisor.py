@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evolvent.errors import UsageError
+from evolvent.process import ONE_THREAD
 
 MAX_CRASHES = 8
 _FIRST_PAUSE_SECONDS = 0.1
@@ -87,7 +88,8 @@ class Supervisor:
             code = await self._live(child)
             if code == 2:
                 raise UsageError(child.said.get("failed", f"the {child.name} process gave up"))
-            if child.stopping:
+            if child.stopping or code == 0:
+                # Without our word it ends so only when the operator has stopped all of its roles.
                 return
             crashes = crashes + 1 if self._position() == before else 1
             if crashes >= MAX_CRASHES:
@@ -101,7 +103,7 @@ class Supervisor:
 
     async def _live(self, child: Child) -> int:
         """One life of a child, from start to end; its exit code."""
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment = {**os.environ, **ONE_THREAD}
         with child.log.open("ab") as log:
             child.process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bus.bus import Bus
 from bus.config import BusConfig, KafkaConfig
+from bus.log import Log
 from bus.topics import TOPICS
 from evolvent.errors import UsageError
-from evolvent.recipe.recipe import load_recipe, shipped
+from evolvent.recipe.load import load_recipe, shipped
 from evolvent.run.folder import RunFolder
 
 _OWN = {
@@ -41,7 +41,7 @@ def survey(
     if run is None and url is None:
         return Survey(rows=_rows({}))
     folder = RunFolder(run) if run is not None else None
-    config = folder.recipe().bus if folder is not None else _named(url or "", settings)
+    config = folder.bus() if folder is not None else _named(url or "", settings)
     path = run or Path()
     if isinstance(config, KafkaConfig):
         return asyncio.run(_survey_kafka(config, path, create))
@@ -59,9 +59,9 @@ def _named(url: str, settings: Sequence[str]) -> BusConfig:
 
 
 async def _survey_file(config: BusConfig, path: Path) -> Survey:
-    bus = config.build(path, read_only=True)
+    bus = await asyncio.to_thread(config.build, path, read_only=True)
     try:
-        return Survey(rows=_rows(_counts(bus)))
+        return Survey(rows=_rows(await asyncio.to_thread(_counts, bus.log)))
     finally:
         await bus.close()
 
@@ -96,7 +96,7 @@ async def _survey_kafka(config: KafkaConfig, path: Path, create: bool) -> Survey
     counts: Mapping[str, int] = {}
     if not said:
         bus = await asyncio.to_thread(config.build, path, read_only=True)
-        counts = _counts(bus)
+        counts = await asyncio.to_thread(_counts, bus.log)
         await bus.close()
     rows = {row["name"]: row for row in _rows(counts)}
     for topic in found:
@@ -124,8 +124,8 @@ def _rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     return [{**asdict(topic), "events": counts.get(topic.name, 0)} for topic in TOPICS.values()]
 
 
-def _counts(bus: Bus) -> dict[str, int]:
+def _counts(log: Log) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for (topic, _), end in bus.heads().items():
+    for (topic, _), end in log.heads().items():
         counts[topic] = counts.get(topic, 0) + end
     return counts

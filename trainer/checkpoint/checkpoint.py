@@ -143,6 +143,14 @@ class Checkpoints:
         except SafetensorError as error:
             raise DamagedCheckpoint(f"{folder} cannot be read: {error}") from None
 
+    def weights(self, version: Weights) -> dict[str, Tensor]:
+        """The published tensors of a version by their names in the model that learns, digest
+        checked; raises `DamagedCheckpoint`."""
+        folder = self.run / version.location
+        name = _PUBLISHED[version.format]
+        verify_files(folder, {name: version.files[name]})
+        return _learned(load_file(folder / name), version.format)
+
     def prune(self) -> None:
         """Delete the resume state of all but the newest checkpoints, and what crashes left."""
         for aside in self.root.glob(".*"):

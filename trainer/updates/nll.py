@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bus.events import Judgment
 from trainer.batch import Batch
+from trainer.parts import Parts
 from trainer.rows import Row, row_of
 from trainer.updates.proposals import WARMUP_PROPOSED, keep_proposals, proposal_rows
+from trainer.updates.update import Reference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +44,7 @@ class NllConfig(BaseModel):
     proposal_rows: int = Field(default=0, ge=0)
     anchor_rows: int = Field(default=0, ge=0)
 
-    def build(self) -> "Nll":
+    def build(self, parts: Parts) -> "Nll":
         return Nll(self)
 
 
@@ -53,20 +55,18 @@ class Nll:
         self._config = config
 
     @property
-    def learns_refusals(self) -> bool:
-        return False
+    def reference(self) -> Reference | None:
+        return None
 
     def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
         config = self._config
         solved, unsure = [], []
         for judgment in batch.judgments:
-            row = _right_answer(judgment)
-            if row is None:
-                continue
-            replay.add(f"{SOLVED}{judgment.attempt.task.level}", row)
-            solved.append(row)
-            if judgment.success < 1:
-                unsure.append(row)
+            for row in _right_answer(judgment):
+                replay.add(f"{SOLVED}{judgment.attempt.task.level}", row)
+                solved.append(row)
+                if judgment.success < 1:
+                    unsure.append(row)
         if config.proposal_rows:
             keep_proposals(batch.judgments, replay)
         # A batch with hardly any unsure task is learned from as a whole.
@@ -87,9 +87,9 @@ class Nll:
         return -(scored.logprobs_BT * weights_BT).sum() / weights_BT.sum()
 
 
-def _right_answer(judgment: Judgment) -> Row | None:
-    """The first sample with the full reward: of one task they are all the same text or as good."""
+def _right_answer(judgment: Judgment) -> list[Row]:
+    """The turns of the first right sample: of one task they are all the same text or as good."""
     for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
-        if verdict.reward >= 1.0:
-            return row_of(sample.turns[-1])
-    return None
+        if verdict.right:
+            return [row_of(turn) for turn in sample.trainable]
+    return []

@@ -1,30 +1,36 @@
-"""What is minimised: the `Loss` protocol. A loss knows rows and judgments, no model and no log."""
+"""Which rows are learned from, and what is minimised: the `Update` protocol. An update knows rows
+and judgments, no model and no log."""
 
 from collections.abc import Iterator
 from random import Random
-from typing import Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from trainer.batch import Batch
-from trainer.forward import Scored
-from trainer.replay import Replay
 from trainer.rows import Row
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class Loss(Protocol):
-    """One way to learn from judgments. It is asked for the rows of each optimiser step of an
-    update, then for the loss of those rows."""
+    from trainer.forward import Scored
+    from trainer.replay import Replay
+
+Reference = Literal["previous", "first"]
+"""The version that a new one is made from, or version 0."""
+
+
+class Update(Protocol):
+    """One way to learn from judgments. It is asked for the rows of each optimiser step, then for
+    the loss of those rows."""
 
     @property
-    def learns_refusals(self) -> bool:
-        """Whether refusals are trained on; otherwise they are dropped."""
+    def reference(self) -> Reference | None:
+        """The version whose log-probabilities it compares with, None without one."""
         ...
 
-    def steps(self, batch: Batch, replay: Replay, random: Random) -> Iterator[list[Row]]:
-        """The rows of each optimiser step; may put rows into `replay`."""
+    def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
+        """The rows of each optimiser step, of trainable turns alone; may put rows into `replay`."""
         ...
 
-    def __call__(self, scored: Scored) -> Tensor:
-        """The loss of one step, a scalar."""
+    def __call__(self, scored: "Scored") -> "Tensor":
+        """The loss of one step, a scalar. `scored.reference_BT` is there if it was asked for."""
         ...

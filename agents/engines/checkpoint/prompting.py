@@ -1,7 +1,7 @@
 """How the text of a prompt becomes tokens, through the model's chat template where it has one, and
 tokens become text. Knows no model and loads no model library.
 
-    text -> one user message -> chat template, up to where the assistant answers -> tokenizer
+    messages -> chat template, up to where the assistant answers -> tokenizer
 """
 
 import json
@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from agents.engines.checkpoint.verified import read_json
-from agents.engines.engine import SwapRefused
+from agents.engines.engine import Prompt, SwapRefused, messages_of
 
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -32,29 +32,39 @@ _WORD = "word"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompting:
-    """How one model is prompted. `texts` are the files that say so."""
+    """How one model is prompted. `special` tokens stand for no text; `texts` are the files that say
+    so."""
 
     tokenizer: Tokenizer
+    special: frozenset[int]
     template: Template | None
     named_tokens: Mapping[str, str]
     texts: Mapping[str, str]
 
-    def encode(self, text: str) -> tuple[int, ...]:
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
         """See `Engine`. What a template writes holds all special tokens, so none are added."""
-        if self.template is None:
-            return tuple(self.tokenizer.encode(text).ids)
-        return tuple(self.tokenizer.encode(self.rendered(text), add_special_tokens=False).ids)
+        if self.template is not None:
+            return self._tokens(self.rendered(prompt), special=False)
+        tokens: tuple[int, ...] = ()
+        for message in messages_of(prompt):
+            own = tuple(token for token in message.tokens if token not in self.special)
+            tokens += own or self._tokens(message.text, special=not tokens)
+        return tokens
+
+    def _tokens(self, text: str, *, special: bool) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=special).ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    def rendered(self, text: str) -> str:
+    def rendered(self, prompt: Prompt) -> str:
         """The prompt as the tokenizer reads it."""
+        messages = messages_of(prompt)
         if self.template is None:
-            return text
+            return "".join(message.text for message in messages)
         return self.template.render(
             **self.named_tokens,
-            messages=[{"role": "user", "content": text}],
+            messages=[{"role": message.role, "content": message.text} for message in messages],
             # Templates tell what is none from what is not there.
             tools=None,
             documents=None,
@@ -85,8 +95,11 @@ def read_prompting(texts: Mapping[str, str]) -> Prompting:
     """Raises `SwapRefused` where a prompt could not be made, now and not when one is asked for."""
     described = read_json(TOKENIZER_CONFIG, texts.get(TOKENIZER_CONFIG, "{}"))
     source = texts.get(CHAT_TEMPLATE, _template(described.get("chat_template")))
+    tokenizer = _tokenizer(texts[TOKENIZER])
+    added = tokenizer.get_added_tokens_decoder()
     prompting = Prompting(
-        tokenizer=_tokenizer(texts[TOKENIZER]),
+        tokenizer=tokenizer,
+        special=frozenset(token for token, known in added.items() if known.special),
         template=None if source is None else _compiled(source),
         named_tokens=_named_tokens(described),
         texts=dict(texts),

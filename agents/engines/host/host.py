@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.engines.checkpoint.prompting import PROMPTING, TOKENIZER, prompting_texts
 from agents.engines.checkpoint.verified import read_verified
-from agents.engines.engine import Completion, Engine, Request, Swap, SwapRefused
+from agents.engines.engine import Completion, Engine, Prompt, Request, Swap, SwapRefused
 from agents.engines.server.wire import State, digest_of
 
 
@@ -56,8 +56,8 @@ class Host:
         """Set when `state` says something new; take it before looking at `state`."""
         return self._changed
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return self._engine.encode(text)
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        return self._engine.encode(prompt)
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self._engine.decode(tokens)

@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 
-from agents.engines.engine import Completion, Request, Swap, check_request
+from agents.engines.engine import Completion, Prompt, Request, Swap, check_request
 from agents.engines.local.batch import Batch
 from agents.engines.local.served import Served, load
 
@@ -67,8 +67,8 @@ class LocalEngine:
     def version(self) -> int:
         return -1 if self._served is None else self._served.version
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return self._ready().prompting.encode(text)
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        return self._ready().prompting.encode(prompt)
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self._ready().prompting.decode(tokens)

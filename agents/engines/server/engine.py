@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agents.engines.checkpoint.prompting import PROMPTING, Prompting, read_prompting
-from agents.engines.engine import Completion, EngineUnusable, Request, Swap, SwapRefused
+from agents.engines.engine import Completion, EngineUnusable, Prompt, Request, Swap, SwapRefused
 from agents.engines.server.link import Link, Lost
 from agents.engines.server.wire import digest_of
 
@@ -57,8 +57,8 @@ class ServerEngine:
         """How many servers serve something at this moment."""
         return sum(link.version >= 0 for link in self._links)
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return self._ready().encode(text)
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        return self._ready().encode(prompt)
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self._ready().decode(tokens)

@@ -27,7 +27,7 @@ from agents.engines.checkpoint.prompting import (
     read_prompting,
 )
 from agents.engines.checkpoint.verified import read_verified
-from agents.engines.engine import Completion, Request, Swap, SwapRefused, check_request
+from agents.engines.engine import Completion, Prompt, Request, Swap, SwapRefused, check_request
 from agents.engines.vllm.runtime import VllmRuntime
 from agents.engines.vllm.setup import check_temperature, params, scoring
 from bus.events import Span
@@ -81,8 +81,8 @@ class VllmEngine:
     def version(self) -> int:
         return self._version
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return self._ready()[1].prompting.encode(text)
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        return self._ready()[1].prompting.encode(prompt)
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self._ready()[1].prompting.decode(tokens)

@@ -1,0 +1,86 @@
+"""A model judges: it reads the question and an answer, and says whether the answer is right.
+
+A language model as a judge (Zheng et al. 2023, arXiv 2306.05685); by the weights that learn, as in
+self-rewarding (Yuan et al. 2024, arXiv 2401.10020). What it said stands in the verdict.
+"""
+
+import asyncio
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from agents.parts import PartConfig, Parts
+from agents.policies.config import CURRENT
+from bus.events import Attempt, Verdict
+
+_FIELD = r"\{(prompt|question|answer)\}"
+
+
+class ModelConfig(PartConfig):
+    """The weights of `policy` read `template`, in which {prompt}, {question} and {answer} stand for
+    those of the sample, and answer with at most `max_tokens` tokens. A reply that begins with `yes`
+    is worth 1, one that begins with `no` 0; any other says nothing."""
+
+    type: Literal["model"] = "model"
+    policy: str = CURRENT
+    template: str = (
+        "{question}\nAnswer: {answer}\nIs this answer right? Reply with yes or no, nothing else."
+    )
+    yes: str = Field(default="yes", min_length=1)
+    no: str = Field(default="no", min_length=1)
+    temperature: float = Field(default=0.0, ge=0)
+    max_tokens: int = Field(default=8, gt=0)
+
+    @field_validator("template")
+    @classmethod
+    def _shows_the_answer(cls, template: str) -> str:
+        if "{answer}" not in template:
+            raise ValueError("the template must show the {answer}")
+        return template
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        return (self.policy,)
+
+    def build(self, parts: Parts) -> "Model":
+        return Model(parts, self)
+
+
+class Model:
+    """Every different answer is judged once; the judge's turn is never learned from."""
+
+    def __init__(self, parts: Parts, config: ModelConfig) -> None:
+        self._policy = parts.policy(config.policy)
+        self._config = config
+
+    async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
+        answers = list(dict.fromkeys(sample.answer for sample in attempt.samples))
+        verdicts = await asyncio.gather(*(self._judge(attempt, answer) for answer in answers))
+        known = dict(zip(answers, verdicts, strict=True))
+        return tuple(known[sample.answer] for sample in attempt.samples)
+
+    async def _judge(self, attempt: Attempt, answer: str) -> Verdict:
+        [turn] = await self._policy.sample(
+            self._prompt(attempt, answer),
+            max_tokens=self._config.max_tokens,
+            temperature=self._config.temperature,
+            seat="judge",
+            trainable=False,
+        )
+        reply = turn.text.strip().lower()
+        yes, no = (reply.startswith(word.lower()) for word in (self._config.yes, self._config.no))
+        return Verdict(
+            scores={"model": float(yes)},
+            reward=float(yes),
+            reason="approved" if yes else "disapproved" if no else "the judge said neither",
+            provenance="model",
+            turn=turn,
+            known=yes or no,
+        )
+
+    def _prompt(self, attempt: Attempt, answer: str) -> str:
+        """Put together in one pass: what a sample says is never read as a field."""
+        task = attempt.task
+        texts = {"prompt": task.prompt, "question": task.question, "answer": answer}
+        return re.sub(_FIELD, lambda found: texts[found[1]], self._config.template)

@@ -1,0 +1,76 @@
+"""What a block may ask for when it is built: every one is `config.build(parts)`."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from agents.domains.domain import Domain
+from agents.policies.policy import Policy
+from agents.policies.serving import Serving
+from bus.log import Log
+from bus.runner import Role
+
+
+class PartConfig(BaseModel):
+    """What a recipe says of one part: `type` names it, and unknown fields are refused. A subclass
+    has a `type` of its own and `build(parts)`; where it generates, it names its policies in
+    `uses`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """The policies that the part asks for."""
+        return ()
+
+
+class RoleConfig(PartConfig):
+    """What a recipe says of a role from outside of evolvent, whose name is its `type`. `topics` are
+    those whose records it answers, `concurrency` at a time; an `exclusive` one has no second beside
+    it."""
+
+    topics: ClassVar[tuple[str, ...]] = ()
+    exclusive: ClassVar[bool] = False
+    concurrency: ClassVar[int] = 1
+
+    type: str
+
+    def build(self, parts: "Parts") -> Role[Any]:
+        raise NotImplementedError
+
+
+class _MakesDomain(Protocol):
+    def build(self, parts: "Parts") -> Domain: ...
+
+
+class Parts:
+    """The ground of one process on which its blocks stand.
+
+    `run` and `seed` are the run's; `log` is what has been said, to be read in threads alone;
+    `policy(name)` generates with the weights of that name; `serving(weights)` opens an engine at
+    exactly one version. The `domain` is built when it is first asked for, so it cannot itself ask
+    for one.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: str,
+        seed: int,
+        domain: _MakesDomain,
+        log: Log,
+        policy: Callable[[str], Policy],
+        serving: Serving,
+    ) -> None:
+        self.run = run
+        self.seed = seed
+        self.log = log
+        self.policy = policy
+        self.serving = serving
+        self._domain = domain
+
+    @cached_property
+    def domain(self) -> Domain:
+        return self._domain.build(self)

@@ -1,0 +1,1 @@
+"""How an attempt is made: one way per file, behind `Sampler`."""

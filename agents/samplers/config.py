@@ -1,0 +1,10 @@
+"""Which samplers there are: the union that a recipe chooses from."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from agents.samplers.second_look import SecondLookConfig
+from agents.samplers.single import SingleConfig
+
+SamplerConfig = Annotated[SingleConfig | SecondLookConfig, Field(discriminator="type")]

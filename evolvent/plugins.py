@@ -1,0 +1,197 @@
+"""Parts from outside of evolvent: files that the user names, and installed packages. A plug-in is a
+table of configurations by kind, called `PARTS`:
+
+    PARTS = {"judge": [LengthConfig], "domain": [RiddlesConfig]}
+
+Files are named by `--plugin FILE.py` or in EVOLVENT_PLUGINS; packages have an entry point in the
+group `evolvent.parts`. Nothing that a folder or a log names is ever run.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from bus.events import Plugin
+from evolvent.errors import UsageError
+from evolvent.recipe.kinds import KINDS, chosen, recipe_with, types_of
+from evolvent.recipe.recipe import Recipe
+
+VARIABLE = "EVOLVENT_PLUGINS"
+ENTRY_POINTS = "evolvent.parts"
+TABLE = "PARTS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One configuration: its kind, the type it is named by, and what it came from."""
+
+    kind: str
+    named: str
+    config: type[BaseModel]
+    name: str
+    sha256: str
+
+
+class Plugins:
+    """All parts from outside that this process knows."""
+
+    def __init__(self, parts: Sequence[Part] = ()) -> None:
+        self._parts = {(part.kind, part.named): part for part in parts}
+
+    @cached_property
+    def recipe(self) -> type[Recipe]:
+        """Recipes that may name them."""
+        return recipe_with(
+            {kind: [p.config for p in self._parts.values() if p.kind == kind] for kind in KINDS}
+        )
+
+    def used_by(self, recipe: Recipe) -> tuple[Plugin, ...]:
+        """What a run with this recipe has to record."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for kind in KINDS:
+            for config in chosen(recipe, kind):
+                part = self._parts.get((kind, str(getattr(config, "type", ""))))
+                if part is not None:
+                    found.setdefault((part.name, part.sha256), []).append(f"{kind}/{part.named}")
+        return tuple(
+            Plugin(name=name, sha256=sha256, parts=tuple(dict.fromkeys(parts)))
+            for (name, sha256), parts in sorted(found.items())
+        )
+
+    def check_same(self, recorded: Sequence[Plugin], place: str) -> None:
+        """Raises `UsageError` where a part that a run records is not here, or another."""
+        for plugin in recorded:
+            for known in plugin.parts:
+                kind, _, named = known.partition("/")
+                part = self._parts.get((kind, named))
+                if part is None:
+                    raise UsageError(
+                        f"{place} uses the {kind} {named} of the plug-in {plugin.name}, which is "
+                        f"not here: name its file with --plugin, or in {VARIABLE}"
+                    )
+                if part.sha256 != plugin.sha256:
+                    raise UsageError(
+                        f"{place} was started with another {plugin.name} (sha256 "
+                        f"{plugin.sha256[:12]}, this one is {part.sha256[:12]}): go on with the "
+                        "same file, or start a new run"
+                    )
+
+
+def name_files(files: Sequence[Path]) -> None:
+    """Make plug-ins known to this process and those it starts. Raises `UsageError`."""
+    named = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"--plugin {file}: there is no such file")
+        named.append(str(file.resolve()))
+    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys(named))
+    if files:
+        installed()
+
+
+def installed() -> Plugins:
+    """What the environment names now. Raises `UsageError`."""
+    return _loaded(os.environ.get(VARIABLE, ""))
+
+
+@lru_cache(maxsize=8)
+def _loaded(named: str) -> Plugins:
+    parts: list[Part] = []
+    for path in dict.fromkeys(path for path in named.split(os.pathsep) if path):
+        parts += _of_file(Path(path))
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        parts += _of_package(point)
+    seen: dict[tuple[str, str], Part] = {}
+    for part in parts:
+        other = seen.setdefault((part.kind, part.named), part)
+        if other is not part:
+            raise UsageError(
+                f"the {part.kind} {part.named} comes from {other.name} and from {part.name}: "
+                "name one of them"
+            )
+        if part.named in types_of(part.kind):
+            raise UsageError(
+                f"{part.name}: a {part.kind} of type {part.named} comes with evolvent: choose "
+                "another type"
+            )
+    return Plugins(parts)
+
+
+def _of_file(path: Path) -> Iterator[Part]:
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the plug-in {path} cannot be read: {error.strerror}") from None
+    name = f"evolvent_plugin_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    if spec is None:
+        raise UsageError(f"the plug-in {path} is no Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        # What is run is what was read, and its digest is that of the bytes.
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except Exception as error:  # whatever the user's code raises
+        del sys.modules[name]
+        raise UsageError(f"the plug-in {path} cannot be loaded: {_said(error)}") from None
+    table = getattr(module, TABLE, None)
+    return _parts(path.name, hashlib.sha256(source).hexdigest(), table)
+
+
+def _of_package(point: EntryPoint) -> Iterator[Part]:
+    name = point.dist.name if point.dist is not None else point.name
+    try:
+        table = point.load()
+        source = Path(str(sys.modules[point.module].__file__)).read_bytes()
+    except Exception as error:  # whatever the package's code raises
+        raise UsageError(
+            f"the installed plug-in {name} cannot be loaded ({_said(error)}): mend or uninstall it"
+        ) from None
+    return _parts(name, hashlib.sha256(source).hexdigest(), table)
+
+
+def _parts(name: str, sha256: str, table: Any) -> Iterator[Part]:
+    if not isinstance(table, Mapping) or not table:
+        raise UsageError(
+            f"the plug-in {name} has no table of its parts: {TABLE} = {{'judge': [MyConfig]}}"
+        )
+    for kind, configs in table.items():
+        if kind not in KINDS:
+            raise UsageError(
+                f"the plug-in {name} names the kind {kind!r}: there are {', '.join(KINDS)}"
+            )
+        for config in configs if isinstance(configs, list | tuple) else [configs]:
+            yield Part(
+                kind=kind, named=_type_of(name, config), config=config, name=name, sha256=sha256
+            )
+
+
+def _type_of(name: str, config: Any) -> str:
+    """The `type` of a configuration, its default and its one value."""
+    what = getattr(config, "__name__", repr(config))
+    if not (isinstance(config, type) and issubclass(config, BaseModel)):
+        raise UsageError(f"the plug-in {name}: {what} is no configuration (a pydantic model)")
+    field = config.model_fields.get("type")
+    if (
+        field is None
+        or not isinstance(field.default, str)
+        or not callable(getattr(config, "build", None))
+    ):
+        raise UsageError(
+            f'the plug-in {name}: {what} needs a field like type: Literal["mine"] = "mine" and a '
+            "method build(self, parts)"
+        )
+    return field.default
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,139 @@
+"""Recipes as files: those that come along, those of users, and what commands change in them."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bus.config import BusConfig, bus_from_url
+from bus.errors import BusError
+from evolvent import roles
+from evolvent.errors import UsageError
+from evolvent.plugins import installed
+from evolvent.recipe import rules
+from evolvent.recipe.explain import UNIONS, explain
+from evolvent.recipe.recipe import Recipe
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with evolvent, by name."""
+    folder = files("evolvent") / "recipes"
+    return {
+        Path(str(entry)).stem: Path(str(entry))
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".toml")
+    }
+
+
+def load_recipe(
+    name: str, overrides: Sequence[str] | None = None, bus: str | None = None
+) -> Recipe:
+    """A shipped recipe by name, or a TOML file by path; `bus` is a URL, `overrides` are
+    `section.field=value`. Raises `UsageError` with the field, the value and what is allowed.
+    """
+    path = shipped().get(name, Path(name))
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        names = ", ".join(shipped())
+        raise UsageError(f"there is no recipe {name}: name a TOML file or one of {names}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    settings.setdefault("name", path.stem)
+    return _recipe(name, settings, overrides, bus)
+
+
+def changed_recipe(
+    recipe: Recipe, overrides: Sequence[str] | None = None, bus: str | None = None
+) -> Recipe:
+    """`recipe` with other settings, as `load_recipe` takes them; raises `UsageError`."""
+    return _recipe(recipe.name, recipe.model_dump(mode="json"), overrides, bus)
+
+
+def _recipe(
+    name: str, settings: dict[str, Any], overrides: Sequence[str] | None, bus: str | None
+) -> Recipe:
+    if bus is not None:
+        _set_bus(settings, bus)
+    # Another type starts from its own defaults, so it comes first.
+    for override in sorted(overrides or [], key=lambda override: ".type=" not in override):
+        _override(settings, override)
+    for section, default in UNIONS.items():
+        if default is not None and isinstance(settings.get(section), dict):
+            settings[section].setdefault("type", default)
+    try:
+        recipe = installed().recipe.model_validate(settings)
+        rules.check(recipe)
+        roles.check(recipe)
+    except ValidationError as error:
+        raise UsageError(f"recipe {name}: {explain(error)}") from None
+    except ValueError as error:
+        raise UsageError(f"recipe {name}: {error}") from None
+    return recipe
+
+
+def _set_bus(settings: dict[str, Any], url: str) -> None:
+    """What the URL says; of the same transport the recipe's other fields stay."""
+    try:
+        wanted = bus_from_url(url)
+    except BusError as error:
+        raise UsageError(str(error)) from None
+    said = {"type": wanted.type, **wanted.model_dump(exclude_unset=True)}
+    own = settings.get("bus")
+    if isinstance(own, dict) and own.get("type", "sqlite") == wanted.type:
+        said = {**own, **said}
+    settings["bus"] = said
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    place, equals, text = override.partition("=")
+    if not equals or not all(place.split(".")):
+        raise UsageError(f"--set {override}: write it as section.field=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, field = place.split(".")
+    section = settings
+    for name in sections:
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+        if not isinstance(section, dict):
+            raise UsageError(f"--set {override}: {name} is not a section")
+    if field == "type" and section.get("type", value) != value:
+        # Another part: what was set of the first one means nothing to it.
+        section.clear()
+    section[field] = value
+
+
+class _OnlyBus(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    bus: BusConfig
+
+
+def read_bus(settings: Mapping[str, Any]) -> BusConfig:
+    """What stored settings say of the bus, whatever else they name. Raises `ValidationError`."""
+    return _OnlyBus.model_validate({"bus": settings["bus"]}).bus
+
+
+def changed_bus(
+    settings: Mapping[str, Any], overrides: Sequence[str] | None, url: str | None
+) -> BusConfig:
+    """The bus of stored settings with other settings of `bus`, as `load_recipe` takes them; raises
+    `UsageError`."""
+    wanted: dict[str, Any] = {"bus": dict(settings["bus"])}
+    if url is not None:
+        _set_bus(wanted, url)
+    for override in overrides or []:
+        _override(wanted, override)
+    try:
+        return read_bus(wanted)
+    except ValidationError as error:
+        raise UsageError(f"recipe {settings['name']}: {explain(error)}") from None

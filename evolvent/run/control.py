@@ -1,0 +1,71 @@
+"""What an operator says to the roles of a run: a `Control` event on its log. Knows no role."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from bus.control import ALL, Controls
+from bus.errors import Unreadable
+from bus.events import Control, derive_id
+from bus.log import Log
+from evolvent.errors import UsageError
+from evolvent.recipe.load import changed_recipe
+from evolvent.roles import names_in
+from evolvent.run.folder import RunFolder
+
+AGENT = "operator"
+
+
+async def tell(folder: RunFolder, command: str, role: str | None) -> Control:
+    """Pause, resume or stop a role, None meaning all of them. Raises `UsageError`."""
+    names = names_in(folder.settings)
+    if role not in (None, ALL, *names):
+        raise UsageError(f"there is no role {role} in {folder.path}: there are {', '.join(names)}")
+    return await _publish(folder, command, role or ALL, {})
+
+
+async def new_objective(folder: RunFolder, settings: Sequence[str]) -> Control:
+    """Change settings of the source, over those that were changed before. Raises `UsageError` for
+    what it could not be built with."""
+    recipe = folder.recipe()
+    for setting in settings:
+        if setting.partition("=")[0] == "type":
+            raise UsageError("a run keeps its source: only the settings of it may be changed")
+    async with folder.log() as bus:
+        before = await asyncio.to_thread(_objective, bus.log)
+    source = type(recipe.source).model_validate({**recipe.source.model_dump(), **before})
+    changed = changed_recipe(
+        recipe.model_copy(update={"source": source}), [f"source.{one}" for one in settings]
+    ).source.model_dump(mode="json")
+    own = recipe.source.model_dump(mode="json")
+    wanted = {name: value for name, value in changed.items() if value != own[name]}
+    return await _publish(folder, "objective", "proposer", wanted)
+
+
+def _objective(log: Log) -> dict[str, Any]:
+    controls = Controls()
+    for record in log.read(Control.topic):
+        try:
+            event = record.event()
+        except Unreadable:
+            continue
+        if isinstance(event, Control):
+            controls.take(event)
+    return controls.objective.settings if controls.objective else {}
+
+
+async def _publish(folder: RunFolder, command: str, role: str, settings: dict[str, Any]) -> Control:
+    async with folder.log(writable=True) as bus:
+        place = (await asyncio.to_thread(bus.log.heads))[Control.topic, 0]
+        told = Control.model_validate(
+            {
+                "id": derive_id(folder.run_id, AGENT, f"{command}/{role}", place),
+                "run": folder.run_id,
+                "agent": AGENT,
+                "command": command,
+                "role": role,
+                "settings": settings,
+            }
+        )
+        await bus.publish([told])
+    return told

@@ -1,0 +1,10 @@
+"""Which filters there are: the union that a recipe chooses from."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from trainer.filters.band import BandConfig
+from trainer.filters.everything import AllConfig
+
+FilterConfig = Annotated[AllConfig | BandConfig, Field(discriminator="type")]
