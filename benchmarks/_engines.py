@@ -27,7 +27,7 @@ from benchmarks._baselines import (
 from benchmarks._work import make_checkpoint, make_requests
 from bus.bus import Bus
 from bus.events import Weights, derive_id
-from evolvent.recipe.recipe import load_recipe
+from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder
 from harness.broker import free_port
 

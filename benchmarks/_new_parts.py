@@ -29,7 +29,7 @@ PYTHON = (sys.executable, "-P")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^## Inside the tree\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _PLACE = re.compile(r"`((?:\w+/)+)(?:my_\w+\.py)?`")
-_TYPE = re.compile(r'(?:type: Literal\["|\bname(?:: \w+)? ?= ?")([\w-]+)"')
+_TYPE = re.compile(r'\btype: Literal\["([\w-]+)"\]')
 _ACCEPTS = Path(__file__).with_name("_accepts.py")
 
 Figure = int | str | None

@@ -16,7 +16,7 @@ from bus.events import Attempt, Event, Sample, Span, Task, Turn, derive_id
 from bus.faults import fault_point
 from bus.kafka.cluster import Cluster
 from bus.topics import TOPICS, partition_of
-from evolvent.recipe.recipe import load_recipe
+from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder
 from harness.runs import last_words, launch, say
 from observability.audit.audit import audit
