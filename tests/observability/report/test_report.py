@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bus.errors import BusError
-from bus.events import Event
+from bus.events import Event, Plugin
 from bus.memory.bus import MemoryBus
 from observability.report.report import write_report
 from tests.observability.story import Story, dead_letter, judgment, refusal, start
@@ -113,6 +113,37 @@ def test_what_a_model_says_stays_text(text: str, tmp_path: Path) -> None:
     page, plain = Page(report_of(said, tmp_path)), Page(report_of(same, tmp_path))
     assert page.tags == plain.tags
     assert page.text.count(text) >= 4
+
+
+def test_the_page_tells_the_plug_ins_and_what_the_operator_asks_for(tmp_path: Path) -> None:
+    plugin = Plugin(name="<b>chess</b>", sha256="ab" * 32, parts=("domain/chess",))
+    began = start().model_copy(update={"plugins": (plugin,)})
+    objective = began.model_copy(
+        update={
+            "id": "cd" * 16,
+            "command": "objective",
+            "settings": {"advance_at": 0.5, "name": "<i>"},
+            "plugins": (),
+        }
+    )
+    page = Page(report_of([began, objective], tmp_path))
+    for expected in (
+        "<b>chess</b>",
+        "domain/chess",
+        "ab" * 32,
+        '{"advance_at": 0.5, "name": "<i>"}',
+    ):
+        assert expected in page.text, expected
+    plain = Page(report_of([start()], tmp_path))
+    assert "outside of evolvent" not in plain.text and "The operator" not in plain.text
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_warm_up_that_is_inferred_is_called_so(says: bool, tmp_path: Path) -> None:
+    evaluation = STORY.evaluation(3).model_copy(update={"warmup_end": 4 if says else None})
+    text = Page(report_of([evaluation], tmp_path)).text
+    assert "spell_backward (warm-up)" in text
+    assert ("is inferred from the two means" in text) == (not says)
 
 
 @pytest.mark.parametrize(
