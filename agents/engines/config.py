@@ -173,7 +173,3 @@ class ScriptedConfig(BaseModel):
 EngineConfig = Annotated[
     LocalConfig | VllmConfig | ServerConfig | ScriptedConfig, Field(discriminator="type")
 ]
-
-
-def in_process(engine: EngineConfig) -> LocalConfig | VllmConfig | ScriptedConfig:
-    return engine.in_process()
