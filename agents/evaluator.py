@@ -93,7 +93,7 @@ class Evaluator:
         scores = []
         for (family, level), suite in suites.items():
             correct = sum(next(verdicts) for _ in suite)
-            low, high = wilson_interval(correct / len(suite), len(suite))
+            low, high = wilson_interval(correct / len(suite), len(suite)) if suite else (0.0, 1.0)
             scores.append(
                 SuiteScore(
                     suite=family,

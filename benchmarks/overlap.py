@@ -38,7 +38,7 @@ async def until(folder: Path, arguments: list[str], target: float) -> dict[str, 
             while reached is None:
                 if not await follow(bus, start, 0.5):
                     raise SystemExit(f"{folder} ended early:\n{start.last_words()}")
-                if (found := bus.heads()["evaluations", 0]) > evaluated:
+                if (found := bus.log.heads()["evaluations", 0]) > evaluated:
                     evaluated = found
                     reached = next((s for s in scores(bus) if s.mean >= target), None)
             return {

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from agents.engines.config import EngineConfig, ServerConfig, VllmConfig
+from agents.engines.config import EngineConfig, VllmConfig
 from agents.engines.engine import EngineUnusable, Swap, SwapRefused
 from agents.policies.config import PolicyConfig
 from agents.policies.follower import PolicyFollower
@@ -34,9 +34,9 @@ Say = Callable[[str], None]
 def hosted(recipe: Recipe, policy: PolicyConfig, settings: list[str]) -> EngineConfig:
     """The engine to host: the policy's, or vLLM where the policy's agents ask servers."""
     own = recipe.engine_of(policy)
-    own = VllmConfig() if isinstance(own, ServerConfig) else own
+    own = VllmConfig() if own.servers else own
     engine = changed_recipe(recipe.model_copy(update={"engine": own}), settings).engine
-    if isinstance(engine, ServerConfig):
+    if engine.servers:
         raise UsageError("a server cannot host engine.type = server: choose vllm or local")
     return engine
 

@@ -155,7 +155,10 @@ class Start:
     def _reached(self) -> bool:
         newest = self._progress.newest_evaluation
         until = self._budget.until
-        return until is not None and newest is not None and newest.held_out >= until
+        if until is None or newest is None:
+            return False
+        reached = self._progress.held_out_levels.held_out(newest)
+        return reached is not None and reached >= until
 
     async def _learn(self, view: LiveView) -> None:
         """Evolve; let the trainer end its batch, then have the last version evaluated."""

@@ -59,7 +59,7 @@ def agent(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def owners(bus: Bus, group: str, topic: str) -> set[str]:
-    return {lag.owner for lag in bus.lag(group) if lag.topic == topic}
+    return {lag.owner for lag in bus.log.lag(group) if lag.topic == topic}
 
 
 async def until(condition: object, seconds: float = 90) -> None:
@@ -95,8 +95,8 @@ def test_an_agent_beside_a_run_shares_its_work_and_hands_it_back(
                 second.send_signal(signal.SIGTERM)
                 code = await asyncio.to_thread(second.wait, 60)
                 await until(lambda: owners(bus, "solver", "tasks") == {"solver"})
-                version = bus.heads()["weights", 0]
-                await until(lambda: bus.heads()["weights", 0] > version + 3)
+                version = bus.log.heads()["weights", 0]
+                await until(lambda: bus.log.heads()["weights", 0] > version + 3)
             return code
         finally:
             second.kill()

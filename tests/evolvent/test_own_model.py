@@ -13,9 +13,12 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from bus.memory.bus import MemoryBus
 from evolvent.errors import UsageError
 from evolvent.own_model import check_model, end_of_answer, load_model
-from evolvent.recipe.recipe import load_recipe
+from evolvent.recipe.load import load_recipe
+from evolvent.voice import LogVoice
+from evolvent.workplace import Workplace
 from tests.evolvent.conftest import TINY, evolvent
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 from trainer.seed_model import make_tokenizer
@@ -221,8 +224,9 @@ def test_an_example_that_the_model_cannot_read_is_one_sentence(tmp_path: Path, o
 
     edit_config(max_position_embeddings=6)(own)
     recipe = load_recipe("strings", ["warmup.batch=8", f"model={{path='{own}'}}"])
+    place = Workplace(tmp_path, "run", recipe, MemoryBus(), LogVoice())
     with pytest.raises(UsageError, match=r"has \d+ tokens, the model reads 6: lower domain"):
-        make_seed(recipe, tmp_path / "seed", lambda *_: None)
+        make_seed(recipe, place.parts, tmp_path / "seed", lambda *_: None)
 
 
 def test_a_folder_has_its_own_size(recipe: Path, own: Path) -> None:

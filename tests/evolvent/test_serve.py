@@ -16,11 +16,12 @@ import pytest
 
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
 from agents.engines.engine import Completion, Request
+from agents.policies.config import BUILT_IN
 from agents.policies.follower import PolicyFollower
-from agents.policies.policy import BUILT_IN
 from bus.events import Weights
+from bus.versions import Versions
 from evolvent.errors import UsageError
-from evolvent.recipe.recipe import load_recipe
+from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder
 from evolvent.serve import hosted
 from tests.agents.asking import weights
@@ -181,7 +182,7 @@ def test_policies_are_served_side_by_side(run: Path, tmp_path: Path) -> None:
                 for name, server in servers.items()
             }
             followers = {
-                name: PolicyFollower(bus, own, run, lambda swap: None, due=BUILT_IN[name].due)
+                name: PolicyFollower(bus, own, run, lambda swap: None, rule=BUILT_IN[name])
                 for name, own in agents.items()
             }
             following = [asyncio.ensure_future(each.run()) for each in followers.values()]
@@ -191,7 +192,9 @@ def test_policies_are_served_side_by_side(run: Path, tmp_path: Path) -> None:
                     await asyncio.wait_for(follower.at_least(newest), _START_SECONDS)
                     own = agents[name]
                     [said] = await own.generate(request(own))
-                    assert {span.version for span in said.spans} == {BUILT_IN[name].due(newest)}
+                    due = await asyncio.to_thread(BUILT_IN[name].due, Versions(bus.log))
+                    assert due is not None
+                    assert {span.version for span in said.spans} == {due.number}
             assert not any(each.done() for each in following)
             for each in following:
                 each.cancel()

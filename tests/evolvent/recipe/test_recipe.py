@@ -7,7 +7,8 @@ import pytest
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
 from bus.config import SqliteConfig
 from evolvent.errors import UsageError
-from evolvent.recipe.recipe import ROLES, changed_recipe, load_recipe, shipped
+from evolvent.recipe.load import changed_recipe, load_recipe, shipped
+from evolvent.roles import NAMES, layout
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
@@ -38,14 +39,12 @@ def test_how_and_where_a_run_lies_is_left_out_of_the_digest() -> None:
         assert load_recipe("strings", [setting]).digest != plain.digest
 
 
-def test_three_policies_need_no_word() -> None:
-    recipe = load_recipe("learned")
-    assert [recipe.policy(name).follow for name in ("current", "previous", "reference")] == [
-        "current", "previous", "reference",
-    ]  # fmt: skip
-    assert recipe.policies_of == {"solver": "current", "proposer": "current"}
-    assert load_recipe("words").policies_of == {"solver": "current"}
-    with pytest.raises(UsageError, match="no policy next: there are current, previous, reference"):
+def test_four_policies_need_no_word() -> None:
+    recipe, names = load_recipe("learned"), ["current", "previous", "promoted", "reference"]
+    assert [recipe.policy(name).follow for name in names] == names
+    assert recipe.uses == {"solver": ("current",), "source": ("current",)}
+    assert load_recipe("words").uses == {"solver": ("current",)}
+    with pytest.raises(UsageError, match=f"no policy next: there are {', '.join(names)}"):
         recipe.policy("next")
 
 
@@ -70,7 +69,7 @@ def test_each_policy_may_have_an_engine(tmp_path: Path) -> None:
         """
     )
     recipe = load_recipe(str(path), ["policies.reference.version=3"])
-    assert recipe.policies_of == {"solver": "current", "proposer": "old"}
+    assert recipe.uses == {"solver": ("current",), "source": ("old",)}
     old, reference = recipe.policy("old"), recipe.policy("reference")
     assert (old.follow, recipe.engine_of(old)) == ("previous", LocalConfig(inflight="keep"))
     assert (reference.follow, reference.version) == ("reference", 3)
@@ -128,11 +127,11 @@ def test_policies_that_work(settings: list[str]) -> None:
 
 
 def test_on_kafka_every_role_is_a_process_unless_the_recipe_says_otherwise() -> None:
-    assert len(load_recipe("words").processes) == 2
+    assert layout(load_recipe("words")) == (NAMES[:-1], NAMES[-1:])
     broker = "kafka://127.0.0.1:9092"
-    assert load_recipe("words", bus=broker).processes == tuple((role,) for role in ROLES)
+    assert layout(load_recipe("words", bus=broker)) == tuple((role,) for role in NAMES)
     one = 'run.processes=[["proposer", "solver", "critic", "evaluator", "trainer"]]'
-    assert load_recipe("words", [one], broker).processes == (ROLES,)
+    assert layout(load_recipe("words", [one], broker)) == (NAMES,)
 
 
 @pytest.mark.parametrize(
@@ -180,12 +179,12 @@ def test_a_recipe_is_changed_as_it_is_loaded() -> None:
 
 
 def test_the_containers_run_the_default_recipe() -> None:
-    deploy = Path(__file__).parents[2] / "deploy"
+    deploy = Path(__file__).parents[3] / "deploy"
     recipe = load_recipe(str(deploy / "run.toml"))
     assert recipe.digest == load_recipe("words").digest
     assert recipe.bus.type == "kafka"
     compose = (deploy / "compose.yaml").read_text(encoding="utf-8")
-    for role in ROLES:
+    for role in NAMES:
         assert f'["agent", "{role}", "--config", "/etc/evolvent/run.toml"' in compose
 
 

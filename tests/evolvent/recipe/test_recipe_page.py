@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from bus.config import KafkaSecurityConfig
-from evolvent.recipe.recipe import Recipe, shipped
+from evolvent.recipe.load import shipped
+from evolvent.recipe.recipe import Recipe
 
-PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
+PAGE = Path(__file__).parents[3] / "docs" / "recipes.md"
 SIGNS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path"}
 
@@ -22,6 +23,8 @@ KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false
 def members(field: FieldInfo) -> list[type[BaseModel]]:
     """The configurations that a section may hold; none for a plain field."""
     kind: Any = field.annotation
+    if get_origin(kind) is tuple:
+        return []
     return [part for part in (kind, *get_args(kind)) if is_model(part)]
 
 
@@ -60,7 +63,7 @@ def vars_of(entry: Any) -> dict[str, Any]:
 def default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.default
+    value = field.get_default(call_default_factory=True)
     if value is None:
         return "none"
     if value == "":
@@ -70,7 +73,8 @@ def default(field: FieldInfo) -> str:
         return "its own"
     if isinstance(value, tuple) and len(value) > 5 and value == tuple(range(1, 1 + len(value))):
         return f"1 to {len(value)}"
-    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+    is_line = isinstance(value, str) and "\n" not in value
+    return f"`{value if is_line else json.dumps(value)}`"
 
 
 def rows(model: type[BaseModel]) -> list[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from agents.engines.checkpoint.prompting import PROMPTING, prompting_texts, read_prompting
 from bus.events import Attempt
 from evolvent.learning import Examples
-from evolvent.recipe.recipe import load_recipe
+from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder
 from tests.agents.engines.checkpoint.chat_checkpoint import EOS, save_chat_checkpoint
 from tests.evolvent.conftest import TINY, evolvent
@@ -52,7 +52,7 @@ def test_a_run_asks_through_the_template_and_learns_from_it(tmp_path: Path) -> N
 
     async def asked() -> dict[str, tuple[int, ...]]:
         async with RunFolder(run).log() as bus:
-            attempts = [record.event() for record in bus.read("attempts")]
+            attempts = [record.event() for record in bus.log.read("attempts")]
         return {
             each.task.prompt: each.samples[0].turns[0].prompt_tokens
             for each in attempts

@@ -39,7 +39,7 @@ def refused(*arguments: str | Path) -> str:
 
 
 def contents(bus: Bus) -> dict[tuple[str, int], list[object]]:
-    return {stream: list(bus.read(*stream)) for stream in bus.heads()}
+    return {stream: list(bus.log.read(*stream)) for stream in bus.log.heads()}
 
 
 def files(run: Path) -> dict[str, bytes]:
@@ -51,7 +51,7 @@ async def whole(run: Path) -> tuple[object, ...]:
     """All that a run has, whatever bus it is on."""
     folder = RunFolder(run)
     async with folder.log() as bus:
-        cursors = {group: bus.cursors(group) for group in bus.groups()}
+        cursors = {group: bus.log.cursors(group) for group in bus.log.groups()}
         return folder.run_id, folder.recipe().digest, contents(bus), cursors, files(run)
 
 

@@ -19,7 +19,7 @@ from evolvent.run.copy_log import (
     copy_cursors,
     copy_records,
 )
-from tests.bus.test_contract import control, foreign, task
+from tests.bus.contract.saying import control, foreign, task
 
 
 class Killed(Exception):
@@ -48,10 +48,10 @@ async def lived() -> MemoryBus:
 
 
 async def copy(source: Bus, target: Bus) -> None:
-    check_begins_alike(source, target, "the target", shown)
-    await copy_records(source, target, shown)
-    await copy_cursors(source, target, shown)
-    check_equal(source, target, shown)
+    check_begins_alike(source.log, target.log, "the target", shown)
+    await copy_records(source.log, target, shown)
+    await copy_cursors(source.log, target, shown)
+    check_equal(source.log, target.log, shown)
 
 
 def run(scenario: Callable[[MemoryBus, SqliteBus], Awaitable[None]], path: Path) -> None:

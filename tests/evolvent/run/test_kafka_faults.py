@@ -24,7 +24,7 @@ from harness.link import Link
 from harness.planted import is_caught
 from harness.strangers import Strangers
 from observability.audit.audit import audit
-from tests.bus.test_contract import task
+from tests.bus.contract.saying import task
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_copies_that_strangers_write_are_counted_and_are_on_the_log_once(
                 found += taken
             assert len(found) == 12 + 1
             await strangers.write_garbage(bus, "attempts")
-            counts = (await asyncio.to_thread(audit, bus, tmp_path)).counts
+            counts = (await asyncio.to_thread(audit, bus.log, tmp_path)).counts
         await bus.close()
         return counts
 

@@ -13,7 +13,7 @@ from bus.bus import Bus
 from bus.events import Curriculum
 from bus.kafka.cluster import Cluster
 from evolvent.cli import main
-from evolvent.recipe.recipe import load_recipe
+from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import opened as opened_log
 from evolvent.run.log import started
@@ -121,7 +121,7 @@ def test_a_run_on_kafka_learns_and_goes_on_when_everything_was_killed(
 async def _reached(start: Start, version: int) -> None:
     bus = await opened(start.folder, start)
     try:
-        await until(lambda: bus.heads()["weights", 0] > version or start.code is not None, 150)
+        await until(lambda: bus.log.heads()["weights", 0] > version or start.code is not None, 150)
         assert start.code is None, start.last_words()
     finally:
         await bus.close()
@@ -182,7 +182,7 @@ def test_agents_share_the_work_stand_by_and_hand_over(
             codes = {name: await asyncio.to_thread(one.wait, 60) for name, one in agents.items()}
             assert codes == dict.fromkeys(agents, 0) | {asking: -signal.SIGKILL, "trainer-6": 2}
             asked = [event for event in events(bus, "curricula") if isinstance(event, Curriculum)]
-            tasks = sum(end for (topic, _), end in bus.heads().items() if topic == "tasks")
+            tasks = sum(end for (topic, _), end in bus.log.heads().items() if topic == "tasks")
             # What the one had asked, the other knew.
             assert asked[-1].proposed == tasks
 
@@ -192,5 +192,5 @@ def test_agents_share_the_work_stand_by_and_hand_over(
 
 
 async def _goes_on(bus: Bus) -> None:
-    version = bus.heads()["weights", 0]
-    await until(lambda: bus.heads()["weights", 0] > version + 3)
+    version = bus.log.heads()["weights", 0]
+    await until(lambda: bus.log.heads()["weights", 0] > version + 3)

@@ -80,7 +80,7 @@ async def _crash_after_the_rename(start: Start, faults: Path) -> tuple[Manifest,
 
 
 def _versions(bus: Bus) -> int:
-    return bus.heads()["weights", 0]
+    return bus.log.heads()["weights", 0]
 
 
 async def _until(condition: Callable[[], bool], start: Start) -> None:

@@ -2,8 +2,8 @@
 engine that answers better with every version."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,10 +15,14 @@ from agents.domains.strings import StringsConfig
 from agents.engines.scripted import ScriptedEngine
 from agents.evaluator import Evaluator, EvaluatorConfig
 from agents.judges.exact import ExactConfig
+from agents.parts import Parts
 from agents.policies.follower import PolicyFollower
+from agents.policies.policy import Policy
+from agents.policies.serving import Serving
 from agents.proposer import Proposer
+from agents.samplers.single import SingleConfig
 from agents.solver import Solver, SolverConfig
-from agents.sources.curriculum import Curriculum, CurriculumConfig
+from agents.sources.curriculum import CurriculumConfig
 from bus.bus import Bus
 from bus.events import Control, Evaluation, Event, Judgment, Task, Weights, derive_id
 from bus.memory.bus import MemoryBus
@@ -30,9 +34,10 @@ from tests.trainer.classroom import SIZE, Classroom, until
 
 RUN = "loop"
 VERSIONS = 8
-DOMAIN = StringsConfig(
+DOMAIN_CONFIG = StringsConfig(
     families=("reverse",), levels=(1, 2, 3, 4, 5), warmup_levels=(1, 2), held_out_from=4
-).build()
+)
+DOMAIN = DOMAIN_CONFIG.build()
 ROLES = {
     "proposer": "weights",
     "solver": "tasks",
@@ -47,32 +52,23 @@ def skilled(prompt: str, version: int, random: Random) -> str:
     return right if random.random() < version / (VERSIONS - 1) else right + "0"
 
 
-def roles(room: Classroom, engine: ScriptedEngine, follower: PolicyFollower) -> dict[str, Any]:
-    evaluator = ScriptedEngine(skilled)
-
-    @asynccontextmanager
-    async def serve(weights: Weights) -> AsyncIterator[ScriptedEngine]:
-        await evaluator.swap(weights.number, room.folder / weights.location, weights.files)
-        yield evaluator
-
+def roles(room: Classroom, policy: Policy) -> dict[str, Any]:
+    parts = Parts(
+        run=RUN,
+        seed=1,
+        domain=DOMAIN_CONFIG,
+        log=room.bus.log,
+        policy=lambda name: policy,
+        serving=Serving(lambda: ScriptedEngine(skilled), room.folder),
+    )
+    source = CurriculumConfig()
     return {
         "proposer": Proposer(
-            run=RUN,
-            seed=1,
-            domain="strings",
-            source=Curriculum(DOMAIN, CurriculumConfig()),
-            batch=SIZE,
-            ahead=1,
+            parts, lambda _: source.build(parts), named=source.type, batch=SIZE, ahead=1
         ),
-        "solver": Solver(RUN, engine, follower, SolverConfig(samples=2), DOMAIN.max_answer_tokens),
-        "critic": Critic(RUN, ExactConfig().build(DOMAIN, 1)),
-        "evaluator": Evaluator(
-            run=RUN,
-            domain=DOMAIN,
-            config=EvaluatorConfig(every=VERSIONS - 1, count=8),
-            serve=serve,
-            bus=room.bus,
-        ),
+        "solver": Solver(parts, SingleConfig().build(parts), SolverConfig(samples=2)),
+        "critic": Critic(RUN, ExactConfig().build(parts), "exact"),
+        "evaluator": Evaluator(parts, EvaluatorConfig(every=VERSIONS - 1, count=8)),
     }
 
 
@@ -86,15 +82,18 @@ async def evolve(room: Classroom) -> None:
     stop, training_stop = asyncio.Event(), asyncio.Event()
     engine = ScriptedEngine(skilled)
     follower = PolicyFollower(room.bus, engine, room.folder, lambda swap: None)
+    policy = Policy(name="current", engine=engine, follower=follower)
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         following = group.create_task(follower.run())
-        for name, role in roles(room, engine, follower).items():
+        for name, role in roles(room, policy).items():
             group.create_task(run_role(room.bus, name, role, stop))
         training = group.create_task(room.train(training_stop))
         await until(lambda: room.version_count >= VERSIONS)
         training_stop.set()
         await training
-        await until(lambda: sum(lag.backlog for name in ROLES for lag in room.bus.lag(name)) == 0)
+        await until(
+            lambda: sum(lag.backlog for name in ROLES for lag in room.bus.log.lag(name)) == 0
+        )
         stop.set()
         following.cancel()
 
@@ -103,7 +102,7 @@ def events(bus: Bus, topic: str) -> list[Event]:
     return [
         record.event()
         for partition in range(TOPICS[topic].partitions)
-        for record in bus.read(topic, partition)
+        for record in bus.log.read(topic, partition)
     ]
 
 
@@ -147,7 +146,7 @@ def test_a_system_of_roles_evolves_and_every_judgment_is_learned_once(
             ]
             check_pacing(bus, published)
             check_growth(bus)
-            found = audit(bus, tmp_path)
+            found = audit(bus.log, tmp_path)
             assert found.ok, found.violations[:3]
 
     asyncio.run(scenario())
@@ -157,7 +156,9 @@ def check_pacing(bus: Bus, published: list[Weights]) -> None:
     """No attempt is of weights older than its task's; nothing was asked beyond the credit."""
     for event in events(bus, "judgments"):
         assert isinstance(event, Judgment)
-        assert event.attempt.oldest_version >= event.attempt.task.weights_version
+        oldest = event.attempt.oldest_version
+        assert oldest is not None
+        assert oldest >= event.attempt.task.weights_version
     asked: dict[int, int] = {}
     for event in events(bus, "tasks"):
         assert isinstance(event, Task)

@@ -12,7 +12,8 @@ from bus.bus import Bus
 from bus.errors import Unreachable
 from bus.memory.bus import MemoryBus
 from evolvent.errors import UsageError
-from evolvent.recipe.recipe import Recipe, load_recipe
+from evolvent.recipe.load import load_recipe
+from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import joined, opened, prepare, reached, run_on, started
 
@@ -20,7 +21,7 @@ KAFKA = "kafka://127.0.0.1:9092"
 
 
 def recipe(*settings: str, bus: str | None = None) -> Recipe:
-    return load_recipe("strings", list(settings), bus)
+    return load_recipe("strings", list(settings), bus.log)
 
 
 def made(path: Path, wanted: Recipe) -> RunFolder:
@@ -104,8 +105,8 @@ def test_the_log_of_another_run_is_refused(tmp_path: Path) -> None:
         mine, other = made(tmp_path / "mine", recipe()), made(tmp_path / "other", recipe())
         bus = await log_of(other)
         with pytest.raises(UsageError, match=rf"holds the run {other.run_id}"):
-            joined(mine, mine.recipe(), bus)
-        joined(other, other.recipe(), bus)
+            joined(mine, mine.recipe(), bus.log)
+        joined(other, other.recipe(), bus.log)
 
     asyncio.run(scenario())
 
@@ -129,10 +130,10 @@ def test_whoever_joins_with_a_folder_of_its_own_takes_the_id_of_the_run(tmp_path
         first, own = made(tmp_path / "first", recipe()), RunFolder(tmp_path / "own")
         bus = await log_of(first)
         with pytest.raises(UsageError, match="another recipe or other settings"):
-            joined(own, recipe("seed=2"), bus)
+            joined(own, recipe("seed=2"), bus.log)
         assert not own.exists
-        joined(own, recipe(), bus)
-        assert own.run_id == first.run_id == run_on(bus)
+        joined(own, recipe(), bus.log)
+        assert own.run_id == first.run_id == run_on(bus.log)
 
     asyncio.run(scenario())
 

@@ -20,8 +20,8 @@ SETTINGS = (
 def events(run: Path, topic: str) -> list[Event]:
     async def read() -> list[Event]:
         async with RunFolder(run).log() as bus:
-            parts = [part for name, part in bus.heads() if name == topic]
-            return [record.event() for part in parts for record in bus.read(topic, part)]
+            parts = [part for name, part in bus.log.heads() if name == topic]
+            return [record.event() for part in parts for record in bus.log.read(topic, part)]
 
     return asyncio.run(read())
 
@@ -37,6 +37,7 @@ def test_the_solver_is_a_version_behind_the_proposer(tiny: Path, tmp_path: Path)
     behind = set()
     for attempt in events(run, "attempts"):
         assert isinstance(attempt, Attempt)
+        assert attempt.oldest_version is not None
         behind.add(attempt.task.weights_version - attempt.oldest_version)
     assert max(behind) == 1
     written = 0

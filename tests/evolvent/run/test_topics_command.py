@@ -10,8 +10,8 @@ import pytest
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import Cluster
 from evolvent.run.topics import survey
+from tests.bus.contract.saying import task
 from tests.bus.kafka.test_kafka_topics import alter
-from tests.bus.test_contract import task
 from tests.evolvent.conftest import evolvent
 
 
