@@ -57,7 +57,7 @@ def events_on(bus: Bus, topic: str) -> list[Event]:
     return [
         record.event()
         for partition in range(TOPICS[topic].partitions)
-        for record in bus.read(topic, partition)
+        for record in bus.log.read(topic, partition)
     ]
 
 
@@ -72,7 +72,7 @@ def dead(bus: Bus) -> list[DeadLetter]:
 
 
 def backlog(bus: Bus) -> int:
-    return sum(lag.backlog for lag in bus.lag("solver"))
+    return sum(lag.backlog for lag in bus.log.lag("solver"))
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from bus.errors import BusError, Fenced
 from bus.kafka import cluster as settings
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import Cluster
-from tests.bus.test_contract import answer_to, take_all
+from tests.bus.contract.saying import answer_to, take_all
 
 
 async def main(cluster: Cluster, member: str, count: int, lease_seconds: float) -> None:

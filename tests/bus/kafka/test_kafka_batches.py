@@ -6,7 +6,7 @@ from bus.events import Control
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import Cluster
 from bus.records import Record
-from tests.bus.test_contract import control
+from tests.bus.contract.saying import control
 
 
 def sized(index: int, num_bytes: int) -> Control:

@@ -17,8 +17,8 @@ from bus.kafka.cluster import Cluster
 from bus.kafka.commits import MAX_METADATA
 from bus.kafka.entry import Entry
 from bus.records import Record
+from tests.bus.contract.saying import answer_to, control, index_of, offsets, take_all, task
 from tests.bus.kafka.runs import kafkas_offset
-from tests.bus.test_contract import answer_to, control, index_of, offsets, take_all, task
 
 LEASE_SECONDS = 1.5
 SOON = 10.0

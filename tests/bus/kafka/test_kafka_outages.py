@@ -20,8 +20,8 @@ from bus.kafka.watch import SAY_SECONDS
 from evolvent.broker.broker import Broker
 from harness.broker import free_port
 from harness.link import Link
+from tests.bus.contract.saying import answer_to, control, index_of, take_all, task
 from tests.bus.kafka.runs import forget, new_run
-from tests.bus.test_contract import answer_to, control, index_of, take_all, task
 
 LEASE_SECONDS = 2.0
 

@@ -18,7 +18,7 @@ from bus.config import KafkaConfig, KafkaSecurityConfig
 from bus.errors import BusError, Unreachable
 from evolvent.broker.broker import Broker
 from harness.broker import free_port
-from tests.bus.test_contract import control, take_all
+from tests.bus.contract.saying import control, take_all
 
 PASSWORD = "a secret of the tests"
 
@@ -90,7 +90,7 @@ def test_the_right_password_over_tls_works(
         await bus.publish([control(0)])
         async with bus.subscribe(["control"], "group", "member") as subscription:
             await subscription.complete(await take_all(subscription, 1), [control(1)])
-        assert bus.heads()["control", 0] == 2
+        assert bus.log.heads()["control", 0] == 2
         await bus.close()
 
     asyncio.run(scenario())

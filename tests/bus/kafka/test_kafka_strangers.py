@@ -16,7 +16,7 @@ from bus.events import Control, Event
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
 from bus.runner import Runner
-from tests.bus.test_contract import answer_to, control, index_of, take_all
+from tests.bus.contract.saying import answer_to, control, index_of, take_all
 
 SOON = 30.0
 LARGEST = MAX_MESSAGE_BYTES - 1024

@@ -15,7 +15,7 @@ from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
 from bus.kafka.sizes import topic_bytes
 from bus.kafka.topics import JOURNAL, KafkaTopic, inspect, prepare, wanted_settings
 from bus.topics import TOPICS
-from tests.bus.test_contract import task
+from tests.bus.contract.saying import task
 
 
 def look(cluster: Cluster) -> dict[str, KafkaTopic]:

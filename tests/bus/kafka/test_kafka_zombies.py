@@ -15,9 +15,9 @@ import pytest
 
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import TRANSACTION_SECONDS, Cluster
+from tests.bus.contract.saying import answer_to, control, take_all
 from tests.bus.kafka import member_process
 from tests.bus.kafka.test_kafka_bus import plain_read
-from tests.bus.test_contract import answer_to, control, take_all
 
 LEASE_SECONDS = 2.0
 COUNT = 4

@@ -13,7 +13,7 @@ from bus.memory.bus import MemoryBus
 from bus.records import Position, Record
 from bus.sqlite.bus import SqliteBus
 from observability.progress.lag import as_json, lag_table, standings
-from tests.bus.test_contract import control
+from tests.bus.contract.saying import control
 
 BUSES: dict[str, Callable[[pytest.FixtureRequest], Bus]] = {
     "memory": lambda _: MemoryBus(),
