@@ -147,6 +147,7 @@ class Task(Event):
     """
 
     topic: ClassVar[str] = "tasks"
+    version: ClassVar[int] = 2
 
     domain: str
     family: str
@@ -169,6 +170,7 @@ class Refusal(Event):
     """A proposal that the task gate did not admit, and why."""
 
     topic: ClassVar[str] = "refusals"
+    version: ClassVar[int] = 2
 
     proposal: Proposal
     reason: str
@@ -184,6 +186,7 @@ class Attempt(Event):
     """A group of samples drawn for one task by one solver."""
 
     topic: ClassVar[str] = "attempts"
+    version: ClassVar[int] = 2
 
     task: Task
     samples: tuple[Sample, ...]
@@ -239,6 +242,7 @@ class Judgment(Event):
     """The attempt, and one verdict per sample in the same order."""
 
     topic: ClassVar[str] = "judgments"
+    version: ClassVar[int] = 2
 
     attempt: Attempt
     verdicts: tuple[Verdict, ...]
@@ -318,6 +322,7 @@ class Curriculum(Event):
     """
 
     topic: ClassVar[str] = "curricula"
+    version: ClassVar[int] = 2
 
     weights: EventId
     weights_version: int
@@ -357,6 +362,7 @@ class Evaluation(Event):
     one of the warm-up, `held_out` of those above."""
 
     topic: ClassVar[str] = "evaluations"
+    version: ClassVar[int] = 2
 
     weights: EventId
     weights_version: int
@@ -409,6 +415,7 @@ class Control(Event):
     source asks by other settings from the next version on."""
 
     topic: ClassVar[str] = "control"
+    version: ClassVar[int] = 2
 
     command: Literal["start", "evaluate", "pause", "resume", "stop", "objective"]
     role: str = "all"

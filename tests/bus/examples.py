@@ -11,6 +11,7 @@ from bus.events import (
     Event,
     Judgment,
     LevelCount,
+    Plugin,
     Promotion,
     Proposal,
     Refusal,
@@ -28,6 +29,7 @@ RUN = "demo"
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 FIRST = derive_id(RUN, "trainer", "seed")
 SECOND = derive_id(RUN, "trainer", FIRST)
+OBJECTIVE = derive_id(RUN, "operator", "objective")
 
 TURN = Turn(
     prompt_tokens=(1, 57, 300),
@@ -36,7 +38,19 @@ TURN = Turn(
     text="olleh",
     finish_reason="stop",
     spans=(Span(version=1, start=0, end=2), Span(version=2, start=2, end=3)),
+    seat="second",
+    trainable=True,
+    policy="current",
 )
+FROZEN = TURN.model_copy(
+    update={
+        "seat": "first",
+        "trainable": False,
+        "policy": "reference",
+        "spans": (Span(version=0, start=0, end=3),),
+    }
+)
+JUDGED = FROZEN.model_copy(update={"seat": "judge", "text": "hm"})
 PROPOSAL = Proposal(turn=TURN, draw="draw-7", draw_size=8, index=3)
 TASK = Task(
     id=derive_id(RUN, "proposer", FIRST, 1),
@@ -61,9 +75,33 @@ ATTEMPT = Attempt(
     agent="solver-2",
     created_at=AT,
     task=TASK,
-    samples=(Sample(turns=(TURN,)), Sample(turns=(TURN, TURN))),
+    samples=(Sample(turns=(TURN,)), Sample(turns=(FROZEN, TURN))),
     temperature=0.75,
 )
+
+
+def _verdict(reward: float, reason: str) -> Verdict:
+    """Of two judges, the first of which could not tell."""
+    model = Verdict(
+        scores={"model": 0.0},
+        reward=0.0,
+        reason="the judge said neither",
+        provenance="model",
+        known=False,
+        turn=JUDGED,
+    )
+    exact = Verdict(scores={"exact": reward}, reward=reward, reason=reason, provenance="exact")
+    return Verdict(
+        scores={"model": 0.0, "exact": reward},
+        reward=reward,
+        reason=reason,
+        provenance="first(model,exact)",
+        known=True,
+        turn=JUDGED,
+        combined=(model, exact),
+    )
+
+
 EXAMPLES: dict[str, Event] = {
     event.type(): event
     for event in (
@@ -86,10 +124,10 @@ EXAMPLES: dict[str, Event] = {
             created_at=AT,
             attempt=ATTEMPT,
             verdicts=(
-                Verdict(scores={"exact": 1.0}, reward=1.0, reason="right", provenance="exact"),
-                Verdict(scores={"exact": 0.0}, reward=0.0, reason="wrong", provenance="exact"),
+                _verdict(1.0, "right"),
+                _verdict(0.0, "wrong"),
             ),
-            critic="exact",
+            critic="first(model,exact)",
             critic_version=2,
         ),
         Weights(
@@ -127,6 +165,7 @@ EXAMPLES: dict[str, Event] = {
             top={"spell_backward": 6},
             proposed=96,
             refused=4,
+            objective=OBJECTIVE,
         ),
         Evaluation(
             id=derive_id(RUN, "evaluator", SECOND),
@@ -143,6 +182,7 @@ EXAMPLES: dict[str, Event] = {
             held_out=0.625,
             seen=0.875,
             seconds=1.5,
+            warmup_end=4,
         ),
         Promotion(
             id=derive_id(RUN, "gate", SECOND),
@@ -164,6 +204,9 @@ EXAMPLES: dict[str, Event] = {
             weights_version=2,
             seed=7,
             settings={"recipe": "grpo"},
+            plugins=(
+                Plugin(name="riddles", sha256="5c" * 32, parts=("domain/riddles", "judge/sphinx")),
+            ),
         ),
         DeadLetter(
             id=derive_id(RUN, "solver", "tasks/1/17"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bus.codec import MAX_VALUE_BYTES, encode
 from bus.errors import BusError, Unreadable
-from bus.events import EVENTS, Attempt, Event, Sample, Task, Turn, Weights, derive_id
+from bus.events import EVENTS, Attempt, Event, Sample, Span, Task, Turn, Weights, derive_id
 from bus.records import Record
 from bus.trace import extract
 
@@ -77,7 +77,7 @@ def test_headers_are_cloudevents_binary_mode() -> None:
         "ce_id": event.id,
         "ce_source": "/run/solver",
         "ce_type": "evolvent.attempt",
-        "ce_dataschema": "urn:evolvent:schema:attempt:1",
+        "ce_dataschema": "urn:evolvent:schema:attempt:2",
         "ce_subject": TASK_ID,
         "ce_correlationid": TASK_ID,
         "ce_causationid": TASK_ID,
@@ -110,15 +110,32 @@ def test_source_is_a_uri_whatever_the_names() -> None:
     assert headers["ce_source"] == "/a%20run%2F1/n%C3%A9"
 
 
+def turn(*versions: int, trainable: bool = True) -> Turn:
+    """One token of each version."""
+    return Turn(
+        prompt_tokens=(1,),
+        tokens=tuple(range(len(versions))),
+        logprobs=(-1.0,) * len(versions),
+        text="",
+        finish_reason="stop",
+        spans=tuple(
+            Span(version=version, start=place, end=place + 1)
+            for place, version in enumerate(versions)
+        ),
+        trainable=trainable,
+    )
+
+
 def test_model_version_is_the_one_the_event_is_about() -> None:
-    turn = Turn.model_validate({
-        "prompt_tokens": [1], "tokens": [1, 2], "logprobs": [-1, -1], "text": "", "spans": [
-            {"version": 8, "start": 0, "end": 1}, {"version": 7, "start": 1, "end": 2}
-        ], "finish_reason": "stop",
-    })  # fmt: skip
     assert encode(task())[1]["ce_modelversion"] == "3"
-    assert encode(attempt(task(), turn))[1]["ce_modelversion"] == "7"
+    assert encode(attempt(task(), turn(8, 7)))[1]["ce_modelversion"] == "7"
     assert "ce_modelversion" not in encode(attempt(task()))[1]
+
+
+def test_model_version_is_of_what_may_be_learned_from() -> None:
+    frozen = turn(0, trainable=False)
+    assert encode(attempt(task(), frozen, turn(8, 7)))[1]["ce_modelversion"] == "7"
+    assert "ce_modelversion" not in encode(attempt(task(), frozen))[1]
 
 
 def test_numbers_that_json_does_not_have_survive() -> None:

@@ -1,6 +1,7 @@
 """The events and the golden files: what was ever written stays readable, and means the same."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,54 @@ def _meaning(schema: Any) -> Any:
     return [_meaning(part) for part in schema] if isinstance(schema, list) else schema
 
 
-def unset_fields(part: BaseModel, where: str) -> list[str]:
-    """Fields that an example leaves out or empty, in all its parts."""
+JSON_TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+def refusals(value: Any, schema: dict[str, Any], root: dict[str, Any], where: str) -> list[str]:
+    """What a reader by the schema `root`, which ignores fields that it does not know, would not
+    take of `value`."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        tries = [refusals(value, one, root, where) for one in schema["anyOf"]]
+        return min(tries, key=len)
+    kind = schema.get("type")
+    if kind is not None and not isinstance(value, JSON_TYPES[kind]):
+        return [f"{where} is no {kind}"]
+    faults = []
+    if value not in schema.get("enum", [value]) or value != schema.get("const", value):
+        faults.append(f"{where} is another word")
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        faults.append(f"{where} is spelt differently")
+    if isinstance(value, dict):
+        faults += [
+            f"{where}.{name} is missing" for name in schema.get("required", ()) if name not in value
+        ]
+        others = schema.get("additionalProperties")
+        for name, piece in value.items():
+            known = schema.get("properties", {}).get(name, others)
+            if isinstance(known, dict):
+                faults += refusals(piece, known, root, f"{where}.{name}")
+    if isinstance(value, list):
+        places = schema.get("prefixItems", [schema.get("items", {})] * len(value))
+        for index, (piece, known) in enumerate(zip(value, places, strict=True)):
+            faults += refusals(piece, known, root, f"{where}.{index}")
+    return faults
+
+
+def unset_fields(part: BaseModel, where: str, within: tuple[type, ...] = ()) -> list[str]:
+    """Fields that an example leaves out or empty, in all its parts; what lies within a part of its
+    own kind need not show everything again."""
+    if type(part) in within:
+        return []
     unset = []
     for name in type(part).model_fields:
         value = getattr(part, name)
@@ -72,7 +119,7 @@ def unset_fields(part: BaseModel, where: str) -> list[str]:
             unset.append(f"{where}.{name}")
         for piece in value if isinstance(value, tuple) else (value,):
             if isinstance(piece, BaseModel):
-                unset += unset_fields(piece, f"{where}.{name}")
+                unset += unset_fields(piece, f"{where}.{name}", (*within, type(part)))
     return unset
 
 
@@ -108,6 +155,14 @@ def test_schema_of_every_version_is_still_kept(path: Path) -> None:
     golden = json.loads(path.read_text())
     model = EVENTS[golden["headers"]["ce_type"].removeprefix("evolvent.")]
     assert breaks(golden["schema"], model.model_json_schema()) == []
+
+
+@pytest.mark.parametrize("path", every_golden(), ids=lambda path: path.stem)
+def test_a_reader_of_every_version_reads_what_is_written_now(path: Path) -> None:
+    golden = json.loads(path.read_text())
+    name = golden["headers"]["ce_type"].removeprefix("evolvent.")
+    written = json.loads(encode(EXAMPLES[name])[2])
+    assert refusals(written, golden["schema"], golden["schema"], name) == []
 
 
 def _lost(old: Any, new: Any, where: str = "") -> list[str]:
@@ -150,6 +205,26 @@ def test_breaking_changes_of_a_schema_are_found() -> None:
     assert breaks(old, more) == ["Turn.note is required now"]
     del more["$defs"]["Turn"]
     assert "Turn.tokens is gone" in breaks(old, more)
+
+
+def test_what_a_reader_would_not_take_is_found() -> None:
+    def refused(**fields: Any) -> list[str]:
+        schema = Attempt.model_json_schema()
+        turn = {**written["samples"][0]["turns"][0], **fields}
+        left_out = {name: field for name, field in turn.items() if field is not None}
+        changed = {**written, "samples": [{"turns": [left_out]}]}
+        return refusals(changed, schema, schema, "")
+
+    written = json.loads(encode(EXAMPLES["attempt"])[2])
+    assert refused() == refused(mood="good") == []
+    assert refused(text=None) == [".samples.0.turns.0.text is missing"]
+    assert refused(text=7) == [".samples.0.turns.0.text is no string"]
+    assert refused(finish_reason="tired") == [".samples.0.turns.0.finish_reason is another word"]
+    assert refused(spans=[{"version": 1, "start": 0}]) == [
+        ".samples.0.turns.0.spans.0.end is missing"
+    ]
+    schema = Attempt.model_json_schema()
+    assert refusals({**written, "id": "x"}, schema, schema, "") == [".id is spelt differently"]
 
 
 def test_an_id_depends_on_who_answers_what_and_on_nothing_else() -> None:

@@ -3,9 +3,10 @@
 import asyncio
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bus.bus import Subscription
 from bus.events import DeadLetter, Event, derive_id
 from bus.memory.bus import MemoryBus
 from bus.records import Delivery, Positioned
@@ -89,17 +90,34 @@ def test_no_more_than_concurrency_are_worked_on() -> None:
     asyncio.run(scenario())
 
 
+@dataclass
+class Counted:
+    """A subscription, and how many outputs each of its commits had."""
+
+    inner: Subscription
+    commits: list[int] = field(default_factory=list)
+
+    async def complete(self, done: Sequence[Positioned], outputs: Sequence[Event]) -> None:
+        self.commits.append(len(outputs))
+        await self.inner.complete(done, outputs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
 def test_results_that_are_ready_together_share_a_commit() -> None:
     async def scenario() -> None:
         bus = MemoryBus()
         await bus.publish([task(index) for index in range(64)])
-        commits: list[int] = []
-        await work(
-            bus, Solver(), lambda: backlog(bus) == 0, concurrency=32,
-            on_commit=lambda outputs: commits.append(len(outputs)),
-        )  # fmt: skip
-        assert sum(commits) == 64
-        assert len(commits) <= 8
+        stop = asyncio.Event()
+        async with bus.subscribe(["tasks"], "solver", "solver-0") as inner:
+            counted: Any = Counted(inner)
+            working = asyncio.ensure_future(runner(Solver(), counted, concurrency=32).run(stop))
+            await until(lambda: backlog(bus) == 0)
+            stop.set()
+            await working
+        assert sum(counted.commits) == 64
+        assert len(counted.commits) <= 8
 
     asyncio.run(scenario())
 

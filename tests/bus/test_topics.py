@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.events import EVENTS
-from bus.topics import TOPICS, murmur2, partition_of
+from bus.topics import TOPICS, completed_by, murmur2, partition_of
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,26 @@ def test_every_event_has_a_topic_and_its_dead_letters_too() -> None:
     together = {TOPICS[name].partitions for name in ("tasks", "attempts", "judgments")}
     assert together == {4}
     assert all(topic.name == name for name, topic in TOPICS.items())
+
+
+def test_what_a_topic_answers_is_a_topic_and_weights_begin_it_all() -> None:
+    for topic in TOPICS.values():
+        assert topic.answers in ("", *TOPICS)
+        if topic.once:
+            # Whoever looks for the one answer finds it in the partition of what it answers.
+            assert topic.partitions == TOPICS[topic.answers].partitions
+    roots = {name for name, topic in TOPICS.items() if not topic.answers and ".dead" not in name}
+    assert roots == {"control"}
+
+
+def test_a_task_is_brought_to_an_end_by_the_trainer_whatever_becomes_of_it() -> None:
+    assert completed_by("solver") == ("tasks",)
+    assert completed_by("critic") == ("attempts",)
+    assert set(completed_by("trainer")) == {
+        "judgments",
+        "refusals",
+        "tasks.dead",
+        "attempts.dead",
+        "judgments.dead",
+    }
+    assert completed_by("a reader") == ()
