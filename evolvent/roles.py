@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bus.topics import TOPICS, completed_by
-
 if TYPE_CHECKING:
     from agents.judges.judge import Judge
     from agents.parts import Parts, RoleConfig
@@ -32,17 +30,25 @@ Opened = Callable[["Subscription", "Switch"], Service]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One service. `name` is also that of its group, `topics` are what it answers, `uses` the
-    policies it asks for; of an `exclusive` one there is one, and a new one takes over. Whoever
-    `leads` begins the run. `open` may take seconds, and runs in a thread."""
+    """One service. `name` is also that of its group, `reads` are the topics it answers, if others
+    than those that its group must bring to an end; `uses` are the policies it asks for; of an
+    `exclusive` one there is one, and a new one takes over. Whoever `leads` begins the run. `open`
+    may take seconds, and runs in a thread."""
 
     name: str
     does: str
-    topics: tuple[str, ...]
     open: Callable[["Workplace"], Opened]
+    reads: tuple[str, ...] = ()
     uses: Callable[["Recipe"], tuple[str, ...]] = lambda recipe: ()
     exclusive: bool = False
     leads: bool = False
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Those that it answers."""
+        from bus.topics import completed_by
+
+        return self.reads or completed_by(self.name)
 
 
 def _proposer(place: "Workplace") -> Opened:
@@ -98,34 +104,31 @@ ROWS = (
     Row(
         name="proposer",
         does="asks: every version grants tasks",
-        topics=("weights",),
         open=_proposer,
+        reads=("weights",),
         uses=lambda recipe: recipe.source.uses,
     ),
     Row(
         name="solver",
         does="attempts: a group of samples per task",
-        topics=completed_by("solver"),
         open=_solver,
         uses=lambda recipe: (recipe.solver.policy, *recipe.sampler.uses),
     ),
     Row(
         name="critic",
         does="judges: one verdict per sample",
-        topics=completed_by("critic"),
         open=_critic,
         uses=lambda recipe: tuple(name for judge in recipe.all_judges for name in judge.uses),
     ),
     Row(
         name="evaluator",
         does="measures: held-out suites of chosen versions",
-        topics=("weights", "control"),
         open=_evaluator,
+        reads=("weights", "control"),
     ),
     Row(
         name="trainer",
         does="learns: a batch of judgments makes a version",
-        topics=completed_by("trainer"),
         open=_trainer,
         exclusive=True,
         leads=True,
@@ -163,6 +166,8 @@ def layout(recipe: "Recipe") -> tuple[tuple[str, ...], ...]:
 
 def check(recipe: "Recipe") -> None:
     """Raises `ValueError` for services that there are not, or that nobody or two would serve."""
+    from bus.topics import TOPICS
+
     without, added = recipe.run.without, [config.type for config in recipe.roles]
     if unknown := [name for name in without if name not in NAMES]:
         raise ValueError(f"run.without: there is no role {unknown[0]}: there are {_all(NAMES)}")
@@ -203,10 +208,10 @@ def _row(config: "RoleConfig") -> Row:
     return Row(
         name=config.type,
         does=(type(config).__doc__ or "").strip().partition("\n")[0],
-        topics=config.topics,
         open=lambda place: _running(
             place, config.build(place.parts), config.type, config.concurrency
         ),
+        reads=config.topics,
         uses=lambda recipe: config.uses,
         exclusive=config.exclusive,
     )

@@ -21,7 +21,7 @@ KAFKA = "kafka://127.0.0.1:9092"
 
 
 def recipe(*settings: str, bus: str | None = None) -> Recipe:
-    return load_recipe("strings", list(settings), bus.log)
+    return load_recipe("strings", list(settings), bus)
 
 
 def made(path: Path, wanted: Recipe) -> RunFolder:
