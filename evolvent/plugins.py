@@ -50,9 +50,11 @@ class Plugins:
     @cached_property
     def recipe(self) -> type[Recipe]:
         """Recipes that may name them."""
-        return recipe_with(
-            {kind: [p.config for p in self._parts.values() if p.kind == kind] for kind in KINDS}
-        )
+        return recipe_with({kind: [part.config for part in self.parts(kind)] for kind in KINDS})
+
+    def parts(self, kind: str) -> list[Part]:
+        """Those of a kind."""
+        return [part for part in self._parts.values() if part.kind == kind]
 
     def used_by(self, recipe: Recipe) -> tuple[Plugin, ...]:
         """What a run with this recipe has to record."""

@@ -5,10 +5,22 @@ its rule says, and the one way to draw turns from it. Knows no role and no kind 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from agents.engines.engine import Completion, Engine, Prompt, Request
-from agents.policies.follower import PolicyFollower
 from bus.events import Turn
+
+
+class Follows(Protocol):
+    """Whoever keeps an engine where its rule says."""
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        ...
+
+    async def at_least(self, version: int) -> None:
+        """Wait until the engine serves what is due once `version` is the newest, or a later one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +29,7 @@ class Policy:
 
     name: str
     engine: Engine
-    follower: PolicyFollower
+    follower: Follows
 
     async def sample(
         self,

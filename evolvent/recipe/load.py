@@ -90,6 +90,13 @@ def _set_bus(settings: dict[str, Any], url: str) -> None:
     settings["bus"] = said
 
 
+def set_fields(fields: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`fields` with `field=value` each; raises `UsageError`."""
+    for override in overrides:
+        _override(fields, override)
+    return fields
+
+
 def _override(settings: dict[str, Any], override: str) -> None:
     place, equals, text = override.partition("=")
     if not equals or not all(place.split(".")):
