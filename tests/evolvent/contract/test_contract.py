@@ -99,7 +99,7 @@ class Sloppy:
     """Forgets a sample, signs with another name, and fails on an empty answer."""
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
-        worth = [1 / len(sample.answer) for sample in attempt.samples[1:]]
+        worth = [1 / len(sample.answer) for sample in attempt.samples[:-1]]
         return tuple(
             Verdict(scores={}, reward=each, reason="short", provenance="other") for each in worth
         )
