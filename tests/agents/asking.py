@@ -6,12 +6,12 @@ from random import Random
 
 from agents.domains.strings import Strings, StringsConfig
 from agents.engines.scripted import ScriptedEngine
-from agents.solver import Policy
 from bus.events import Attempt, LevelCount, Sample, Span, Task, Turn, Weights, derive_id
 
 RUN = "asking"
 AT = datetime(2026, 3, 1, tzinfo=UTC)
-DOMAIN: Strings = StringsConfig(levels=(1, 2, 3, 4, 5, 6), warmup_levels=(1, 2)).build()
+STRINGS = StringsConfig(levels=(1, 2, 3, 4, 5, 6), warmup_levels=(1, 2))
+DOMAIN: Strings = STRINGS.build()
 
 
 def weights(
@@ -80,16 +80,6 @@ def attempt(asked: Task, answers: Sequence[str | None]) -> Attempt:
 
 def says(text: str) -> Callable[[str, int, Random], str]:
     return lambda prompt, version, random: text
-
-
-class Ready:
-    """A policy that is always new enough."""
-
-    async def at_least(self, version: int) -> None:
-        return None
-
-
-READY: Policy = Ready()
 
 
 def engine(script: Callable[[str, int, Random], str], version: int = 0) -> ScriptedEngine:

@@ -1,8 +1,6 @@
 """The evaluator: greedy scores on the held-out suites of the versions that are due."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
@@ -11,12 +9,13 @@ from agents.domains.strings import StringsConfig
 from agents.engines.engine import Engine
 from agents.evaluator import Evaluator, EvaluatorConfig, wilson_interval
 from bus.bus import Bus
-from bus.events import Control, Weights, derive_id
+from bus.events import Control, derive_id
 from bus.memory.bus import MemoryBus
 from bus.runner import Rejected
 from tests.agents.asking import RUN, engine, weights
+from tests.agents.parts import parts_for
 
-DOMAIN = StringsConfig(families=("reverse",), levels=(2, 4, 5, 6), warmup_levels=(2, 4)).build()
+STRINGS = StringsConfig(families=("reverse",), levels=(2, 4, 5, 6), warmup_levels=(2, 4))
 CONFIG = EvaluatorConfig(every=5, count=10)
 
 
@@ -25,15 +24,11 @@ def reverses_up_to(length: int) -> Engine:
         digits = prompt[1:-1]
         return digits[::-1] if len(digits) <= length else "0"
 
-    return engine(script)
+    return engine(script, version=-1)
 
 
 def evaluator(bus: Bus, config: EvaluatorConfig = CONFIG) -> Evaluator:
-    @asynccontextmanager
-    async def serve(event: Weights) -> AsyncIterator[Engine]:
-        yield reverses_up_to(5)
-
-    return Evaluator(run=RUN, domain=DOMAIN, config=config, serve=serve, bus=bus)
+    return Evaluator(parts_for(STRINGS, bus=bus, serves=lambda: reverses_up_to(5)), config)
 
 
 def request(version: int, command: str = "evaluate") -> Control:
@@ -53,7 +48,7 @@ def test_levels_are_scored_apart_and_warm_up_levels_are_not_held_out() -> None:
     assert {score.level: score.correct for score in found.scores} == {2: 10, 4: 10, 5: 10, 6: 0}
     assert {score.total for score in found.scores} == {10}
     assert (found.seen, found.held_out) == (1.0, 0.5)
-    assert (found.weights, found.weights_version) == (weights(0).id, 0)
+    assert (found.weights, found.weights_version, found.warmup_end) == (weights(0).id, 0, 4)
 
 
 def test_only_chosen_levels_are_scored() -> None:
@@ -97,9 +92,9 @@ def test_any_version_can_be_asked_for() -> None:
 def test_the_interval_is_the_published_one(
     correct: int, total: int, low: float, high: float
 ) -> None:
-    assert wilson_interval(correct, total) == pytest.approx((low, high), abs=5e-5)
+    assert wilson_interval(correct / total, total) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_the_interval_of_a_perfect_score_ends_at_one() -> None:
-    low, high = wilson_interval(64, 64)
+    low, high = wilson_interval(1.0, 64)
     assert 0.94 < low < 0.95 and high == pytest.approx(1.0)

@@ -1,19 +1,21 @@
 """The proposer: never more open tasks than pacing allows, the same tasks on every retry."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.proposer import Proposer, last_curriculum
-from agents.sources.curriculum import Curriculum as Rule
 from agents.sources.curriculum import CurriculumConfig
 from agents.sources.source import Source
 from agents.sources.uniform import Uniform
+from bus.bus import Bus
 from bus.events import Curriculum, Event, LevelCount, Task
 from bus.memory.bus import MemoryBus
-from tests.agents.asking import AT, DOMAIN, RUN, weights
+from tests.agents.asking import AT, DOMAIN, weights
+from tests.agents.parts import parts_for
 
 WEIGHTS = [
     weights(0),
@@ -23,20 +25,15 @@ WEIGHTS = [
 
 
 def proposer(
-    source: Source | None = None,
-    batch: int = 8,
-    ahead: int = 1,
-    last: Callable[[], Curriculum | None] = lambda: None,
+    source: Source | None = None, batch: int = 8, ahead: int = 1, bus: Bus | None = None
 ) -> Proposer:
-    return Proposer(
-        run=RUN,
-        seed=5,
-        domain="strings",
-        source=source or Rule(DOMAIN, CurriculumConfig()),
-        batch=batch,
-        ahead=ahead,
-        last=last,
-    )
+    """Asks by `source`, or else by the rule curriculum."""
+    parts = parts_for(bus=bus, seed=5)
+
+    def make_source(settings: Mapping[str, Any]) -> Source:
+        return source or CurriculumConfig.model_validate(settings).build(parts)
+
+    return Proposer(parts, make_source, named="curriculum", batch=batch, ahead=ahead)
 
 
 def timeless(events: Sequence[Event]) -> list[Event]:
@@ -104,7 +101,7 @@ def test_a_proposer_that_starts_again_goes_on_as_if_it_never_stopped() -> None:
             await bus.publish(await whole.handle(WEIGHTS[number]))
         last = last_curriculum(bus)
         assert last is not None and last.weights_version == 1
-        again = proposer(last=lambda: last_curriculum(bus))
+        again = proposer(bus=bus)
         expected, found = await whole.handle(WEIGHTS[2]), await again.handle(WEIGHTS[2])
         assert timeless(found) == timeless(expected)
         assert sum(isinstance(event, Task) for event in found) == 8
@@ -115,7 +112,7 @@ def test_a_proposer_that_starts_again_goes_on_as_if_it_never_stopped() -> None:
 def test_proposers_that_take_turns_say_what_one_would_have_said() -> None:
     async def scenario() -> None:
         bus, whole = MemoryBus(), proposer()
-        first, second = (proposer(last=lambda: last_curriculum(bus)) for _ in range(2))
+        first, second = (proposer(bus=bus) for _ in range(2))
         for number, role in enumerate((first, second, first)):
             expected, found = (
                 await whole.handle(WEIGHTS[number]),

@@ -4,11 +4,20 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+from agents.parts import Parts
 from agents.policies.follower import PolicyFollower
+from agents.policies.policy import Policy
+from agents.policies.serving import Serving
+from agents.samplers.single import SingleConfig
 from agents.solver import Solver, SolverConfig
 from bus.memory.bus import MemoryBus
-from tests.agents.asking import AT, DOMAIN, READY, RUN, engine, says, task
+from tests.agents.asking import AT, DOMAIN, RUN, STRINGS, engine, says, task
+from tests.agents.parts import parts_for
 from tests.agents.policies.test_follower import checkpoint
+
+
+def solver(parts: Parts, samples: int) -> Solver:
+    return Solver(parts, SingleConfig().build(parts), SolverConfig(samples=samples))
 
 
 def test_a_task_becomes_a_group_of_samples() -> None:
@@ -16,14 +25,14 @@ def test_a_task_becomes_a_group_of_samples() -> None:
         return random.choice(["21", "12", "2" * 9])
 
     own = engine(script, version=3)
-    solver = Solver(RUN, own, READY, SolverConfig(samples=6), DOMAIN.max_answer_tokens)
     asked = task("r12", version=3)
-    [attempt] = asyncio.run(solver.handle(asked))
+    [attempt] = asyncio.run(solver(parts_for(engine=own), 6).handle(asked))
     assert attempt.task == asked
     assert len(attempt.samples) == 6
     assert {sample.answer for sample in attempt.samples} >= {"21", "12"}
     for sample in attempt.samples:
         [turn] = sample.turns
+        assert (turn.policy, turn.trainable) == ("current", True)
         assert own.decode(turn.prompt_tokens) == "r12>"
         assert own.decode(turn.tokens) == turn.text
         assert len(turn.logprobs) == len(turn.tokens) <= DOMAIN.max_answer_tokens(2)
@@ -35,9 +44,7 @@ def test_a_task_becomes_a_group_of_samples() -> None:
 
 def test_a_retry_has_the_same_id_whatever_the_model_says() -> None:
     def group(text: str) -> str:
-        config = SolverConfig(samples=2)
-        solver = Solver(RUN, engine(says(text)), READY, config, DOMAIN.max_answer_tokens)
-        [attempt] = asyncio.run(solver.handle(task("r12")))
+        [attempt] = asyncio.run(solver(parts_for(engine=engine(says(text))), 2).handle(task("r12")))
         return attempt.model_copy(update={"created_at": AT}).id
 
     assert group("21") == group("99")
@@ -47,12 +54,20 @@ def test_a_task_waits_for_the_version_that_granted_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         bus, own = MemoryBus(), engine(says("21"), version=-1)
         follower = PolicyFollower(bus, own, tmp_path, lambda swap: None)
-        solver = Solver(RUN, own, follower, SolverConfig(samples=1), DOMAIN.max_answer_tokens)
+        parts = Parts(
+            run=RUN,
+            seed=0,
+            domain=STRINGS,
+            log=bus,
+            policy=lambda name: Policy(name=name, engine=own, follower=follower),
+            serving=Serving(lambda: own, tmp_path),
+        )
+        role = solver(parts, 1)
         following = asyncio.ensure_future(follower.run())
         await bus.publish([checkpoint(tmp_path, 0)])
         await asyncio.wait_for(follower.at_least(0), 10)
-        early = asyncio.ensure_future(solver.handle(task("r12", version=1)))
-        [at_once] = await solver.handle(task("r12", version=0))
+        early = asyncio.ensure_future(role.handle(task("r12", version=1)))
+        [at_once] = await role.handle(task("r12", version=0))
         assert at_once.oldest_version == 0
         await asyncio.sleep(0.05)
         assert not early.done()

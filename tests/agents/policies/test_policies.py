@@ -11,8 +11,9 @@ import pytest
 
 from agents.engines.config import LocalConfig, VllmConfig
 from agents.engines.engine import Engine, EngineUnusable, Swap
+from agents.policies.config import BUILT_IN, PolicyConfig
 from agents.policies.follower import PolicyFollower
-from agents.policies.policy import BUILT_IN, Policies, PolicyConfig, ServedPolicy
+from agents.policies.policy import Policies, Policy
 from bus.bus import Bus
 from bus.events import Weights
 from bus.memory.bus import MemoryBus
@@ -37,24 +38,24 @@ class Rig:
         self.swaps: list[tuple[float, str, Swap]] = []
         self.policies = Policies(self._make)
 
-    def _make(self, name: str) -> ServedPolicy:
+    def _make(self, name: str) -> Policy:
         self.built.append(name)
         own = self._build(name)
 
         def swapped(swap: Swap) -> None:
             self.swaps.append((perf_counter(), name, swap))
 
-        due = BUILT_IN.get(name, PolicyConfig()).due
-        follower = PolicyFollower(self._bus, own, self._run, swapped, due=due)
-        return ServedPolicy(engine=own, follower=follower)
+        rule = BUILT_IN.get(name, PolicyConfig())
+        follower = PolicyFollower(self._bus, own, self._run, swapped, rule=rule)
+        return Policy(name=name, engine=own, follower=follower)
 
     def version(self, name: str) -> int:
-        return self.policies[name].engine.version
+        return self.policies(name).engine.version
 
     @asynccontextmanager
     async def following(self, *names: str) -> AsyncIterator[None]:
         for name in names:
-            _ = self.policies[name]
+            _ = self.policies(name)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self.policies.run())
             yield
@@ -65,8 +66,8 @@ class Rig:
 def test_who_names_the_same_policy_shares_it_and_nothing_is_built_unasked(tmp_path: Path) -> None:
     rig = Rig(MemoryBus(), tmp_path, lambda name: engine(says(name), version=-1))
     assert rig.built == []
-    assert rig.policies["current"] is rig.policies["current"]
-    assert rig.policies["previous"] is not rig.policies["current"]
+    assert rig.policies("current") is rig.policies("current")
+    assert rig.policies("previous") is not rig.policies("current")
     assert rig.built == ["current", "previous"]
 
 
@@ -78,12 +79,12 @@ def test_every_policy_is_where_its_rule_says_and_is_closed_with_the_others(tmp_p
             for newest in range(4):
                 await bus.publish([checkpoint(tmp_path, newest)])
                 for name in BUILT_IN:
-                    follower = rig.policies[name].follower
+                    follower = rig.policies(name).follower
                     await asyncio.wait_for(follower.at_least(newest), 10)
                 served = [rig.version(name) for name in BUILT_IN]
-                assert served == [newest, max(0, newest - 1), 0]
+                assert served == [newest, max(0, newest - 1), 0, 0]
         for name in BUILT_IN:
-            own = rig.policies[name].engine
+            own = rig.policies(name).engine
             with pytest.raises(RuntimeError, match="closed"):
                 await own.generate(request(own))
 
@@ -96,7 +97,7 @@ def test_what_one_follower_raises_ends_them_all(tmp_path: Path) -> None:
         rig = Rig(bus, tmp_path, lambda name: engine(says(name), version=-1))
         await bus.publish([checkpoint(tmp_path, 0)])
         (tmp_path / "v0" / "model.safetensors").write_bytes(b"other")
-        _ = rig.policies["current"], rig.policies["previous"]
+        _ = rig.policies("current"), rig.policies("previous")
         with pytest.raises(ExceptionGroup):
             await asyncio.wait_for(rig.policies.run(), 10)
 
@@ -129,14 +130,14 @@ async def evolve(rig: Rig, bus: Bus, run: Path, names: Sequence[str], seconds: f
     async with asyncio.timeout(300), rig.following(*names):
         await bus.publish(events[:1])
         for name in names:
-            await rig.policies[name].follower.at_least(0)
-        generating = [asyncio.ensure_future(busy(rig.policies[name].engine)) for name in names]
+            await rig.policies(name).follower.at_least(0)
+        generating = [asyncio.ensure_future(busy(rig.policies(name).engine)) for name in names]
         for number in range(1, 21, 2):
             await bus.publish(events[number : number + 2])
             await asyncio.sleep(seconds)
             # However slow the machine, a swap is shorter than the time between versions.
             for name in names:
-                await rig.policies[name].follower.at_least(number + 1)
+                await rig.policies(name).follower.at_least(number + 1)
         for task in generating:
             assert not task.done(), task.exception()
             task.cancel()
@@ -206,7 +207,7 @@ def test_a_server_of_the_previous_version_may_be_one_further(tmp_path: Path, ser
             if served == 5:
                 await bus.publish([made[6][0]])
             async with rig.following("previous"):
-                await asyncio.wait_for(rig.policies["previous"].follower.at_least(5), 10)
+                await asyncio.wait_for(rig.policies("previous").follower.at_least(5), 10)
                 [said] = await own.generate(request(own))
                 assert {span.version for span in said.spans} == {served}
 
@@ -221,7 +222,7 @@ def test_a_server_of_another_policy_is_found_out(tmp_path: Path, name: str) -> N
         await bus.publish([event for event, _ in made])
         async with serving() as server, agent(server.url) as own:
             await server.swap(2, made[2][1])
-            follower = PolicyFollower(bus, own, tmp_path, lambda swap: None, due=BUILT_IN[name].due)
+            follower = PolicyFollower(bus, own, tmp_path, lambda swap: None, rule=BUILT_IN[name])
             with pytest.raises(EngineUnusable, match="it follows another policy"):
                 await asyncio.wait_for(follower.run(), 10)
 

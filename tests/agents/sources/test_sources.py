@@ -10,8 +10,11 @@ from agents.sources.curriculum import Curriculum, CurriculumConfig
 from agents.sources.learned import Learned, LearnedConfig, Novelty
 from agents.sources.source import Draw
 from agents.sources.uniform import Uniform
+from bus.bus import Bus
 from bus.events import LevelCount
-from tests.agents.asking import DOMAIN, READY, engine, says
+from bus.memory.bus import MemoryBus
+from tests.agents.asking import DOMAIN, engine, says, task
+from tests.agents.parts import parts_for
 
 
 def rule() -> Curriculum:
@@ -89,20 +92,15 @@ def test_chance_asks_everything_alike() -> None:
     assert 120 < min(drawn.values()) <= max(drawn.values()) < 280
 
 
-def learned(text: str | None = None, asked: tuple[str, ...] = (), share: float = 1.0) -> Learned:
+def learned(text: str | None = None, bus: Bus | None = None, share: float = 1.0) -> Learned:
     """A model that always writes `text`, or else some digits to reverse, from 1 to 6."""
 
     def writes(prompt: str, version: int, random: Random) -> str:
         assert prompt == DOMAIN.proposer_prompt()
         return "r" + "".join(random.choices("0123456789", k=random.randrange(1, 7)))
 
-    return Learned(
-        DOMAIN,
-        LearnedConfig(share=share),
-        engine(writes if text is None else says(text)),
-        READY,
-        lambda memory: asked[:memory],
-    )
+    own = engine(writes if text is None else says(text))
+    return LearnedConfig(share=share).build(parts_for(engine=own, bus=bus))
 
 
 def test_what_the_model_writes_well_is_asked() -> None:
@@ -154,7 +152,9 @@ def test_a_hard_task_is_asked_once_in_a_run_and_an_easy_one_in_every_draw() -> N
 
 
 def test_what_the_log_has_asked_is_known_after_a_restart() -> None:
-    source = learned("r12345", asked=("r12345>",))
+    bus = MemoryBus()
+    asyncio.run(bus.publish([task("r12345")]))
+    source = learned("r12345", bus)
     source.restore(source.state)
     draw = asyncio.run(source.draw(1, Random(0), 0, "draw"))
     assert [refused.reason for refused in draw.refused] == ["duplicate"]

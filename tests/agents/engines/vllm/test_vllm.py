@@ -14,7 +14,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from agents.engines.config import VllmConfig
-from agents.engines.engine import Completion, Engine, EngineUnusable, Request, SwapRefused, draw
+from agents.engines.engine import Completion, Engine, EngineUnusable, Request, SwapRefused
+from agents.policies.policy import sample
 from tests.agents.engines.checkpoint.bad_checkpoints import BAD
 from tests.agents.engines.checkpoint.tiny_checkpoint import (
     Checkpoint,
@@ -260,15 +261,26 @@ def test_requests_that_a_swap_aborts_are_drawn_anew(checkpoints: list[Checkpoint
             asked = request(engine, n=8, max_tokens=100, temperature=2.0)
             async with asyncio.TaskGroup() as group:
                 cut = group.create_task(engine.generate(asked))
-                whole = group.create_task(draw(engine, asked))
+                drawn = group.create_task(
+                    sample(engine, "rabcde>", 8, max_tokens=100, temperature=2.0)
+                )
                 await asyncio.sleep(0.1)
                 await engine.swap(1, checkpoints[1].folder, checkpoints[1].files)
             assert "abort" in {each.finish_reason for each in cut.result()}
             assert any(each.tokens for each in cut.result())
+            whole = [
+                Completion(
+                    tokens=turn.tokens,
+                    logprobs=turn.logprobs,
+                    finish_reason=turn.finish_reason,
+                    spans=turn.spans,
+                )
+                for turn in drawn.result()
+            ]
             reference = Reference(checkpoints)
             assert reference.worst_error(asked, cut.result()) < TOLERANCE
-            assert reference.worst_error(asked, whole.result()) < TOLERANCE
-            assert {span.version for each in whole.result() for span in each.spans} == {1}
+            assert reference.worst_error(asked, whole) < TOLERANCE
+            assert {span.version for each in whole for span in each.spans} == {1}
 
     asyncio.run(scenario())
 
