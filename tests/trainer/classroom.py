@@ -14,11 +14,12 @@ from transformers import AutoModelForCausalLM
 
 from bus.bus import Bus
 from bus.events import Judgment, Weights
-from tests.trainer.lessons import RUN, TINY, judgment
+from tests.trainer.lessons import PARTS, RUN, TINY, judgment
 from trainer.batch import Batch, BatchConfig
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.checkpoint.manifest import Manifest, read_manifest
 from trainer.config import LearnerConfig, OptimizerConfig
+from trainer.filters.everything import AllConfig
 from trainer.forward import Scored
 from trainer.learner import Learner
 from trainer.optimizer import Optimizer
@@ -36,13 +37,13 @@ class Crash(Exception):
 
 
 class Watched:
-    """The real loss; `lessons` gets the ids of every batch that is learned from."""
+    """The real update; `lessons` gets the ids of every batch that is learned from."""
 
-    learns_refusals = False
+    reference = None
 
     def __init__(self, lessons: list[tuple[str, ...]]) -> None:
         self._lessons = lessons
-        self._nll = NllConfig(steps=1, fresh_rows=4, replay_rows=2).build()
+        self._nll = NllConfig(steps=1, fresh_rows=4, replay_rows=2).build(PARTS)
 
     def steps(self, batch: Batch, replay: Replay, random: Random) -> Iterator[list[Row]]:
         self._lessons.append(tuple(sorted(judged.id for judged in batch.judgments)))
@@ -80,7 +81,7 @@ class Classroom:
 
     @property
     def version_count(self) -> int:
-        return self.bus.heads()["weights", 0]
+        return self.bus.log.heads()["weights", 0]
 
     async def train(self, stop: asyncio.Event, batch: BatchConfig | None = None) -> None:
         """One life of a trainer."""
@@ -109,7 +110,8 @@ class Classroom:
         return Learner(
             model=model,
             optimizer=Optimizer(model, OptimizerConfig()),
-            loss=Watched(self.lessons),
+            filter=AllConfig().build(PARTS),
+            update=Watched(self.lessons),
             config=LearnerConfig(replay_capacity=8),
             seed=3,
         )
@@ -123,7 +125,7 @@ class Classroom:
     def versions(self) -> list[Weights]:
         return [
             event
-            for event in map(lambda r: r.event(), self.bus.read("weights"))
+            for event in map(lambda r: r.event(), self.bus.log.read("weights"))
             if isinstance(event, Weights)
         ]
 
@@ -131,7 +133,7 @@ class Classroom:
         return [read_manifest(self.folder / weights.location) for weights in self.versions()]
 
     def backlog(self) -> int:
-        return sum(lag.backlog for lag in self.bus.lag(GROUP))
+        return sum(lag.backlog for lag in self.bus.log.lag(GROUP))
 
 
 def check_exactly_once(room: Classroom, judged: list[Judgment]) -> None:

@@ -1,6 +1,7 @@
 """Judgments to learn from and models small enough to learn in milliseconds."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import torch
@@ -19,16 +20,20 @@ from bus.events import (
     Verdict,
     derive_id,
 )
+from bus.log import Log
+from bus.memory.bus import MemoryBus
 from bus.records import Delivery, Record
 from bus.topics import TOPICS, partition_of
 from trainer.batch import Batch
 from trainer.checkpoint.manifest import Consumed
 from trainer.config import LearnerConfig, ModelConfig, OptimizerConfig
+from trainer.filters.everything import AllConfig
+from trainer.filters.filter import Filter
 from trainer.learner import Learner
 from trainer.optimizer import Optimizer
 from trainer.seed_model import make_model
 from trainer.updates.nll import NllConfig
-from trainer.updates.update import Loss
+from trainer.updates.update import Update
 
 RUN = "lessons"
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -137,7 +142,6 @@ def delivery(event: Event, offset: int) -> Delivery:
 def batch(judgments: Sequence[Judgment]) -> Batch:
     return Batch(
         judgments=tuple(judgments),
-        refusals=(),
         trained=tuple(
             Consumed(id=each.id, topic="judgments", partition=0, offset=offset)
             for offset, each in enumerate(judgments)
@@ -147,13 +151,26 @@ def batch(judgments: Sequence[Judgment]) -> Batch:
     )
 
 
-def learner(seed: int = 3, loss: Loss | None = None) -> Learner:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Parts for blocks of a trainer."""
+
+    run: str = RUN
+    seed: int = 3
+    log: Log = field(default_factory=MemoryBus)
+
+
+PARTS = Ground()
+
+
+def learner(seed: int = 3, update: Update | None = None, keeps: Filter | None = None) -> Learner:
     torch.set_num_threads(1)
     model = make_model(TINY, seed)
     return Learner(
         model=model,
         optimizer=Optimizer(model, OptimizerConfig()),
-        loss=loss or NllConfig(steps=2, fresh_rows=4, replay_rows=4).build(),
+        filter=keeps or AllConfig().build(PARTS),
+        update=update or NllConfig(steps=2, fresh_rows=4, replay_rows=4).build(PARTS),
         config=LearnerConfig(ema_decay=0.5, replay_capacity=8),
         seed=seed,
     )

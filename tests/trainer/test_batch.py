@@ -31,8 +31,8 @@ def dead(index: int) -> DeadLetter:
     )
 
 
-def gathering(*events: Event, recent: tuple[str, ...] = (), learns: bool = False) -> Gathering:
-    gathered = Gathering(CONFIG, recent, learns)
+def gathering(*events: Event, recent: tuple[str, ...] = ()) -> Gathering:
+    gathered = Gathering(CONFIG, recent)
     gathered.add([arrival(delivery(event, at)) for at, event in enumerate(events)], now=0.0)
     return gathered
 
@@ -101,12 +101,10 @@ def test_a_dead_letter_is_dropped_with_its_reason_and_its_task_is_done() -> None
     assert batch.num_tasks == 1
 
 
-def test_a_refusal_is_no_task_and_learned_from_only_where_the_loss_does() -> None:
-    ignored = taken(gathering(refusal(1)), 0, 10.0)
-    assert (reasons(ignored), ignored.refusals) == (["refused by the task gate"], ())
-    learned = taken(gathering(refusal(1), learns=True), 0, 10.0)
-    assert (learned.refusals, reasons(learned)) == ((refusal(1),), [])
-    assert ignored.num_tasks == learned.num_tasks == 0
+def test_a_refusal_is_no_task_and_not_learned_from() -> None:
+    batch = taken(gathering(refusal(1)), 0, 10.0)
+    assert (reasons(batch), batch.judgments) == (["refused by the task gate"], ())
+    assert batch.num_tasks == 0
 
 
 def test_what_is_no_judgment_is_dropped() -> None:
@@ -118,7 +116,7 @@ def test_a_record_that_cannot_be_read_is_dropped_under_a_name_of_its_own(
     headers: dict[str, str],
 ) -> None:
     record = replace(delivery(judgment(1), 5).record, value=b"{", headers=headers)
-    gathered = Gathering(CONFIG, (), False)
+    gathered = Gathering(CONFIG, ())
     gathered.add([arrival(Delivery(record=record, epoch=1))], 0.0)
     gathered.add([arrival(Delivery(record=replace(record, offset=6), epoch=1))], 0.0)
     batch = taken(gathered, 0, 10.0)
@@ -129,7 +127,7 @@ def test_a_record_that_cannot_be_read_is_dropped_under_a_name_of_its_own(
 
 def test_an_unreadable_refusal_is_no_task() -> None:
     record = replace(delivery(refusal(1), 5).record, value=b"{")
-    gathered = Gathering(CONFIG, (), False)
+    gathered = Gathering(CONFIG, ())
     gathered.add([arrival(Delivery(record=record, epoch=1))], 0.0)
     assert taken(gathered, 0, 10.0).num_tasks == 0
 
@@ -156,12 +154,11 @@ EVENTS = st.one_of(
 @given(
     turns=st.lists(st.tuples(st.lists(EVENTS, max_size=7), st.floats(0, 15)), max_size=6),
     size=st.integers(1, 4),
-    learns=st.booleans(),
 )
 def test_every_arrival_is_trained_on_dropped_or_left_and_only_one_of_these(
-    turns: list[tuple[list[Event], float]], size: int, learns: bool
+    turns: list[tuple[list[Event], float]], size: int
 ) -> None:
-    gathered = Gathering(BatchConfig(size=size, timeout_seconds=10.0), (), learns)
+    gathered = Gathering(BatchConfig(size=size, timeout_seconds=10.0), ())
     offsets, now, version = count(), 0.0, 0
     came: list[Position] = []
     trained: list[Consumed] = []

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tests.trainer.lessons import batch, judgment, learner
+from tests.trainer.lessons import PARTS, batch, judgment, learner
 from trainer.batch import Batch
 from trainer.config import WarmupConfig
 from trainer.forward import Scored
@@ -56,7 +56,7 @@ def test_learning_goes_on_from_files_bit_by_bit(tmp_path: Path) -> None:
 
 
 def test_learning_lowers_the_loss_and_moves_the_average_more_slowly() -> None:
-    one = learner(loss=NllConfig(steps=8, fresh_rows=6, replay_rows=0).build())
+    one = learner(update=NllConfig(steps=8, fresh_rows=6, replay_rows=0).build(PARTS))
     start = weights(one)
     first = one.learn(BATCHES[0], 1)
     for version in range(2, 5):
@@ -70,14 +70,14 @@ def test_learning_lowers_the_loss_and_moves_the_average_more_slowly() -> None:
 
 
 class Poisoned:
-    """A loss whose values are given: what `factor` multiplies."""
+    """An update whose losses are given: what `factor` multiplies."""
 
-    learns_refusals = False
+    reference = None
 
     def __init__(self, factors: list[float]) -> None:
         self._factors = factors
         self._left = list(factors)
-        self._nll = NllConfig().build()
+        self._nll = NllConfig().build(PARTS)
 
     def steps(self, batch: Batch, replay: Replay, random: Random) -> Iterator[list[Row]]:
         for _ in self._factors:
@@ -89,16 +89,16 @@ class Poisoned:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_is_counted_and_changes_nothing(bad: float) -> None:
-    poisoned = learner(loss=Poisoned([bad]))
+    poisoned = learner(update=Poisoned([bad]))
     before = weights(poisoned) | poisoned.optimizer.state()
     metrics = poisoned.learn(BATCHES[0], 1)
-    assert metrics == {"steps": 0.0, "skipped": 1.0}
+    assert metrics == {"steps": 0.0, "skipped": 1.0, "chosen": 6.0}
     assert same(weights(poisoned) | poisoned.optimizer.state(), before)
     assert poisoned.num_steps == 0
 
 
 def test_a_skipped_step_leaves_no_trace_in_the_next() -> None:
-    clean, poisoned = learner(loss=Poisoned([1.0])), learner(loss=Poisoned([math.nan, 1.0]))
+    clean, poisoned = learner(update=Poisoned([1.0])), learner(update=Poisoned([math.nan, 1.0]))
     clean.learn(BATCHES[0], 1)
     metrics = poisoned.learn(BATCHES[0], 1)
     assert (metrics["steps"], metrics["skipped"]) == (1, 1)

@@ -19,9 +19,10 @@ from transformers import (
 
 from bus.memory.bus import MemoryBus
 from tests.trainer.classroom import SIZE, Classroom, check_exactly_once
-from tests.trainer.lessons import TINY, batch, judgment
+from tests.trainer.lessons import PARTS, TINY, batch, judgment
 from trainer.checkpoint.probe import make_probe
 from trainer.config import LearnerConfig, LoraConfig, OptimizerConfig
+from trainer.filters.everything import AllConfig
 from trainer.learner import Learner
 from trainer.lora import save_description, targets_of, with_adapter
 from trainer.optimizer import Optimizer
@@ -39,7 +40,8 @@ def learner(config: LoraConfig = LORA, seed: int = 3) -> Learner:
     return Learner(
         model=model,
         optimizer=Optimizer(model, OptimizerConfig(adamw_lr=0.02)),
-        loss=NllConfig(steps=4, fresh_rows=6, replay_rows=2).build(),
+        filter=AllConfig().build(PARTS),
+        update=NllConfig(steps=4, fresh_rows=6, replay_rows=2).build(PARTS),
         config=LearnerConfig(ema_decay=0.5, replay_capacity=8),
         seed=3,
         format="lora",

@@ -1,4 +1,4 @@
-"""Losses against sums done by hand, and which rows they ask for."""
+"""Updates: their losses against sums done by hand, and which rows they ask for."""
 
 import math
 from random import Random
@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 import torch
 
-from tests.trainer.lessons import batch, judgment, proposal
+from tests.trainer.lessons import PARTS, batch, judgment, proposal
 from trainer.forward import Scored
 from trainer.replay import Replay
 from trainer.rows import Row
@@ -35,7 +35,7 @@ def scored(requires_grad: bool = False) -> Scored:
 def test_nll_is_the_weighted_mean_over_completion_tokens() -> None:
     total = sum(-LOGPROBS[row][place] * WEIGHTS[row] for row, place in PLACES)
     weight = sum(WEIGHTS[row] for row, _ in PLACES)
-    assert float(NllConfig().build()(scored())) == pytest.approx(total / weight, rel=1e-12)
+    assert float(NllConfig().build(PARTS)(scored())) == pytest.approx(total / weight, rel=1e-12)
 
 
 def test_grpo_is_the_clipped_gain_and_its_gradient() -> None:
@@ -49,7 +49,7 @@ def test_grpo_is_the_clipped_gain_and_its_gradient() -> None:
         free = gain == ratio * WEIGHTS[row]
         slopes[row, place] = -ratio * WEIGHTS[row] / len(PLACES) if free else 0.0
     given = scored(requires_grad=True)
-    loss = GrpoConfig(clip_low=low, clip_high=high).build()(given)
+    loss = GrpoConfig(clip_low=low, clip_high=high).build(PARTS)(given)
     assert float(loss.detach()) == pytest.approx(-sum(gains) / len(PLACES), rel=1e-12)
     loss.backward()  # type: ignore[no-untyped-call]
     gradient = given.logprobs_BT.grad
@@ -68,9 +68,9 @@ def test_grpo_gives_every_sample_its_advantage_over_the_group() -> None:
         judgment(2, [1.0, 1.0]),
         judgment(3, [0.0, 0.0]),
     )
-    loss = GrpoConfig(steps=2).build()
+    update = GrpoConfig(steps=2).build(PARTS)
     replay = Replay(4)
-    steps = list(loss.steps(batch([mixed, all_right, all_wrong]), replay, Random(0)))
+    steps = list(update.steps(batch([mixed, all_right, all_wrong]), replay, Random(0)))
     assert [len(rows) for rows in steps] == [3, 2]
     mean, deviation = fmean(rewards), pstdev(rewards)
     expected = [
@@ -84,8 +84,8 @@ def test_grpo_gives_every_sample_its_advantage_over_the_group() -> None:
 
 
 def test_grpo_has_nothing_to_learn_from_unanimous_groups() -> None:
-    loss = GrpoConfig().build()
-    assert list(loss.steps(batch([judgment(1, [1.0, 1.0])]), Replay(4), Random(0))) == []
+    update = GrpoConfig().build(PARTS)
+    assert list(update.steps(batch([judgment(1, [1.0, 1.0])]), Replay(4), Random(0))) == []
 
 
 def test_nll_keeps_one_right_sample_of_every_solved_task() -> None:
@@ -95,8 +95,8 @@ def test_nll_keeps_one_right_sample_of_every_solved_task() -> None:
         judgment(2, [1.0, 1.0], level=2),
         judgment(3, [0.0, 0.0], level=5),
     )
-    loss = NllConfig(steps=2, fresh_rows=4, replay_rows=2).build()
-    steps = list(loss.steps(batch([unsure, sure, unsolved]), replay, Random(0)))
+    update = NllConfig(steps=2, fresh_rows=4, replay_rows=2).build(PARTS)
+    steps = list(update.steps(batch([unsure, sure, unsolved]), replay, Random(0)))
     assert replay.names(SOLVED) == ["solved/2", "solved/5"]
     kept = {
         replay.draw(name, Random(seed)).completion
@@ -115,8 +115,8 @@ def test_nll_prefers_tasks_that_were_solved_now_and_then() -> None:
     wanted = unsure.attempt.samples[1].turns[0].tokens
 
     def shares(source: Literal["unsure", "solved"]) -> int:
-        loss = NllConfig(steps=1, fresh_rows=4, replay_rows=0, fresh_from=source).build()
-        drawn = [next(loss.steps(given, Replay(1), Random(seed))) for seed in range(20)]
+        update = NllConfig(steps=1, fresh_rows=4, replay_rows=0, fresh_from=source).build(PARTS)
+        drawn = [next(update.steps(given, Replay(1), Random(seed))) for seed in range(20)]
         assert {len(rows) for rows in drawn} == {4}
         return sum(wanted in [row.completion for row in rows] for rows in drawn)
 
@@ -125,8 +125,8 @@ def test_nll_prefers_tasks_that_were_solved_now_and_then() -> None:
 
 
 def test_a_batch_without_a_right_answer_and_an_empty_memory_asks_for_no_step() -> None:
-    loss = NllConfig().build()
-    assert list(loss.steps(batch([judgment(1, [0.0, 0.0])]), Replay(4), Random(0))) == []
+    update = NllConfig().build(PARTS)
+    assert list(update.steps(batch([judgment(1, [0.0, 0.0])]), Replay(4), Random(0))) == []
 
 
 def test_learnable_proposals_are_imitated_and_the_rest_is_not() -> None:
@@ -151,5 +151,5 @@ def test_rows_of_the_warm_up_are_replayed_where_the_recipe_asks() -> None:
     replay.add("warm-up/solved", solved)
     replay.add("warm-up/proposed", proposed)
     config = NllConfig(steps=1, fresh_rows=0, replay_rows=0, warmup_rows=2, anchor_rows=3)
-    [rows] = config.build().steps(batch([]), replay, Random(0))
+    [rows] = config.build(PARTS).steps(batch([]), replay, Random(0))
     assert rows == [solved, solved, proposed, proposed, proposed]
