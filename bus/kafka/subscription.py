@@ -70,7 +70,8 @@ class KafkaSubscription:
                 ends = [end for end in (until, together) if end]
                 left = max(0.0, min(ends) - now) if ends else None
                 try:
-                    await asyncio.wait_for(news.wait(), left)
+                    async with asyncio.timeout(left):  # `wait_for` of 3.11 may swallow a cancel
+                        await news.wait()
                 except TimeoutError:
                     continue
 

@@ -49,7 +49,8 @@ class MemoryLog:
         event = asyncio.Event()
         self._waiters[event] = None
         try:
-            await asyncio.wait_for(event.wait(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):  # `wait_for` of 3.11 may swallow a cancel
+                await event.wait()
         except TimeoutError:
             return False
         finally:

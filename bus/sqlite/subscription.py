@@ -71,7 +71,8 @@ class SqliteSubscription:
                 if left is not None and left <= 0:
                     return []
                 try:
-                    await asyncio.wait_for(news.wait(), left)
+                    async with asyncio.timeout(left):  # `wait_for` of 3.11 may swallow a cancel
+                        await news.wait()
                 except TimeoutError:
                     return []
 

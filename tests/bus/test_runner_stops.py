@@ -155,3 +155,19 @@ def test_a_graceful_stop_commits_what_finishes_in_time_and_takes_nothing_more() 
         assert levels(bus) == [0, 1, 2]
 
     asyncio.run(scenario())
+
+
+def test_a_stop_at_the_moment_when_a_record_comes_ends_the_runner() -> None:
+    async def scenario(turns: int) -> None:
+        bus, stop = MemoryBus(), asyncio.Event()
+        async with bus.subscribe(["tasks"], "solver", "solver-0") as subscription:
+            working = asyncio.ensure_future(runner(Solver(), subscription).run(stop))
+            await asyncio.sleep(0.01)
+            await bus.publish([task(0)])
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            stop.set()
+            await asyncio.wait_for(working, 10)
+
+    for turns in range(8):
+        asyncio.run(scenario(turns))

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bus.bus import Subscription
 from bus.errors import BusError
 from tests.bus.contract.drivers import Driver, Run
 from tests.bus.contract.saying import SHORT, SOON, answer_to, control, offsets, take_all
@@ -119,5 +120,27 @@ def test_a_slow_consumer_hinders_nobody_and_misses_nothing(run: Run) -> None:
         assert [lag.base for lag in bus.log.lag("slow")] == [300]
         await slow.close()
         await fast.close()
+
+    run(scenario)
+
+
+def test_a_cancelled_consumer_ends_whatever_comes_at_that_moment(run: Run) -> None:
+    async def scenario(driver: Driver) -> None:
+        bus = driver.open()
+
+        async def consume(subscription: Subscription) -> None:
+            while True:
+                await subscription.take(2, SOON)
+
+        async with bus.subscribe(["control"], "group", "member") as subscription:
+            for number in range(30):
+                consuming = asyncio.create_task(consume(subscription))
+                await asyncio.sleep(0.001)
+                await bus.publish([control(number)])
+                for _ in range(number % 6):
+                    await asyncio.sleep(0.0003 * (number // 15))
+                consuming.cancel()
+                await asyncio.wait([consuming], timeout=SOON)
+                assert consuming.cancelled()
 
     run(scenario)
