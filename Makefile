@@ -12,7 +12,7 @@ export UV_HTTP_TIMEOUT := 300
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: install run kafka test test-vllm test-long check bench
+.PHONY: install run kafka test test-vllm test-long cases check bench
 
 install: $(UV)
 	$(UV) sync --quiet --frozen $(EXTRAS)
@@ -36,6 +36,9 @@ test-vllm: $(UV)  ## the tests of vLLM, in .venv-vllm
 test-long: install  ## the tests that are too long for every time
 	$(RUN) pytest -m "long and not vllm"
 	$(RUN_VLLM) pytest -m "vllm and long"
+
+cases: install  ## the faults that were seen, one script each, or CASES="NAME ..." of them
+	$(RUN) python tests/cases/run.py $(CASES)
 
 check: install  ## lint, types, layers, circles of imports
 	$(RUN) ruff check .

@@ -1,0 +1,26 @@
+"""The cases that hold, tried again; and the table of README.md, which names every case."""
+
+import re
+
+import pytest
+
+from tests.cases.run import CASES, HOLDS, names, tried
+
+HOLD = {"kafka_stranger_in_weights": 11}
+"""Each with the seconds that it takes."""
+
+
+def marked(name: str, seconds: int) -> object:
+    marks = [pytest.mark.long] if seconds > 20 else [pytest.mark.slow] if seconds > 10 else []
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", [marked(name, seconds) for name, seconds in HOLD.items()])
+def test_a_case_that_holds_goes_on_holding(name: str) -> None:
+    verdict, said = tried(name)
+    assert verdict == HOLDS, said
+
+
+def test_the_table_has_one_row_for_each_case() -> None:
+    table = (CASES / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(.+?)\.py` \|", table, re.MULTILINE)) == names()
