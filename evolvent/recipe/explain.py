@@ -1,8 +1,10 @@
 """What is wrong with a recipe, in one sentence: the field, the value, what is allowed."""
 
+from collections.abc import Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from evolvent.recipe.recipe import Recipe
 
@@ -20,22 +22,15 @@ UNIONS = {
 }
 """Sections that choose one of several parts by `type`, and what they choose by default."""
 
-_LISTS = ("judges", "roles")
 
-
-def explain(error: ValidationError) -> str:
-    """The first thing wrong, in one sentence: the field, the value, what is allowed."""
+def explain(error: ValidationError, recipe: type[BaseModel] = Recipe) -> str:
+    """The first thing wrong with a `recipe`, in one sentence: the field, the value, what is
+    allowed."""
     first = error.errors()[0]
-    loc = first["loc"]
-    if len(loc) > 1 and loc[0] in UNIONS:
-        # Pydantic names the chosen member of a union too; the file does not.
-        listed = 2 if loc[0] in _LISTS else 1
-        loc = (*loc[:listed], *loc[listed + 1 :])
-    elif loc[:1] == ("policies",):
-        loc = (*loc[:3], *loc[4:])
-    place = ".".join(str(part) for part in loc)
+    place, fields = _located(first["loc"], recipe)
     if first["type"] == "extra_forbidden":
-        return f"there is no field {place}; {_neighbours(first['loc'])}"
+        there = f"there are {', '.join(fields)}" if fields else "look at `evolvent recipes --show`"
+        return f"there is no field {place}; {there}"
     if first["type"] == "missing":
         return f"{place} is missing"
     if first["type"] == "union_tag_invalid":
@@ -47,20 +42,29 @@ def explain(error: ValidationError) -> str:
     return f"{place} = {value!r}: {message}"
 
 
-def _neighbours(loc: tuple[int | str, ...]) -> str:
-    """The fields that stand where an unknown one was found."""
-    model: Any = Recipe
-    for part in loc[:-1]:
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            model = fields[str(part)].annotation
+def _located(loc: Sequence[int | str], recipe: type[BaseModel]) -> tuple[str, Sequence[str]]:
+    """A place as the file has it, and the fields that stand there. Pydantic names the chosen member
+    of a union too; the file does not."""
+    place: list[str] = []
+    fields: dict[str, FieldInfo] = {}
+    found: Any = recipe
+    for part in loc:
+        members = _models(found)
+        chosen = [one for one in members if len(members) > 1 and _type_of(one) == part]
+        if get_origin(found) in (dict, tuple):
+            found = get_args(found)[1 if get_origin(found) is dict else 0]
+        elif chosen:
+            [found] = chosen
             continue
-        for member in _models(model):
-            tag = member.model_fields.get("type")
-            if get_origin(model) is dict or (tag is not None and tag.default == part):
-                model = member
-    allowed = getattr(model, "model_fields", None)
-    return f"there are {', '.join(allowed)}" if allowed else "look at `evolvent recipes --show`"
+        else:
+            fields = members[0].model_fields if len(members) == 1 else {}
+            found = fields[str(part)].annotation if part in fields else None
+        place.append(str(part))
+    return ".".join(place), tuple(fields)
+
+
+def _type_of(model: type[BaseModel]) -> Any:
+    return model.model_fields["type"].default if "type" in model.model_fields else None
 
 
 def _models(kind: Any) -> list[type[BaseModel]]:

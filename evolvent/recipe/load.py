@@ -66,12 +66,13 @@ def _recipe(
     for section, default in UNIONS.items():
         if default is not None and isinstance(settings.get(section), dict):
             settings[section].setdefault("type", default)
+    known = installed().recipe
     try:
-        recipe = installed().recipe.model_validate(settings)
+        recipe = known.model_validate(settings)
         rules.check(recipe)
         roles.check(recipe)
     except ValidationError as error:
-        raise UsageError(f"recipe {name}: {explain(error)}") from None
+        raise UsageError(f"recipe {name}: {explain(error, known)}") from None
     except ValueError as error:
         raise UsageError(f"recipe {name}: {error}") from None
     return recipe
@@ -143,4 +144,4 @@ def changed_bus(
     try:
         return read_bus(wanted)
     except ValidationError as error:
-        raise UsageError(f"recipe {settings['name']}: {explain(error)}") from None
+        raise UsageError(f"recipe {settings['name']}: {explain(error, _OnlyBus)}") from None

@@ -53,7 +53,8 @@ class RunFolder:
         try:
             return plugins.recipe.model_validate(self.settings)
         except ValidationError as error:
-            raise UsageError(f"{self.recipe_file} is damaged: {explain(error)}") from None
+            said = explain(error, plugins.recipe)
+            raise UsageError(f"{self.recipe_file} is damaged: {said}") from None
 
     @property
     def plugins(self) -> tuple[Plugin, ...]:

@@ -1,12 +1,19 @@
 """One real run for all: started by the console entry, small enough to end in seconds."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
 import pytest
+
+from bus.events import Event
+from bus.topics import TOPICS
+from evolvent.cli import main
+from evolvent.run.folder import RunFolder
 
 EVOLVENT = str(Path(sys.executable).with_name("evolvent"))
 TINY = """
@@ -37,6 +44,32 @@ every = 10
 count = 4
 """
 
+MINE = """
+[source]
+type = "short"
+[sampler]
+type = "sparring"
+[judge]
+type = "length"
+[filter]
+type = "some"
+[loss]
+type = "plain"
+[[roles]]
+type = "promoter"
+"""
+
+
+def events(run: Path, topic: str) -> list[Event]:
+    """All on the log of a run, partition by partition."""
+
+    async def read() -> list[Event]:
+        async with RunFolder(run).log() as bus:
+            parts = range(TOPICS[topic].partitions)
+            return [record.event() for part in parts for record in bus.log.read(topic, part)]
+
+    return asyncio.run(read())
+
 
 def evolvent(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -62,6 +95,27 @@ def lived(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe that names a part of every kind; beside it lies `mine.py`, which brings them."""
+    folder = tmp_path_factory.mktemp("mine")
+    shutil.copy(Path(__file__).with_name("every_part.py"), folder / "mine.py")
+    before, domain, after = TINY.partition("[domain]")
+    sizes = after[after.index("[model]") :].replace("every = 10", "every = 2")
+    (folder / "mine.toml").write_text(f'{before}{domain}\ntype = "mirror"\n{MINE}{sizes}')
+    return folder / "mine.toml"
+
+
+@pytest.fixture(scope="session")
+def evolved(mine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of it that has ended; nobody writes to it."""
+    run = tmp_path_factory.mktemp("runs") / "mine"
+    plugin = ("--plugin", str(mine.with_name("mine.py")))
+    done = evolvent("run", "--recipe", str(mine), "--dir", str(run), *plugin)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return run
+
+
 @pytest.fixture
 def copied(lived: Path, tmp_path: Path) -> Path:
     """The run again, to be damaged: no file of it is shared, the log is one file."""
@@ -70,3 +124,36 @@ def copied(lived: Path, tmp_path: Path) -> Path:
     connection.pragma("wal_checkpoint(TRUNCATE)")
     connection.close()
     return folder
+
+
+Refused = Callable[..., str]
+Shown = Callable[..., str]
+
+
+@pytest.fixture
+def shown(capfd: pytest.CaptureFixture[str]) -> Shown:
+    """Runs a command that must end well, in this process; what it prints."""
+
+    def show(*arguments: str | Path) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        printed = capfd.readouterr()
+        assert not ended.value.code, printed.err
+        return printed.out
+
+    return show
+
+
+@pytest.fixture
+def refused(capfd: pytest.CaptureFixture[str]) -> Refused:
+    """Runs a command that must be refused; the sentence."""
+
+    def refuse(*arguments: str | Path) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        said = capfd.readouterr().err
+        assert ended.value.code == 2, said
+        assert said.startswith("evolvent: ") and said.count("\n") == 1, said
+        return said.removeprefix("evolvent: ").rstrip()
+
+    return refuse

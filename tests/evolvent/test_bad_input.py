@@ -10,23 +10,7 @@ import pytest
 
 from evolvent.cli import main
 from evolvent.run.folder import RunFolder
-
-Refused = Callable[..., str]
-
-
-@pytest.fixture
-def refused(capfd: pytest.CaptureFixture[str]) -> Refused:
-    """Runs a command that must be refused; the sentence."""
-
-    def refuse(*arguments: str | Path) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        said = capfd.readouterr().err
-        assert ended.value.code == 2, said
-        assert said.startswith("evolvent: ") and said.count("\n") == 1, said
-        return said.removeprefix("evolvent: ").rstrip()
-
-    return refuse
+from tests.evolvent.conftest import Refused
 
 
 def contents(folder: Path) -> dict[str, str]:
