@@ -13,7 +13,9 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from bus.bus import Bus
+from bus.control import Switch
 from bus.events import Judgment, Weights
+from bus.log import Log
 from tests.trainer.lessons import PARTS, RUN, TINY, judgment
 from trainer.batch import Batch, BatchConfig
 from trainer.checkpoint.checkpoint import Checkpoints
@@ -27,7 +29,9 @@ from trainer.replay import Replay
 from trainer.rows import Row
 from trainer.seed_model import make_model, make_tokenizer, save_model
 from trainer.trainer import GROUP, TOPICS, Lineage, Seeded, Trainer
+from trainer.updates.config import UpdateConfig
 from trainer.updates.nll import NllConfig
+from trainer.updates.update import Reference, Update
 
 SIZE = 4
 
@@ -39,18 +43,20 @@ class Crash(Exception):
 class Watched:
     """The real update; `lessons` gets the ids of every batch that is learned from."""
 
-    reference = None
-
-    def __init__(self, lessons: list[tuple[str, ...]]) -> None:
+    def __init__(self, update: Update, lessons: list[tuple[str, ...]]) -> None:
+        self._update = update
         self._lessons = lessons
-        self._nll = NllConfig(steps=1, fresh_rows=4, replay_rows=2).build(PARTS)
+
+    @property
+    def reference(self) -> Reference | None:
+        return self._update.reference
 
     def steps(self, batch: Batch, replay: Replay, random: Random) -> Iterator[list[Row]]:
         self._lessons.append(tuple(sorted(judged.id for judged in batch.judgments)))
-        return self._nll.steps(batch, replay, random)
+        return self._update.steps(batch, replay, random)
 
     def __call__(self, scored: Scored) -> Tensor:
-        return self._nll(scored)
+        return self._update(scored)
 
 
 async def until(condition: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
@@ -60,10 +66,14 @@ async def until(condition: Callable[[], bool], timeout_seconds: float = 60.0) ->
 
 
 class Classroom:
-    """One run: its log and folder outlive the trainers that work on it."""
+    """One run: its log and folder outlive the trainers that work on it. `seen` is the log as the
+    test reads it, on its event loop."""
 
-    def __init__(self, bus: Bus, folder: Path, run: str = RUN) -> None:
+    update: UpdateConfig = NllConfig(steps=1, fresh_rows=4, replay_rows=2)
+
+    def __init__(self, bus: Bus, folder: Path, run: str = RUN, seen: Log | None = None) -> None:
         self.bus = bus
+        self.seen = seen or bus.log
         self.folder = folder
         self.run_id = run
         self.lessons: list[tuple[str, ...]] = []
@@ -81,9 +91,14 @@ class Classroom:
 
     @property
     def version_count(self) -> int:
-        return self.bus.log.heads()["weights", 0]
+        return self.seen.heads()["weights", 0]
 
-    async def train(self, stop: asyncio.Event, batch: BatchConfig | None = None) -> None:
+    async def train(
+        self,
+        stop: asyncio.Event,
+        batch: BatchConfig | None = None,
+        switch: Switch | None = None,
+    ) -> None:
         """One life of a trainer."""
         with ThreadPoolExecutor(1) as executor:
             trainer = Trainer(
@@ -96,6 +111,7 @@ class Classroom:
                 make_seed=self._make_seed,
                 make_learner=lambda path: self._learner(AutoModelForCausalLM.from_pretrained(path)),
                 executor=executor,
+                switch=switch,
             )
             await trainer.run(stop)
 
@@ -111,7 +127,7 @@ class Classroom:
             model=model,
             optimizer=Optimizer(model, OptimizerConfig()),
             filter=AllConfig().build(PARTS),
-            update=Watched(self.lessons),
+            update=Watched(self.update.build(PARTS), self.lessons),
             config=LearnerConfig(replay_capacity=8),
             seed=3,
         )
@@ -125,7 +141,7 @@ class Classroom:
     def versions(self) -> list[Weights]:
         return [
             event
-            for event in map(lambda r: r.event(), self.bus.log.read("weights"))
+            for event in map(lambda r: r.event(), self.seen.read("weights"))
             if isinstance(event, Weights)
         ]
 
@@ -133,7 +149,7 @@ class Classroom:
         return [read_manifest(self.folder / weights.location) for weights in self.versions()]
 
     def backlog(self) -> int:
-        return sum(lag.backlog for lag in self.bus.log.lag(GROUP))
+        return sum(lag.backlog for lag in self.seen.lag(GROUP))
 
 
 def check_exactly_once(room: Classroom, judged: list[Judgment]) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from bus.errors import BusError, Fenced
 from bus.memory.bus import MemoryBus
+from tests.bus.sleeping import SleepingBus
 from tests.trainer.classroom import (
     SIZE,
     Classroom,
@@ -19,6 +21,7 @@ from tests.trainer.classroom import (
 from tests.trainer.lessons import refusal
 from trainer.batch import BatchConfig
 from trainer.checkpoint.manifest import DamagedCheckpoint, checkpoint_folders
+from trainer.updates.grpo import GrpoConfig
 
 BEFORE_RENAME = ("trainer.before_stage", "trainer.staged")
 AFTER_RENAME = ("trainer.renamed", "trainer.published")
@@ -35,6 +38,25 @@ def test_every_judgment_is_learned_once(room: Classroom) -> None:
         await room.teach(versions=4)
         check_exactly_once(room, judged)
         assert [len(lesson) for lesson in room.lessons] == [SIZE] * 3
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("reference", ["first", "previous"])
+def test_no_trainer_reads_the_log_on_its_event_loop(
+    tmp_path: Path, reference: Literal["first", "previous"]
+) -> None:
+    async def scenario() -> None:
+        seen = MemoryBus()
+        bus = SleepingBus(seen)
+        room = Classroom(bus, tmp_path, seen=seen)
+        room.update = GrpoConfig(kl=0.1, reference=reference)
+        judged = await room.judge(0, SIZE)
+        await room.teach(versions=2)
+        judged += await room.judge(100, 2 * SIZE)
+        await room.teach(versions=4)
+        check_exactly_once(room, judged)
+        assert bus.log.num_calls > 0
 
     asyncio.run(scenario())
 
