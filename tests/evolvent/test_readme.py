@@ -1,8 +1,9 @@
-"""README.md and docs/ say what is there: their commands run, their links lead somewhere, and the
-tree is the tree.
+"""README.md and docs/ say what is there: their commands run, their links lead somewhere, the README
+is short, and the tree is the tree.
 
 Commands run in a folder of their own, in a quick form: short budgets, tiny settings for new runs,
-and the newest version where a page names a later one.
+and the newest version where a page names a later one. A python block whose first line names its
+file (`# my_judge.py`) lies there when the commands of its page run.
 """
 
 import os
@@ -10,15 +11,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from evolvent.recipe.kinds import KINDS
 from harness.broker import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PACKAGES = ("bus", "agents", "trainer", "observability", "evolvent")
+SERVING = ROOT / "docs" / "serving.md"
+TREE = ROOT / "docs" / "tree.md"
+LISTED = ("bus", "agents", "trainer", "observability", "evolvent", "harness", "benchmarks")
+"""What both trees show whole; of what else there is the README names the folders."""
+BESIDE = ("tests", "tests/cases", "deploy", "docs")
+MOST_LINES = 210
 TINY = [
     "warmup.steps=2",
     "trainer.size=2",
@@ -27,6 +35,7 @@ TINY = [
     "evaluator.every=1000",
 ]
 NEW_FOLDER = re.compile(r"^evolvent (run|seed)\b")
+RUNS_HERE = ("evolvent ", "python -m evolvent.contract ")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -65,7 +74,8 @@ def quick(command: str, folder: Path) -> str:
         named = re.search(r"--dir (\S+)", command)
         run = folder / (named[1] if named else "runs/words")
         if not (run / "recipe.json").exists():
-            command += "".join(f" --set {setting}" for setting in TINY)
+            tiny = [one for one in TINY if f"--set {one.partition('=')[0]}=" not in command]
+            command += "".join(f" --set {setting}" for setting in tiny)
     newest = len(list((folder / "runs/words/checkpoints").glob("v*"))) - 1
     return re.sub(
         r"--version (\d+)", lambda found: f"--version {min(int(found[1]), newest)}", command
@@ -83,19 +93,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shell("evolvent kafka wipe --yes", made)
 
 
+def named_files(page: Path) -> dict[str, str]:
+    """The files that a page shows whole, by name."""
+    found = {}
+    for code in blocks(page, "python"):
+        if named := re.match(r"# (\w+\.py)\n", code):
+            found[named[1]] = code
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
+    for name, text in named_files(page).items():
+        (folder / name).write_text(text, encoding="utf-8")
     for command in commands(page):
-        if command.startswith("evolvent "):
+        if command.startswith(RUNS_HERE):
             ran = shell(quick(command, folder), folder)
             assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
             assert "--json" not in command or ran.stdout.startswith(("{", "["))
 
 
 @pytest.mark.vllm
-def test_the_readmes_run_on_vllm_runs(tmp_path: Path) -> None:
-    [block] = blocks(ROOT / "README.md", "sh vllm")
+def test_the_run_on_vllm_runs(tmp_path: Path) -> None:
+    [block] = blocks(SERVING, "sh vllm")
     _, run = block.splitlines()
     (tmp_path / "port").write_text("0")
     ran = shell(quick(run, tmp_path), tmp_path)
@@ -103,8 +124,8 @@ def test_the_readmes_run_on_vllm_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_python_of_the_readme_runs_on_a_checkpoint(folder: Path) -> None:
-    [code] = blocks(ROOT / "README.md", "python")
+def test_the_python_that_loads_a_version_runs_on_a_checkpoint(folder: Path) -> None:
+    [code] = blocks(SERVING, "python")
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -116,9 +137,11 @@ def mentioned() -> Iterator[tuple[str, str]]:
     """Commands that are too long to run here: in `sh` blocks, and in the tables of a page."""
     for page in PAGES:
         inline = re.findall(r"`((?:python|pytest|make) [^`\n]+)`", page.read_text(encoding="utf-8"))
-        for command in [*commands(page), *inline]:
-            if not command.startswith("evolvent "):
+        for command in commands(page):
+            if not command.startswith(RUNS_HERE):
                 yield page.stem, command
+        for command in inline:
+            yield page.stem, command
 
 
 @pytest.mark.parametrize(("page", "command"), sorted(set(mentioned())))
@@ -128,6 +151,10 @@ def test_other_commands_name_what_is_there(page: str, command: str) -> None:
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "pytest":
         assert (ROOT / arguments[0]).exists()
+    elif arguments[:1] == ["-m"]:
+        module, kind, *_ = arguments[1:]
+        assert find_spec(module) is not None
+        assert kind in (*KINDS, "KIND")
     elif program == "python":
         script = (ROOT / arguments[0]).read_text(encoding="utf-8")
         options = [argument for argument in arguments[1:] if argument.startswith("--")]
@@ -140,7 +167,8 @@ def test_other_commands_name_what_is_there(page: str, command: str) -> None:
 def test_the_readme_names_every_command_of_the_command_line() -> None:
     from evolvent.cli import app
 
-    readme = PAGES[0].read_text(encoding="utf-8")
+    rows = re.findall(r"^\|[^|]*\| (`evolvent [^|]+) \|", PAGES[0].read_text(), re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(?:evolvent )?([\w-]+)`", row)]
     names = [
         command.name or command.callback.__name__
         for command in app.registered_commands
@@ -150,42 +178,56 @@ def test_the_readme_names_every_command_of_the_command_line() -> None:
         assert group.typer_instance is not None
         names.append(str(group.typer_instance.info.name))
     assert names
-    assert not [name for name in names if f"| `evolvent {name}` |" not in readme]
+    assert sorted(named) == sorted(names)
 
 
-def listed() -> list[str]:
-    """Every path pattern of the README's tree, from the root on."""
-    [tree] = blocks(PAGES[0], "tree")
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def listed(page: Path) -> list[str]:
+    """Every path of a page's tree, from the root on; folders end with a slash."""
+    [tree] = blocks(page, "tree")
     parents: list[str] = []
     found = []
     for line in tree.splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        # Names end where the comment begins: at two spaces, or at a blank after the last name.
-        names = re.match(r"\s*([\w*./]+(?:, [\w*./]+)*)", line)
-        assert names, line
-        assert line[names.end() :].strip(), f"no comment: {line}"
-        parents = parents[:depth]
-        found += ["".join([*parents, name]) for name in names[1].split(", ")]
-        if names[1].endswith("/"):
-            parents.append(names[1])
+        entry = re.match(r"((?:  )*)([\w.]+/?)  +\S", line)
+        assert entry, f"no name, or no comment: {line}"
+        parents = parents[: len(entry[1]) // 2]
+        found.append("".join([*parents, entry[2]]))
+        if entry[2].endswith("/"):
+            parents.append(entry[2])
     return found
 
 
-def test_the_tree_lists_nothing_that_is_not_there() -> None:
-    assert not [pattern for pattern in listed() if not list(ROOT.glob(pattern))]
-
-
-def test_the_tree_lists_every_module() -> None:
-    patterns = listed()
-    here = {path for pattern in patterns for path in ROOT.glob(pattern)}
-    modules = [
-        path
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
-        if path.name != "__init__.py"
+def there() -> list[str]:
+    """Every file of the folders that are listed whole."""
+    return [
+        path.relative_to(ROOT).as_posix()
+        for name in LISTED
+        for path in (ROOT / name).rglob("*")
+        if path.is_file() and path.name != "__init__.py" and "__pycache__" not in path.parts
     ]
-    assert modules
-    assert not sorted(str(path.relative_to(ROOT)) for path in set(modules) - here)
+
+
+def test_the_readmes_tree_lists_every_folder() -> None:
+    folders = {f"{parent}/" for file in there() for parent in Path(file).parents}
+    folders.discard("./")
+    folders |= {f"{name}/" for name in BESIDE}
+    assert sorted(listed(PAGES[0])) == sorted(folders)
+
+
+def test_the_tree_lists_every_file() -> None:
+    files = [path for path in listed(TREE) if not path.endswith("/")]
+    assert sorted(files) == sorted(there())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_files_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(
+        rf"`((?:{'|'.join((*LISTED, *BESIDE))})/[\w./-]+)`", page.read_text(encoding="utf-8")
+    )
+    assert not [path for path in named if "/my_" not in path and not (ROOT / path).exists()]
 
 
 def anchors(page: Path) -> set[str]:
