@@ -61,6 +61,62 @@ def test_grpo_is_the_clipped_gain_and_its_gradient() -> None:
     assert any(slope != 0 for slope in slopes.values())
 
 
+def on_policy(reference: list[list[float]] | None, advantage: float = 0.0) -> Scored:
+    logprobs_BT = torch.tensor(LOGPROBS, dtype=torch.float64, requires_grad=True)
+    compared = None if reference is None else torch.tensor(reference, dtype=torch.float64)
+    return Scored(
+        logprobs_BT=logprobs_BT,
+        behaviour_BT=logprobs_BT.detach(),
+        weights_B=torch.full((2,), advantage, dtype=torch.float64),
+        mask_BT=torch.tensor(MASK, dtype=torch.float64),
+        reference_BT=compared,
+    )
+
+
+def gradient_of(config: GrpoConfig, given: Scored) -> tuple[float, torch.Tensor]:
+    loss = config.build(PARTS)(given)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert given.logprobs_BT.grad is not None
+    return float(loss.detach()), given.logprobs_BT.grad
+
+
+def test_grpo_pulls_towards_the_reference_where_it_is_asked_to() -> None:
+    reference, kl = [[-0.5, -0.4, -0.7], [-1.0, -0.9, -3.0]], 0.3
+    loss, gradient = gradient_of(GrpoConfig(kl=kl), on_policy(reference))
+    above = {(row, place): reference[row][place] - LOGPROBS[row][place] for row, place in PLACES}
+    expected = sum(math.exp(each) - each - 1 for each in above.values()) * kl / len(PLACES)
+    assert loss == pytest.approx(expected, rel=1e-12)
+    for (row, place), each in above.items():
+        slope = float(gradient[row, place])
+        assert slope == pytest.approx(kl * (1 - math.exp(each)) / len(PLACES), abs=1e-12)
+        # A step against the gradient goes where the reference is.
+        assert slope * each < 0 or each == slope == 0
+    assert float(gradient[1, 2]) == 0
+
+
+def test_grpo_on_the_policy_of_its_reference_is_grpo_without_one() -> None:
+    loss, gradient = gradient_of(GrpoConfig(), on_policy(None, 0.75))
+    other, pulled = gradient_of(GrpoConfig(kl=0.5), on_policy(LOGPROBS, 0.75))
+    assert (loss, gradient.tolist()) == (other, pulled.tolist())
+    assert loss == pytest.approx(-0.75)
+
+
+@pytest.mark.parametrize(
+    ("config", "reference"),
+    [
+        (NllConfig(), None),
+        (GrpoConfig(), None),
+        (GrpoConfig(reference="previous"), None),
+        (GrpoConfig(kl=0.1), "first"),
+        (GrpoConfig(kl=0.1, reference="previous"), "previous"),
+    ],
+)
+def test_a_reference_is_asked_for_only_where_it_counts(
+    config: NllConfig | GrpoConfig, reference: str | None
+) -> None:
+    assert config.build(PARTS).reference == reference
+
+
 def test_grpo_gives_every_sample_its_advantage_over_the_group() -> None:
     rewards = [1.0, 0.0, 0.0, 1.0, 1.0]
     mixed, all_right, all_wrong = (
