@@ -93,7 +93,8 @@ class Trainer:
     async def run(self, stop: asyncio.Event) -> None:
         """Learn until `stop`. Raises `Fenced`, `BusError`, `DamagedCheckpoint`."""
         # Taking ownership first fences an older trainer before its checkpoints are read.
-        taken = await self._subscription.take(self._batch.size, timeout_seconds=0.0)
+        limit = self._batch.size if self._switch.is_open else 0
+        taken = await self._subscription.take(limit, timeout_seconds=0.0)
         parent, learner = await self._recover()
         recent = self._checkpoints.recent(parent, self._batch.max_staleness + 2)
         known = {consumed.id for manifest in recent for consumed in manifest.consumed}

@@ -29,6 +29,7 @@ def test_take_gives_each_record_once_in_order_up_to_the_limit(run: Run) -> None:
         bus = driver.open()
         async with bus.subscribe(["control"], "group", "member") as subscription:
             await bus.publish([control(index) for index in range(600)])
+            assert await subscription.take(0, 0) == []
             first = await subscription.take(7, SOON)
             assert offsets(first) == list(range(7))
             rest = await take_all(subscription, 593)
