@@ -42,7 +42,8 @@ def objective(
 
     told = asyncio.run(new_objective(run_folder(run), settings))
     said = ", ".join(f"{name} = {value}" for name, value in told.settings.items())
-    print(f"{run}: from the next version on the source asks by {said}")
+    asks = f"asks by {said}" if said else "asks by the recipe alone"
+    print(f"{run}: from the next version on the source {asks}")
 
 
 def _say(run: Run, command: str, role: str | None, does: str, do: str) -> None:

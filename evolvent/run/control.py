@@ -29,7 +29,10 @@ async def new_objective(folder: RunFolder, settings: Sequence[str]) -> Control:
     what it could not be built with."""
     recipe = folder.recipe()
     for setting in settings:
-        if setting.partition("=")[0] == "type":
+        field, equals, _ = setting.partition("=")
+        if not field or not equals:
+            raise UsageError(f"{setting}: write it as field=value, for example advance_at=0.5")
+        if field == "type":
             raise UsageError("a run keeps its source: only the settings of it may be changed")
     async with folder.log() as bus:
         before = await asyncio.to_thread(_objective, bus.log)
