@@ -7,38 +7,63 @@ from pathlib import Path
 
 import pytest
 
+from evolvent.cli import app
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("bus", "agents", "trainer", "observability", "evolvent")
 HEAVY = ("torch", "transformers", "reasoning_gym", "matplotlib", "numpy", "safetensors")
 LIGHT = (
-    "bus.sqlite.bus",
+    "bus.control",
+    "bus.log",
     "bus.runner",
-    "evolvent.schema",
+    "bus.sqlite.bus",
+    "bus.versions",
+    "agents.parts",
     "agents.proposer",
     "agents.solver",
     "agents.critic",
     "agents.evaluator",
+    "agents.policies.config",
     "agents.policies.follower",
     "agents.policies.policy",
+    "agents.policies.serving",
     "agents.domains.config",
     "agents.domains.strings",
     "agents.engines.config",
     "agents.engines.scripted",
+    "agents.judges.combined",
     "agents.judges.config",
+    "agents.samplers.config",
     "agents.sources.config",
+    "trainer.batch",
     "trainer.config",
     "trainer.checkpoint.manifest",
-    "trainer.batch",
+    "trainer.filters.config",
+    "trainer.updates.config",
     "observability.audit.audit",
+    "observability.progress.lag",
+    "observability.progress.progress",
+    "observability.progress.status",
+    "observability.report.report",
     "observability.terminal.curve",
     "observability.terminal.live",
-    "observability.progress.progress",
-    "observability.report.report",
     "observability.terminal.summary",
     "evolvent.agent",
+    "evolvent.ask",
     "evolvent.cli",
     "evolvent.doctor",
+    "evolvent.plugins",
+    "evolvent.recipe.explain",
+    "evolvent.recipe.kinds",
+    "evolvent.recipe.load",
     "evolvent.recipe.recipe",
+    "evolvent.recipe.rules",
+    "evolvent.roles",
+    "evolvent.schema",
+    "evolvent.worker",
+    "evolvent.workplace",
+    "evolvent.run.control",
+    "evolvent.run.copy",
     "evolvent.run.start",
     "evolvent.run.folder",
     "evolvent.run.log",
@@ -53,7 +78,13 @@ COMMANDS = (
     "curve",
     "evaluate",
     "report",
+    "pause",
+    "resume",
+    "stop",
+    "objective",
     "seed",
+    "copy",
+    "serve",
     "topics",
     "schema",
     "doctor",
@@ -66,6 +97,11 @@ def python(code: str, *arguments: str) -> str:
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
     return done.stdout
+
+
+def test_every_command_is_looked_at() -> None:
+    known = {one.callback.__name__ for one in app.registered_commands if one.callback}
+    assert known == {*COMMANDS}
 
 
 def test_light_parts_load_nothing_heavy() -> None:
@@ -105,3 +141,12 @@ def test_nothing_that_runs_code_is_read(word: str) -> None:
     assert len(sources) > 50
     found = [path for path in sources if re.search(word, path.read_text(encoding="utf-8"))]
     assert found == []
+
+
+def test_only_plugins_that_the_user_names_are_run() -> None:
+    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    runs = re.compile(r"(?<![.\w])exec\(|exec_module|run_path|run_module")
+    found = {path for path in sources if runs.search(path.read_text(encoding="utf-8"))}
+    # A contract is held to the file that its command names.
+    contracts = {path for path in found if path.parent.name == "contract"}
+    assert found - contracts == {ROOT / "evolvent" / "plugins.py"}
