@@ -103,6 +103,7 @@ def named_files(page: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
     for name, text in named_files(page).items():
