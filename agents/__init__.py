@@ -1,1 +1,1 @@
-"""Who talks: proposer, solver, critic, evaluator; their domains and engines."""
+"""Who talks: proposer, solver, critic, evaluator, and the blocks they are made of."""

@@ -1,1 +1,1 @@
-"""The ground: what is said (events) and how it is carried (memory, SQLite)."""
+"""The ground: what is said (events) and how it is carried (in memory, SQLite, Kafka)."""

@@ -1,1 +1,1 @@
-"""Who learns: batches, losses, the learner, checkpoints."""
+"""Who learns: batches, filters, updates, the learner, checkpoints."""

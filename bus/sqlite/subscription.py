@@ -1,6 +1,6 @@
 """What a role holds: takes records of its partitions and completes them. Knows no schema.
 
-take: reader's thread        complete, close: writer's thread (see `sqlite_groups`)
+take: reader's thread        complete, close: writer's thread (see `groups`)
 """
 
 import asyncio

@@ -22,7 +22,7 @@ def pause(run: Run, role: Role = None) -> None:
 
 def resume(run: Run, role: Role = None) -> None:
     """Let a paused role go on."""
-    _say(run, "resume", role, "goes on", "go on")
+    _say(run, "resume", role, "may take what is new", "may take what is new")
 
 
 def stop(run: Run, role: Role = None) -> None:

@@ -1,1 +1,1 @@
-"""What is minimised: one loss per file, behind `Loss`."""
+"""Which rows are learned from, and what is minimised: one way per file, behind `Update`."""
