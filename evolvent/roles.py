@@ -199,8 +199,7 @@ def build_judge(recipe: "Recipe", parts: "Parts") -> tuple["Judge", str]:
     if len(judges) == 1:
         [(name, judge)] = judges
         return judge, name
-    weights = recipe.critic.weights or tuple(1 / len(judges) for _ in judges)
-    combined = Combined(judges, recipe.critic.combine, weights)
+    combined = Combined(judges, recipe.critic.combine, recipe.critic.weights)
     return combined, combined.name
 
 

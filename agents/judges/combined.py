@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from math import fsum, prod
+from operator import mul
+from statistics import fmean
 from typing import Literal
 
 from agents.judges.judge import Judge
@@ -14,10 +16,11 @@ says."""
 
 
 class Combined:
-    """`judges` by their types, in their order; `weights` are those of "sum"."""
+    """`judges` by their types, in their order; `weights` are those of "sum", none for equal shares
+    of 1."""
 
     def __init__(
-        self, judges: Sequence[tuple[str, Judge]], rule: Rule, weights: Sequence[float]
+        self, judges: Sequence[tuple[str, Judge]], rule: Rule, weights: Sequence[float] = ()
     ) -> None:
         self._judges = judges
         self._weights = weights
@@ -56,8 +59,10 @@ class Combined:
         )
 
     def _sum(self, verdicts: Sequence[Verdict]) -> float:
-        pairs = zip(verdicts, self._weights, strict=True)
-        return fsum(verdict.reward * weight for verdict, weight in pairs)
+        rewards = [verdict.reward for verdict in verdicts]
+        if not self._weights:
+            return fmean(rewards)
+        return fsum(map(mul, rewards, self._weights))
 
 
 def _first(verdicts: Sequence[Verdict]) -> Verdict:

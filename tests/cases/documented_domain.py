@@ -38,6 +38,15 @@ def case(folder: Path) -> tuple[int, str]:
     if "| BinaryConfig" not in union.read_text() or not imports or "\ndef build(" not in text:
         raise NotTried("the union or the contract looks otherwise: adapt this case")
     contract.write_text(text.replace("\ndef build(", f"\n{tables}def build(", 1), encoding="utf-8")
+    example = folder / "binary.py"
+    example.write_text(code[0], encoding="utf-8")
+    told = command(
+        sys.executable, "-m", "evolvent.contract", "domain", example,
+        seconds=120, env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    broken = re.findall(r"BROKEN  ([^:\n]+)", told.out)
+    if told.code not in (0, 1):
+        raise NotTried(f"evolvent.contract: {told}")
     os.chdir(folder)
     done = command(
         sys.executable, "-m", "pytest", "-rf", "-p", "no:cacheprovider", "--tb=line",
@@ -47,10 +56,11 @@ def case(folder: Path) -> tuple[int, str]:
     failed = re.findall(r"::(\w+)", "\n".join(
         line for line in done.out.splitlines() if line.startswith("FAILED")
     ))  # fmt: skip
-    if done.code == 0:
-        return HOLDS, done.last
-    if done.code == 1 and failed:
-        return FAULT, f"{len(failed)} promises are not kept: {', '.join(sorted(set(failed)))}"
+    if done.code == 0 and told.code == 0:
+        return HOLDS, f"{told.last}; {done.last}"
+    if failed or broken:
+        kept_not = sorted({*failed, *broken})
+        return FAULT, f"{len(kept_not)} promises are not kept: {', '.join(kept_not)}"
     raise NotTried(f"pytest: {done}; {done.out[-300:]}")
 
 

@@ -88,8 +88,9 @@ class Nll:
 
 
 def _right_answer(judgment: Judgment) -> list[Row]:
-    """The turns of the first right sample: of one task they are all the same text or as good."""
+    """The turns of the first right sample that may be learned from: of one task they are all the
+    same text or as good."""
     for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
-        if verdict.right:
+        if verdict.right and sample.trainable:
             return [row_of(turn) for turn in sample.trainable]
     return []
