@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-KINDS = (
-    *("domain", "source", "sampler", "judge", "filter", "update", "role"),
-    *("engine", "transport"),
-)
+PLUGGED = ("domain", "source", "sampler", "judge", "filter", "update", "role")
+"""Kinds of which a plug-in may bring parts."""
+
+KINDS = (*PLUGGED, "engine", "transport")
 
 PYTHON = (sys.executable, "-P")
 """Without the folder of the program, where `bus.py` would hide the package `bus`."""
@@ -33,8 +33,8 @@ _TYPE = re.compile(r'\btype: Literal\["([\w-]+)"\]')
 _ACCEPTS = Path(__file__).with_name("_accepts.py")
 
 Figure = int | str | None
-"""Existing files that were changed; None where the page or the command is missing; the words with
-which the example was refused."""
+"""Existing files that were changed; None where the page is missing, or no plug-in can bring such a
+part; the words with which the example was refused."""
 
 
 class Refused(Exception):
@@ -100,9 +100,8 @@ def read_example(kind: str, docs: Path) -> Example | None:
 
 
 def _as_plugin(example: Example, copy: Path) -> bool:
-    """Whether there is a command that says if the kind's contract holds. Raises `Refused`."""
-    contract = copy / "evolvent" / "contract"
-    if not contract.exists() and not contract.with_suffix(".py").exists():
+    """Whether a plug-in may bring such a part. Raises `Refused` unless it keeps the contract."""
+    if example.kind not in PLUGGED:
         return False
     with tempfile.TemporaryDirectory(prefix="evolvent-plugin-") as folder:
         file = Path(folder) / example.file

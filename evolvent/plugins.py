@@ -108,10 +108,12 @@ def installed() -> Plugins:
 @lru_cache(maxsize=8)
 def _loaded(named: str) -> Plugins:
     parts: list[Part] = []
-    for path in dict.fromkeys(path for path in named.split(os.pathsep) if path):
-        parts += _of_file(Path(path))
+    for path in dict.fromkeys(Path(path).resolve() for path in named.split(os.pathsep) if path):
+        parts += _of_file(path)
+    # Who writes a package names its file too, to try it.
+    files = {part.sha256 for part in parts}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        parts += _of_package(point)
+        parts += (part for part in _of_package(point) if part.sha256 not in files)
     seen: dict[tuple[str, str], Part] = {}
     for part in parts:
         other = seen.setdefault((part.kind, part.named), part)
@@ -133,7 +135,8 @@ def _of_file(path: Path) -> Iterator[Part]:
         source = path.read_bytes()
     except OSError as error:
         raise UsageError(f"the plug-in {path} cannot be read: {error.strerror}") from None
-    name = f"evolvent_plugin_{path.stem}"
+    sha256 = hashlib.sha256(source).hexdigest()
+    name = f"evolvent_plugin_{path.stem}_{sha256[:12]}"
     spec = spec_from_file_location(name, path)
     if spec is None:
         raise UsageError(f"the plug-in {path} is no Python file")
@@ -146,7 +149,7 @@ def _of_file(path: Path) -> Iterator[Part]:
         del sys.modules[name]
         raise UsageError(f"the plug-in {path} cannot be loaded: {_said(error)}") from None
     table = getattr(module, TABLE, None)
-    return _parts(path.name, hashlib.sha256(source).hexdigest(), table)
+    return _parts(path.name, sha256, table)
 
 
 def _of_package(point: EntryPoint) -> Iterator[Part]:
