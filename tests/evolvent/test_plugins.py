@@ -92,7 +92,9 @@ def test_without_its_plugin_a_run_can_be_looked_at_and_not_gone_on_with(
     assert re.search("^promoter +evaluations", shown("status", run), re.MULTILINE)
     [listed] = json.loads(shown("status", run, "--json"))["plugins"]
     assert Plugin.model_validate(listed) == RunFolder(run).plugins[0]
-    for words in (["run", "--dir", run], ["ask", run, "12"], ["evaluate", run]):
+    assert "promoter takes nothing new" in shown("pause", run, "promoter")
+    needing = (["ask", run, "12"], ["evaluate", run], ["objective", run, "levels=1"])
+    for words in (["run", "--dir", run], *needing):
         said = refused(*words)
         assert f"{run} uses the domain mirror of the plug-in mine.py, which is not here" in said
         assert "--plugin" in said and VARIABLE in said

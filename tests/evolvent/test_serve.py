@@ -281,7 +281,7 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(run: Path) -> None:
         (("--set", "engine.type=nothing"), "engine.type = 'nothing'"),
         (("--set", "engine.max_rows=0"), "engine.max_rows = 0"),
         (("--set", "engine"), "write it as section.field=value"),
-        (("--policy", "next"), "there is no policy next: there are current, previous, reference"),
+        (("--policy", "next"), "there is no policy next: there are current, previous, promoted"),
     ],
 )
 def test_what_a_user_may_mistype_is_one_sentence(
