@@ -10,7 +10,7 @@ from bus.events import Event, Promotion, Weights
 from bus.log import Log
 from bus.records import Record
 
-_PAGE = 16
+_PAGE = 64
 
 
 class Versions:
@@ -27,13 +27,14 @@ class Versions:
 
     def newest(self) -> Weights | None:
         """The last version on the log, None while there is none."""
-        end = self._log.heads()["weights", 0]
+        end, page = self._log.heads()["weights", 0], 1
         while end > 0:
-            start = max(0, end - _PAGE)
+            start = max(0, end - page)
             for record in reversed(list(self._log.read("weights", start=start, end=end))):
                 if (weights := _weights(record)) is not None:
                     return weights
-            end = start
+            # Only strangers stand behind it: look further back each time.
+            end, page = start, min(2 * page, _PAGE)
         return None
 
     def numbered(self, number: int) -> Weights | None:

@@ -5,7 +5,7 @@ its rule says, and the one way to draw turns from it. Knows no role and no kind 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from agents.engines.engine import Completion, Engine, Prompt, Request
 from bus.events import Turn
@@ -46,9 +46,14 @@ class Policy:
         newest, or a later one. `seat` says whose turn they are; what is not `trainable` is never
         learned from and does not age an attempt."""
         await self.follower.at_least(since)
-        turns = await sample(self.engine, prompt, n, max_tokens=max_tokens, temperature=temperature)
-        said = {"seat": seat, "trainable": trainable, "policy": self.name}
-        return [turn.model_copy(update=said) for turn in turns]
+        return await sample(
+            self.engine,
+            prompt,
+            n,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            said=_Said(seat=seat, trainable=trainable, policy=self.name),
+        )
 
 
 class Policies:
@@ -79,8 +84,22 @@ class Policies:
             await policy.engine.close()
 
 
+class _Said(TypedDict, total=False):
+    """What a turn says of itself beside what the engine did."""
+
+    seat: str
+    trainable: bool
+    policy: str
+
+
 async def sample(
-    engine: Engine, prompt: Prompt, n: int = 1, *, max_tokens: int, temperature: float
+    engine: Engine,
+    prompt: Prompt,
+    n: int = 1,
+    *,
+    max_tokens: int,
+    temperature: float,
+    said: _Said | None = None,
 ) -> list[Turn]:
     """`n` turns that no swap has cut off.
 
@@ -93,10 +112,10 @@ async def sample(
     while True:
         completions = await engine.generate(request)
         if all(completion.finish_reason != "abort" for completion in completions):
-            return [_turn(engine, request, completion) for completion in completions]
+            return [_turn(engine, request, each, said or {}) for each in completions]
 
 
-def _turn(engine: Engine, request: Request, completion: Completion) -> Turn:
+def _turn(engine: Engine, request: Request, completion: Completion, said: _Said) -> Turn:
     """What a completion looks like on the log."""
     return Turn(
         prompt_tokens=request.prompt_tokens,
@@ -105,4 +124,5 @@ def _turn(engine: Engine, request: Request, completion: Completion) -> Turn:
         text=engine.decode(completion.tokens),
         finish_reason=completion.finish_reason,
         spans=completion.spans,
+        **said,
     )
