@@ -4,6 +4,7 @@ and no torch."""
 from agents.policies.config import PolicyConfig
 from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
+from evolvent.roles import services
 
 
 def check(recipe: Recipe) -> None:
@@ -49,9 +50,10 @@ def _check_pace(recipe: Recipe, solver: PolicyConfig) -> None:
 
 
 def _check_servers(recipe: Recipe) -> None:
-    """A server serves one version at a time, and so one policy."""
+    """A server serves one version at a time, and so one policy of the services of a run."""
     users: dict[str, str] = {}
-    for name in dict.fromkeys(name for names in recipe.uses.values() for name in names):
+    asked = (name for row in services(recipe).values() for name in row.uses(recipe))
+    for name in dict.fromkeys(asked):
         for url in recipe.engine_of(recipe.policy(name)).servers:
             if users.setdefault(url, name) != name:
                 raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bus.control import Switch
 from bus.events import Weights
 from evolvent.ask import find_weights
+from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
 from evolvent.roles import services
 from evolvent.run.folder import RunFolder
@@ -26,7 +27,9 @@ class _Shown(LogVoice):
 
 async def make_version_0(folder: RunFolder, recipe: Recipe, show: Callable[[str], None]) -> Weights:
     """Make and publish the seed model unless the run has one; the event of version 0."""
-    [row] = [row for row in services(recipe).values() if row.leads]
+    row = next((row for row in services(recipe).values() if row.leads), None)
+    if row is None:
+        raise UsageError("this recipe leaves out the trainer, which makes version 0")
     stop = asyncio.Event()
     stop.set()
     async with opened(folder, recipe) as bus:

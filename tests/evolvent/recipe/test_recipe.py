@@ -206,3 +206,14 @@ def test_a_recipe_of_ones_own_needs_little(tmp_path: Path) -> None:
 def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="name a TOML file or one of"):
         load_recipe(str(tmp_path))
+
+
+def test_who_is_left_out_takes_no_server() -> None:
+    settings = [
+        "engine.type=server",
+        "judge={type='model', policy='reference'}",
+        "source.type=uniform",
+    ]
+    with pytest.raises(UsageError, match="cannot share the server http://127"):
+        load_recipe("words", settings)
+    load_recipe("words", [*settings, 'run.without=["critic"]'])

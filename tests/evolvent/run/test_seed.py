@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from evolvent.cli import main
+from tests.evolvent.conftest import evolvent
 
 
 def seed(tiny: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -30,3 +31,11 @@ def test_the_same_seed_makes_the_same_model(
 ) -> None:
     made = [Path(seed(tiny, tmp_path / name, capsys)) for name in ("a", "b")]
     assert len({(path / "model.safetensors").read_bytes() for path in made}) == 1
+
+
+def test_without_a_trainer_there_is_no_version_0(tiny: Path, tmp_path: Path) -> None:
+    words = ("--recipe", str(tiny), "--dir", str(tmp_path / "run"))
+    done = evolvent("seed", *words, "--set", 'run.without=["trainer"]')
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "leaves out the trainer" in done.stderr
+    assert not (tmp_path / "run" / "recipe.json").exists()
