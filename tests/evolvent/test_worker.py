@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from transformers import AutoModelForCausalLM
 
+from agents.engines.config import LocalConfig
 from bus.bus import Bus
 from bus.events import Control, Event, Weights, derive_id
 from bus.memory.bus import MemoryBus
@@ -19,6 +22,7 @@ from evolvent.worker import Worker
 from evolvent.workplace import Workplace
 from observability.audit.audit import audit
 from tests.bus.sleeping import SleepingBus
+from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
 _PATIENCE_SECONDS = 120
 
@@ -147,3 +151,21 @@ def test_what_a_service_raises_ends_the_process(folder: RunFolder) -> None:
             await served(folder, bus, ("proposer", "trainer"), lambda stop: False)
 
     asyncio.run(scenario())
+
+
+def test_a_trainer_and_an_engine_of_one_process_build_models_one_after_the_other(
+    lived: Path,
+) -> None:
+    """transformers lets nobody build another meanwhile: it would lack what ties its tensors."""
+    checkpoint = list(checkpoint_folders(lived))[-1]
+    files = read_manifest(checkpoint).weights.files
+
+    async def scenario(executor: ThreadPoolExecutor) -> None:
+        for _ in range(8):
+            engine = LocalConfig().build(executor, 0)
+            trained = executor.submit(AutoModelForCausalLM.from_pretrained, checkpoint)
+            await engine.swap(0, checkpoint, files)
+            assert trained.done()
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(scenario(executor))

@@ -89,8 +89,11 @@ class LocalEngine:
             if self._closed or version <= before:
                 return Swap(from_version=before, to_version=before)
             started = time.perf_counter()
-            served = await asyncio.to_thread(
-                load, version, folder, files, self._served, self._device
+            # transformers builds one model at a time in a process: the first one in the compute
+            # thread, where a trainer builds its own.
+            thread = self._executor if self._served is None else None
+            served = await asyncio.get_running_loop().run_in_executor(
+                thread, load, version, folder, files, self._served, self._device
             )
             load_ms = 1e3 * (time.perf_counter() - started)
             pause_ms, in_flight = await self._replace(served)

@@ -17,6 +17,7 @@ from tests.evolvent.conftest import Refused, Shown, events
 
 _PATIENCE_SECONDS = 120.0
 UNMEASURED = ("--set", 'run.without=["evaluator"]')
+TOGETHER = ("--set", 'run.processes=[["proposer", "solver", "critic", "trainer"]]')
 ALONE = ("--set", 'run.processes=[["solver"], ["proposer", "critic", "trainer"]]')
 
 
@@ -51,7 +52,7 @@ class Operated:
         while not condition():
             assert self.start.code is None, self.start.last_words()
             assert time.monotonic() < deadline, self.start.last_words()
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def until_version(self, more: int) -> None:
         """Wait until there are so many versions more than now."""
@@ -90,14 +91,14 @@ def test_a_pause_holds_over_every_restart_until_resume(
     tiny: Path, tmp_path: Path, shown: Shown
 ) -> None:
     run = tmp_path / "run"
-    with operated(run, shown, "--recipe", str(tiny), *UNMEASURED) as evolving:
+    with operated(run, shown, "--recipe", str(tiny), *UNMEASURED, *TOGETHER) as evolving:
         evolving.until_version(3)
         assert evolving.say("pause", "solver") == f"{run}: solver takes nothing new from now on\n"
         attempts, epoch = evolving.standstill(), evolving.epoch
         assert evolving.status["control"]["paused"] == ["solver"]
         assert re.search(r"paused +solver ", evolving.say("status"))
-        [agents] = [one for roles, one in evolving.start.workers().items() if "solver" in roles]
-        agents.kill()
+        [process] = evolving.start.workers().values()
+        process.kill()
         evolving.until(lambda: evolving.epoch == epoch + 1)
         assert evolving.standstill() == attempts
         assert evolving.start.interrupt() == 0
