@@ -150,10 +150,10 @@ def test_opening_a_folder_runs_nothing_that_it_names(
         (["PARTS = {}"], ["has no table of its parts"]),
         (["PARTS = 3"], ["has no table of its parts"]),
         (["PARTS = {'jury': []}"], ["names the kind 'jury'", "there are domain, source"]),
-        (["PARTS = {'judge': [3]}"], ["3 is no configuration (a pydantic model)"]),
-        (["PARTS = {'judge': [int]}"], ["int is no configuration (a pydantic model)"]),
+        (["PARTS = {'judge': [3]}"], ["3 is no configuration"]),
+        (["PARTS = {'judge': [int]}"], ["int is no configuration"]),
         (
-            ["from pydantic import BaseModel", "class A(BaseModel): pass", "PARTS={'judge': A}"],
+            ["from pydantic import BaseModel", "class A(BaseModel): pass", "PARTS={'filter': A}"],
             ["A needs a field like type: Literal", "build(self, parts)"],
         ),
         (
@@ -161,9 +161,26 @@ def test_opening_a_folder_runs_nothing_that_it_names(
                 "from pydantic import BaseModel",
                 "class A(BaseModel):",
                 "  type: str = 'a'",
-                "PARTS={'judge': [A]}",
+                "PARTS={'filter': [A]}",
             ],
             ["A needs a field like type: Literal", "build(self, parts)"],
+        ),
+        (["raise SystemExit(0)"], ["cannot be loaded: SystemExit"]),
+        (
+            ["from pydantic import BaseModel", "class A(BaseModel): pass", "PARTS={'judge': A}"],
+            ["no configuration of a judge (a subclass of agents.parts.PartConfig)"],
+        ),
+        (
+            [*JUDGE, "class A(Config):", "  type: Literal['a'] = 'b'", "PARTS={'judge': [A]}"],
+            ["A needs a field like type: Literal"],
+        ),
+        (
+            [*JUDGE, "class A(Config):", "  type: Literal['a/b'] = 'a/b'", "PARTS={'judge': [A]}"],
+            ["A is called 'a/b': a type is up to 100 lower case letters"],
+        ),
+        (
+            [*JUDGE, "class A(Config):", "  x: 'Unknown' = None", "PARTS={'judge': [A]}"],
+            ["A is no whole model"],
         ),
         (
             ["from agents.judges.vote import VoteConfig", "PARTS={'judge': [VoteConfig]}"],
