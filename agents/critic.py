@@ -1,12 +1,14 @@
 """Who judges: one verdict per sample of an attempt, by the judges of the recipe."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.judges.combined import Rule
 from agents.judges.judge import Judge
 from bus.events import Attempt, Judgment, derive_id
+from bus.runner import Rejected
 
 AGENT = "critic"
 
@@ -16,7 +18,7 @@ class CriticConfig(BaseModel):
     each counts in a sum (none: all the same share of 1). At most `concurrency` attempts are judged
     at a time."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     combine: Rule = "product"
     weights: tuple[float, ...] = ()
@@ -24,7 +26,8 @@ class CriticConfig(BaseModel):
 
 
 class Critic:
-    """Attempt in, judgment out. `name` is what the judge is called on the log."""
+    """Attempt in, judgment out. `name` is what the judge is called on the log; an attempt that it
+    has no proper verdicts for is rejected."""
 
     def __init__(self, run: str, judge: Judge, name: str) -> None:
         self._run = run
@@ -32,12 +35,22 @@ class Critic:
         self._name = name
 
     async def handle(self, event: Attempt) -> Sequence[Judgment]:
+        verdicts = await self._judge.judge(event)
+        if len(verdicts) != len(event.samples):
+            raise Rejected(
+                f"{self._name} gave {len(verdicts)} verdicts for {len(event.samples)} samples"
+            )
+        numbers = (
+            one for verdict in verdicts for one in (verdict.reward, *verdict.scores.values())
+        )
+        if not all(map(isfinite, numbers)):
+            raise Rejected(f"{self._name} gave a reward or a score that is no number")
         judgment = Judgment(
             id=derive_id(self._run, AGENT, event.id),
             run=self._run,
             agent=AGENT,
             attempt=event,
-            verdicts=await self._judge.judge(event),
+            verdicts=verdicts,
             critic=self._name,
         )
         return [judgment]

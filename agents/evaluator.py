@@ -23,7 +23,7 @@ class EvaluatorConfig(BaseModel):
     """Version 0 and every `every`-th version are evaluated, `count` held-out problems a level;
     `levels` None means all levels of the domain."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     every: int = Field(default=20, gt=0)
     count: int = Field(default=64, gt=0)

@@ -18,7 +18,7 @@ class PartConfig(BaseModel):
     has a `type` of its own and `build(parts)`; where it generates, it names its policies in
     `uses`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @property
     def uses(self) -> tuple[str, ...]:

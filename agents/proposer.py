@@ -27,7 +27,7 @@ AGENT = "proposer"
 class ProposerConfig(BaseModel):
     """`ahead` batches are asked beyond the one being learned: the staleness that pacing allows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     ahead: int = Field(default=1, ge=0)
 

@@ -17,7 +17,7 @@ class SolverConfig(BaseModel):
     """`samples` per task at `temperature` by the weights of `policy`; at most `concurrency` tasks
     in flight."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     samples: int = Field(default=8, gt=0)
     temperature: float = Field(default=1.0, gt=0)

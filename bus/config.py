@@ -17,7 +17,7 @@ class SqliteConfig(BaseModel):
     """One file in the run's folder. `synchronous` FULL also survives a power cut, at the price
     of a disk flush per commit; NORMAL survives every crash of a process."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["sqlite"] = "sqlite"
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
@@ -55,7 +55,7 @@ class KafkaSecurityConfig(BaseModel):
     """Who we are and how we know the brokers. The password is EVOLVENT_KAFKA_PASSWORD in the
     environment, so that it stands in no file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
@@ -70,7 +70,7 @@ class KafkaConfig(BaseModel):
     name of the run's folder when it is empty. A role that is silent for `lease_seconds` loses its
     partitions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["kafka"] = "kafka"
     bootstrap_servers: str = "127.0.0.1:9092"

@@ -9,6 +9,7 @@ group `evolvent.parts`. Nothing that a folder or a log names is ever run.
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError
 
+from agents.parts import PartConfig, RoleConfig
+from bus.control import ALL
 from bus.events import Plugin
 from evolvent.errors import UsageError
 from evolvent.recipe.kinds import KINDS, chosen, recipe_with, types_of
@@ -28,6 +31,13 @@ from evolvent.recipe.recipe import Recipe
 VARIABLE = "EVOLVENT_PLUGINS"
 ENTRY_POINTS = "evolvent.parts"
 TABLE = "PARTS"
+_PARENTS: dict[str, type[BaseModel]] = {
+    "source": PartConfig,
+    "sampler": PartConfig,
+    "judge": PartConfig,
+    "role": RoleConfig,
+}
+"""Kinds whose configurations say more than `type` and `build`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +104,8 @@ def name_files(files: Sequence[Path]) -> None:
     for file in files:
         if not file.is_file():
             raise UsageError(f"--plugin {file}: there is no such file")
+        if os.pathsep in str(file.resolve()):
+            raise UsageError(f"--plugin {file}: a path with {os.pathsep!r} cannot be named")
         named.append(str(file.resolve()))
     os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys(named))
     if files:
@@ -145,7 +157,7 @@ def _of_file(path: Path) -> Iterator[Part]:
     try:
         # What is run is what was read, and its digest is that of the bytes.
         exec(compile(source, str(path), "exec"), module.__dict__)
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         del sys.modules[name]
         raise UsageError(f"the plug-in {path} cannot be loaded: {_said(error)}") from None
     table = getattr(module, TABLE, None)
@@ -157,7 +169,7 @@ def _of_package(point: EntryPoint) -> Iterator[Part]:
     try:
         table = point.load()
         source = Path(str(sys.modules[point.module].__file__)).read_bytes()
-    except Exception as error:  # whatever the package's code raises
+    except (Exception, SystemExit) as error:  # whatever the package's code raises
         raise UsageError(
             f"the installed plug-in {name} cannot be loaded ({_said(error)}): mend or uninstall it"
         ) from None
@@ -176,27 +188,45 @@ def _parts(name: str, sha256: str, table: Any) -> Iterator[Part]:
             )
         for config in configs if isinstance(configs, list | tuple) else [configs]:
             yield Part(
-                kind=kind, named=_type_of(name, config), config=config, name=name, sha256=sha256
+                kind=kind,
+                named=_type_of(name, kind, config),
+                config=config,
+                name=name,
+                sha256=sha256,
             )
 
 
-def _type_of(name: str, config: Any) -> str:
+def _type_of(name: str, kind: str, config: Any) -> str:
     """The `type` of a configuration, its default and its one value."""
-    what = getattr(config, "__name__", repr(config))
-    if not (isinstance(config, type) and issubclass(config, BaseModel)):
-        raise UsageError(f"the plug-in {name}: {what} is no configuration (a pydantic model)")
+    what = f"the plug-in {name}: {getattr(config, '__name__', repr(config))}"
+    parent = _PARENTS.get(kind, BaseModel)
+    if not (isinstance(config, type) and issubclass(config, parent)):
+        raise UsageError(f"{what} is no configuration of a {kind} (a subclass of {_named(parent)})")
+    try:
+        config.model_rebuild()
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        raise UsageError(f"{what} is no whole model: {' '.join(str(error).split())}") from None
     field = config.model_fields.get("type")
-    if (
-        field is None
-        or not isinstance(field.default, str)
-        or not callable(getattr(config, "build", None))
-    ):
+    default = None if field is None else field.default
+    values = () if field is None else get_args(field.annotation)
+    if values != (default,) or not callable(getattr(config, "build", None)):
         raise UsageError(
-            f'the plug-in {name}: {what} needs a field like type: Literal["mine"] = "mine" and a '
-            "method build(self, parts)"
+            f'{what} needs a field like type: Literal["mine"] = "mine" and a method '
+            "build(self, parts)"
         )
-    return field.default
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,99}", str(default)) or default == ALL:
+        raise UsageError(
+            f"{what} is called {default!r}: a type is up to 100 lower case letters, digits, '_' "
+            f"and '-', and not {ALL!r}"
+        )
+    return str(default)
 
 
-def _said(error: Exception) -> str:
+def _named(parent: type[BaseModel]) -> str:
+    return (
+        f"{parent.__module__}.{parent.__name__}" if parent is not BaseModel else "a pydantic model"
+    )
+
+
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -184,7 +184,7 @@ def check(recipe: "Recipe") -> None:
     processes = recipe.run.processes
     if processes is not None:
         named = sorted(name for process in processes for name in process)
-        if named != sorted(names):
+        if named != sorted(names) or not all(processes):
             raise ValueError(
                 f"run.processes = {processes}: name each of {_all(names)} exactly once"
             )

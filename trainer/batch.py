@@ -20,7 +20,7 @@ from trainer.checkpoint.manifest import Consumed, Dropped, id_of_place
 class BatchConfig(BaseModel):
     """`size` judgments make a version; attempts older than `max_staleness` versions are dropped."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     size: int = Field(default=64, gt=0)
     max_staleness: int = Field(default=2, ge=0)

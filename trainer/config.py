@@ -13,7 +13,7 @@ class ModelConfig(BaseModel):
     """The seed model: a Hugging Face folder at `path`, or else a fresh one of the given size; the
     defaults have 145,856 parameters."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     path: Path | None = None
     hidden: PositiveInt = 64
@@ -42,7 +42,7 @@ class LoraConfig(BaseModel):
     themselves. `targets` are endings of the names of linear layers, none means all but the output
     layer."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rank: int = Field(default=0, ge=0)
     alpha: float = Field(default=16.0, gt=0)
@@ -52,7 +52,7 @@ class LoraConfig(BaseModel):
 class OptimizerConfig(BaseModel):
     """Learning rates and decay; `grad_clip` is the largest global norm of a gradient."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     muon_lr: float = Field(default=0.02, gt=0)
     adamw_lr: float = Field(default=3e-3, gt=0)
@@ -64,7 +64,7 @@ class OptimizerConfig(BaseModel):
 class LearnerConfig(BaseModel):
     """How weights are averaged and what is remembered. `ema_decay` is per optimiser step."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     ema_decay: float = Field(default=0.95, ge=0, lt=1)
     replay_capacity: int = Field(default=400, gt=0)
@@ -75,7 +75,7 @@ class WarmupConfig(BaseModel):
     and fall linearly to a tenth from `fall_from` of the way on. `proposal_share` of the rows
     teach the proposer's role."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(default=250, ge=0)
     batch: int = Field(default=64, gt=0)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bus.events import Judgment
 from trainer.batch import Batch
 from trainer.config import Format, LearnerConfig, WarmupConfig
 from trainer.filters.filter import Filter
@@ -61,7 +62,7 @@ class Learner:
         random = Random(f"{self.seed}/{version}")
         losses, norms, skipped = [], [], 0
         chosen = self.filter.choose(batch.judgments, Random(f"{self.seed}/filter/{version}"))
-        batch = replace(batch, judgments=tuple(chosen))
+        batch = replace(batch, judgments=_of(batch, chosen))
         # Dropout would make the weights follow from more than the batches.
         self.model.eval()
         for rows in self.update.steps(batch, self.replay, random):
@@ -126,6 +127,14 @@ class Learner:
         self.optimizer.restore(state)
         self.replay.restore(state)
         self.num_steps = step
+
+
+def _of(batch: Batch, chosen: Sequence[Judgment]) -> tuple[Judgment, ...]:
+    """What a filter has chosen of a batch. Raises `ValueError` for anything else."""
+    ids = [judgment.id for judgment in chosen]
+    if len(set(ids)) != len(ids) or not set(ids) <= {one.id for one in batch.judgments}:
+        raise ValueError("the filter chose a judgment twice, or one that is not of the batch")
+    return tuple(chosen)
 
 
 def warm_up(

@@ -19,7 +19,7 @@ class LocalConfig(BaseModel):
     """A model in the agent's own process. `inflight` says what a swap does to the rows in
     flight: they finish under the old weights ("wait") or go on under the new ("keep")."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["local"] = "local"
     inflight: Literal["keep", "wait"] = "wait"
@@ -54,7 +54,7 @@ class VllmConfig(BaseModel):
     `metrics` keeps vLLM's numbers for Prometheus.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["vllm"] = "vllm"
     inflight: Literal["keep", "wait", "abort"] = "keep"
@@ -104,7 +104,7 @@ class ServerConfig(BaseModel):
     agent ("vllm"), which must be their only one. Whatever finds no server waits
     `patience_seconds` for one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["server"] = "server"
     urls: tuple[str, ...] = ("http://127.0.0.1:8200",)
@@ -149,7 +149,7 @@ class ScriptedConfig(BaseModel):
     """No model: one of `answers`, drawn by the seed, after `latency_seconds`. Its tokens are the
     seed model's characters."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["scripted"] = "scripted"
     answers: tuple[str, ...] = Field(default=("",), min_length=1)

@@ -8,7 +8,7 @@ import asyncio
 import re
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from agents.parts import PartConfig, Parts
 from agents.policies.config import CURRENT
@@ -38,6 +38,13 @@ class ModelConfig(PartConfig):
         if "{answer}" not in template:
             raise ValueError("the template must show the {answer}")
         return template
+
+    @model_validator(mode="after")
+    def _tells_yes_from_no(self) -> "ModelConfig":
+        yes, no = self.yes.lower(), self.no.lower()
+        if yes.startswith(no) or no.startswith(yes):
+            raise ValueError(f"yes = {self.yes!r} cannot be told from no = {self.no!r}")
+        return self
 
     @property
     def uses(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ class PolicyConfig(BaseModel):
     ("previous"), number `version` for ever ("reference"), or the last that a gate has promoted,
     version 0 until then ("promoted"). Without `engine` it is served by the recipe's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     follow: Literal["current", "previous", "reference", "promoted"] = CURRENT
     version: int = Field(default=0, ge=0)

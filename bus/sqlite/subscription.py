@@ -131,11 +131,13 @@ class SqliteSubscription:
     async def _look(self, limit: int) -> list[Delivery] | None:
         """What can be taken now; None when the members of the group have changed."""
         future = self._reader(lambda connection: self._pick(connection, limit))
+        picked = asyncio.wrap_future(future)
         try:
-            return await asyncio.shield(asyncio.wrap_future(future))
+            return await asyncio.shield(picked)
         except asyncio.CancelledError:
             # Nobody will get what the thread is picking: it has to be taken again.
             future.add_done_callback(self._put_back)
+            picked.add_done_callback(_forgotten)
             raise
 
     def _pick(self, connection: apsw.Connection, limit: int) -> list[Delivery] | None:
@@ -187,3 +189,9 @@ class SqliteSubscription:
                     held.open.discard(delivery.offset)
                     held.next = min(held.next, delivery.offset)
         self._watch.notify()
+
+
+def _forgotten(picked: "asyncio.Future[list[Delivery] | None]") -> None:
+    """Whoever waited has been cancelled: an error of the thread is nobody's."""
+    if not picked.cancelled():
+        picked.exception()

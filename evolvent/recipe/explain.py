@@ -31,6 +31,8 @@ def explain(error: ValidationError, recipe: type[BaseModel] = Recipe) -> str:
     if first["type"] == "extra_forbidden":
         there = f"there are {', '.join(fields)}" if fields else "look at `evolvent recipes --show`"
         return f"there is no field {place}; {there}"
+    if first["type"] == "union_tag_not_found":
+        return f"{place}.type is missing"
     if first["type"] == "missing":
         return f"{place} is missing"
     if first["type"] == "union_tag_invalid":

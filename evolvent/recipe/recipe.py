@@ -37,7 +37,7 @@ class RunConfig(BaseModel):
     `processes` lists the roles that share a process, None leaves that to the bus; `keep_states`
     checkpoints keep what training resumes from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     budget_seconds: float = Field(default=90.0, gt=0)
     without: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Recipe(BaseModel):
     """All settings of a run; every section is the configuration of one part. Several `judges`
     stand in the place of one `judge`; `roles` come from plug-ins, beside those of every run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     role_types: ClassVar[tuple[str, ...]] = ()
 

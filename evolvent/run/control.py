@@ -19,7 +19,7 @@ AGENT = "operator"
 async def tell(folder: RunFolder, command: str, role: str | None) -> Control:
     """Pause, resume or stop a role, None meaning all of them. Raises `UsageError`."""
     names = names_in(folder.settings)
-    if role not in (None, ALL, *names):
+    if role is not None and role not in names:
         raise UsageError(f"there is no role {role} in {folder.path}: there are {', '.join(names)}")
     return await _publish(folder, command, role or ALL, {})
 

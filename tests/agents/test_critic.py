@@ -10,6 +10,7 @@ from agents.judges.exact import ExactConfig
 from agents.judges.judge import Judge
 from agents.judges.vote import VoteConfig
 from bus.events import Attempt, Verdict
+from bus.runner import Rejected
 from tests.agents.asking import RUN, attempt, task
 from tests.agents.parts import parts_for
 
@@ -103,3 +104,21 @@ def test_the_critic_answers_the_attempt() -> None:
     assert judgment.verdicts == judge(EXACT, group)
     assert (judgment.critic, judgment.success) == ("exact", 0.5)
     assert judgment.id == again.id
+
+
+@pytest.mark.parametrize(
+    ("rewards", "said"),
+    [((1.0,), "sloppy gave 1 verdicts for 2 samples"), ((1.0, float("nan")), "is no number")],
+)
+def test_an_attempt_without_proper_verdicts_is_rejected(
+    rewards: tuple[float, ...], said: str
+) -> None:
+    class Sloppy:
+        async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
+            return tuple(
+                Verdict(scores={}, reward=one, reason="so", provenance="sloppy") for one in rewards
+            )
+
+    critic = Critic(RUN, Sloppy(), "sloppy")
+    with pytest.raises(Rejected, match=said):
+        asyncio.run(critic.handle(attempt(task("r12"), ["21", "12"])))

@@ -16,7 +16,7 @@ from trainer.parts import Parts
 class BandConfig(BaseModel):
     """Judgments of which the share of right samples lies in [`low`, `high`]."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["band"] = "band"
     low: float = Field(default=0.3, ge=0, le=1)

@@ -13,7 +13,7 @@ from trainer.parts import Parts
 class AllConfig(BaseModel):
     """Nothing is left out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["all"] = "all"
 

@@ -28,7 +28,7 @@ class GrpoConfig(BaseModel):
     [1 - clip_low, 1 + clip_high]; `steps` optimiser steps share the batch's groups. `kl` is the
     weight of the divergence from `reference`: the version before, or version 0 ("first")."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["grpo"] = "grpo"
     steps: int = Field(default=1, gt=0)

@@ -33,7 +33,7 @@ class NllConfig(BaseModel):
     queue a level), tasks of the warm-up (`warmup_rows`); and in the proposer's role learnable
     proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["nll"] = "nll"
     steps: int = Field(default=3, gt=0)

@@ -217,3 +217,17 @@ def test_who_is_left_out_takes_no_server() -> None:
     with pytest.raises(UsageError, match="cannot share the server http://127"):
         load_recipe("words", settings)
     load_recipe("words", [*settings, 'run.without=["critic"]'])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["source.floor=inf", "critic.weights=[nan]", "loss={type='grpo', kl=inf}", "lora.alpha=nan"],
+)
+def test_what_is_no_number_is_refused(setting: str) -> None:
+    with pytest.raises(UsageError, match="finite number"):
+        load_recipe("words", [setting])
+
+
+def test_a_process_has_a_role() -> None:
+    with pytest.raises(UsageError, match="exactly once"):
+        load_recipe("words", [f"run.processes=[{list(NAMES)}, []]"])
