@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,9 +103,16 @@ def named_files(page: Path) -> dict[str, str]:
     return found
 
 
+def run_pages() -> Iterator[Any]:
+    """Every page; of those that add a part one for all, since tests/docs has a run of them too."""
+    for page in PAGES:
+        others = page.stem.startswith("adding-") and page.stem != "adding-a-judge"
+        yield pytest.param(page, id=page.stem, marks=[pytest.mark.long] if others else [])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", run_pages())
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
     for name, text in named_files(page).items():
         (folder / name).write_text(text, encoding="utf-8")
