@@ -11,7 +11,7 @@ from bus.events import EVENTS
 from bus.topics import TOPICS
 from evolvent.schema import SCHEMA_FORMAT, asyncapi
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "bus" / "golden"
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(asyncapi()))
 EVENTS_BY_TOPIC = {model.topic: name for name, model in EVENTS.items() if model.topic}
 
