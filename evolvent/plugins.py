@@ -112,6 +112,12 @@ def name_files(files: Sequence[Path]) -> None:
         installed()
 
 
+def named() -> list[str]:
+    """What names the same files again on a command line."""
+    files = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
+    return [word for path in files for word in ("--plugin", path)]
+
+
 def installed() -> Plugins:
     """What the environment names now. Raises `UsageError`."""
     return _loaded(os.environ.get(VARIABLE, ""))

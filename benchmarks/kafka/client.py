@@ -25,37 +25,37 @@ class Row:
 
 ROWS = {
     "raw_aiokafka": Row(
-        module="_kafka_clients",
+        module="clients",
         function="raw_aiokafka",
         guarantee="exactly once with one consumer",
         out_of_order=False,
     ),
     "evolvent": Row(
-        module="_kafka_clients",
+        module="clients",
         function="evolvent",
         guarantee="exactly once with any number of consumers",
         out_of_order=True,
     ),
     "faststream_at_least_once": Row(
-        module="_kafka_peers",
+        module="peers",
         function="faststream_at_least_once",
         guarantee="at least once",
         out_of_order=False,
     ),
     "faststream_at_most_once": Row(
-        module="_kafka_peers",
+        module="peers",
         function="faststream_at_most_once",
         guarantee="at most once",
         out_of_order=True,
     ),
     "faststream_concurrent_aiokafka": Row(
-        module="_kafka_peers",
+        module="peers",
         function="faststream_concurrent",
         guarantee="at least once",
         out_of_order=True,
     ),
     "confluent_kafka": Row(
-        module="_kafka_peers",
+        module="peers",
         function="confluent",
         guarantee="exactly once with any number of consumers",
         out_of_order=False,
@@ -67,7 +67,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     job = Job(**json.loads(sys.argv[1]))
     row = ROWS[job.row]
-    module = importlib.import_module(f"benchmarks.{row.module}")
+    module = importlib.import_module(f"benchmarks.kafka.{row.module}")
     asyncio.run(getattr(module, row.function)(job))
 
 

@@ -26,7 +26,7 @@ from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import Cluster
 from bus.kafka.topics import prepare
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 POLL_SECONDS = 0.015
 START_SECONDS = 30.0
 SETTLE_SECONDS, QUIET_SECONDS = 0.3, 4.0

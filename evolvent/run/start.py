@@ -21,6 +21,7 @@ from bus.control import ALL
 from bus.errors import Unreachable
 from bus.events import Control, derive_id
 from evolvent.errors import UsageError
+from evolvent.plugins import named
 from evolvent.process import log_to_file, until_told
 from evolvent.recipe.recipe import Recipe
 from evolvent.roles import layout, services
@@ -248,7 +249,7 @@ async def start(folder: RunFolder, recipe: Recipe, budget: Budget, console: Cons
         log_to_file(folder.logs / "evolvent.log")
         job = Start(folder, bus, await asyncio.to_thread(bus.log.heads), budget)
         await job.run(console)
-        go_on = f"{_program()} run --dir {shlex.quote(str(folder.path))}"
+        go_on = shlex.join([_program(), "run", "--dir", str(folder.path), *named()])
         if not job.answers:
             raise UsageError(
                 f"{recipe.bus.place(folder.path)} does not answer: the run has stopped without its "
