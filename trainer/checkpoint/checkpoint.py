@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bus.events import Weights
 from bus.faults import fault_point
+from trainer.checkpoint.files import sync
 from trainer.checkpoint.manifest import (
     CHECKPOINTS,
     MANIFEST,
@@ -174,12 +175,12 @@ class Staged:
         (self.aside / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         names = {*self.files, *self.state, MANIFEST}
         for path in {folder for name in names for folder in Path(name).parents} | names:
-            _sync(self.aside / path)
+            sync(self.aside / path)
         fault_point("trainer.synced")
         if self.folder.exists():
             raise DamagedCheckpoint(f"{self.folder} exists already; two trainers share an epoch")
         self.aside.rename(self.folder)
-        _sync(self.folder.parent)
+        sync(self.folder.parent)
 
 
 def _shared(snapshot: Snapshot) -> set[str]:
@@ -209,12 +210,4 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-        _sync(target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(target)
