@@ -3,7 +3,7 @@
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +19,7 @@ from agents.engines.checkpoint.prompting import (
     prompting_texts,
     read_prompting,
 )
+from agents.evaluator import AGENT as EVALUATOR
 from agents.parts import Parts
 from bus.bus import Subscription
 from bus.control import Switch
@@ -29,6 +30,7 @@ from evolvent.workplace import Workplace
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.learner import Learner, warm_up
 from trainer.lora import save_description, targets_of, with_adapter
+from trainer.needs import Needs
 from trainer.optimizer import Optimizer
 from trainer.rows import Row
 from trainer.seed_model import make_model, make_tokenizer, save_model
@@ -39,12 +41,20 @@ from trainer.updates.proposals import WARMUP_PROPOSED
 Progress = Callable[[str, int, int], None]
 
 
-def build_trainer(place: Workplace, subscription: Subscription, switch: Switch) -> Trainer:
-    """The trainer of a run, every part from its recipe."""
+def build_trainer(
+    place: Workplace, readers: Sequence[str], subscription: Subscription, switch: Switch
+) -> Trainer:
+    """The trainer of a run, every part from its recipe; the groups of `readers` read versions."""
     torch.set_num_threads(1)
     disable_progress_bar()
     recipe, parts = place.recipe, place.parts
-    checkpoints = Checkpoints(place.path, recipe.run.keep_states)
+    checkpoints = Checkpoints(
+        place.path,
+        recipe.checkpoints,
+        keep_states=recipe.run.keep_states,
+        evaluated_every=recipe.evaluator.every if EVALUATOR in readers else 0,
+    )
+    pinned = [rule.version for rule in recipe.policies.values() if rule.follow == "reference"]
     return Trainer(
         bus=place.bus,
         subscription=subscription,
@@ -53,11 +63,10 @@ def build_trainer(place: Workplace, subscription: Subscription, switch: Switch) 
             recipe_digest=recipe.digest,
             seed=recipe.seed,
             checkpoints=checkpoints,
+            needs=Needs(parts.log, readers, pinned),
         ),
         batch=recipe.trainer,
-        make_seed=lambda: make_seed(
-            recipe, parts, checkpoints.root / ".seed", place.voice.progress
-        ),
+        make_seed=lambda: make_seed(recipe, parts, checkpoints.seed_folder, place.voice.progress),
         make_learner=lambda path: make_learner(
             recipe, parts, AutoModelForCausalLM.from_pretrained(path)
         ),

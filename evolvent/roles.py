@@ -6,6 +6,7 @@ loaded when it is opened.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -95,9 +96,12 @@ def _evaluator(place: "Workplace") -> Opened:
 
 
 def _trainer(place: "Workplace") -> Opened:
+    from bus.events import Weights
     from evolvent.learning import build_trainer
 
-    return lambda subscription, switch: build_trainer(place, subscription, switch)
+    rows = services(place.recipe).values()
+    readers = [row.name for row in rows if Weights.topic in row.topics]
+    return partial(build_trainer, place, readers)
 
 
 ROWS = (

@@ -9,6 +9,19 @@ Format = Literal["full", "lora"]
 """What of a version is written anew: all weights, or those of an adapter on shared ones."""
 
 
+class CheckpointsConfig(BaseModel):
+    """Which versions keep their weights: version 0, the `keep_newest` newest, every
+    `keep_every`-th for ever (0: none), and the `keep_evaluated` newest of those that the evaluator
+    measures. Of the others the manifest stays. What is still to be read, or served, is never taken.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    keep_newest: int = Field(default=32, ge=2)
+    keep_every: int = Field(default=100, ge=0)
+    keep_evaluated: int = Field(default=32, ge=0)
+
+
 class ModelConfig(BaseModel):
     """The seed model: a Hugging Face folder at `path`, or else a fresh one of the given size; the
     defaults have 145,856 parameters."""

@@ -30,6 +30,7 @@ from trainer.checkpoint.checkpoint import Checkpoints, Snapshot
 from trainer.checkpoint.manifest import Manifest
 from trainer.checkpoint.probe import make_probe
 from trainer.learner import Learner
+from trainer.needs import Needs
 from trainer.reference import References
 
 AGENT = "trainer"
@@ -54,12 +55,14 @@ class Seeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """Who is learning: the run, the recipe it started with, its seed, and where it lies."""
+    """Who is learning: the run, the recipe it started with, its seed, where its versions lie and
+    which of them somebody needs."""
 
     run: str
     recipe_digest: str
     seed: int
     checkpoints: Checkpoints
+    needs: Needs
 
 
 class Trainer:
@@ -183,7 +186,7 @@ class Trainer:
             await self._subscription.complete([], [])
             raise
         await self._publish(manifest)
-        await self._compute(self._checkpoints.prune)
+        await self._compute(self._prune)
         return manifest
 
     def _learn(self, learner: Learner, parent: Manifest, batch: Batch) -> dict[str, float]:
@@ -246,6 +249,9 @@ class Trainer:
         staged.commit(manifest)
         fault_point("trainer.renamed")
         return manifest
+
+    def _prune(self) -> None:
+        self._checkpoints.prune(self._lineage.needs.now())
 
     async def _compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

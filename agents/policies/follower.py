@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from agents.engines.checkpoint.held import held
 from agents.engines.engine import Engine, EngineUnusable, Swap, SwapRefused
 from agents.policies.config import BUILT_IN, CURRENT, PolicyConfig
 from bus.bus import Bus
@@ -110,7 +111,8 @@ class PolicyFollower:
                 raise SwapRefused(f"version {weights.number} lies outside {self._run_folder}")
             if self._arrived is not None:
                 await self._arrived(weights)
-            swap = await self._engine.swap(weights.number, folder, weights.files)
+            with held(folder):
+                swap = await self._engine.swap(weights.number, folder, weights.files)
         except SwapRefused as refused:
             await self._bus.publish([_rejected(weights, str(refused))])
             if self._engine.version < 0:

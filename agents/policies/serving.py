@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 
+from agents.engines.checkpoint.held import held
 from agents.engines.engine import Engine
 from bus.events import Weights
 
@@ -47,9 +48,11 @@ class Serving:
         engine = kept
         if weights.number < kept.version:
             engine = await asyncio.to_thread(self._build)
+        folder = self._run_folder / weights.location
         try:
-            await engine.swap(weights.number, self._run_folder / weights.location, weights.files)
-            yield engine
+            with held(folder):
+                await engine.swap(weights.number, folder, weights.files)
+                yield engine
         finally:
             if engine is not kept:
                 await asyncio.shield(engine.close())

@@ -22,7 +22,14 @@ from agents.sources.curriculum import CurriculumConfig
 from bus.config import BusConfig, SqliteConfig
 from evolvent.errors import UsageError
 from trainer.batch import BatchConfig
-from trainer.config import LearnerConfig, LoraConfig, ModelConfig, OptimizerConfig, WarmupConfig
+from trainer.config import (
+    CheckpointsConfig,
+    LearnerConfig,
+    LoraConfig,
+    ModelConfig,
+    OptimizerConfig,
+    WarmupConfig,
+)
 from trainer.filters.config import FilterConfig
 from trainer.filters.everything import AllConfig
 from trainer.updates.config import UpdateConfig
@@ -75,6 +82,7 @@ class Recipe(BaseModel):
     optimizer: OptimizerConfig = OptimizerConfig()
     lora: LoraConfig = LoraConfig()
     learner: LearnerConfig = LearnerConfig()
+    checkpoints: CheckpointsConfig = CheckpointsConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     roles: tuple[RoleConfig, ...] = ()
     bus: BusConfig = SqliteConfig()
@@ -139,12 +147,12 @@ class Recipe(BaseModel):
     def digest(self) -> str:
         """sha256 of everything that decides what is learned, engines with their places included;
         how the run is laid out, and where its log lies, is not."""
-        settings = self.model_dump_json(exclude={"run", "bus"})
+        settings = self.model_dump_json(exclude={"run", "bus", "checkpoints"})
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def gone_on_with(self, wanted: "Recipe") -> "Recipe":
-        """This recipe with what `wanted`, otherwise the same, says of `run` and `bus`."""
-        said = wanted.model_fields_set & {"run", "bus"}
+        """This recipe with what `wanted`, otherwise the same, says of how it is run."""
+        said = wanted.model_fields_set & {"run", "bus", "checkpoints"}
         return self.model_copy(
             update={name: _updated(getattr(self, name), getattr(wanted, name)) for name in said}
         )

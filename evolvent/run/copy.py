@@ -31,7 +31,12 @@ from evolvent.run.copy_log import (
     copy_records,
 )
 from evolvent.run.folder import RunFolder
-from trainer.checkpoint.manifest import checkpoint_folders, read_manifest, verify_files
+from trainer.checkpoint.manifest import (
+    checkpoint_folders,
+    is_thinned,
+    read_manifest,
+    verify_files,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +156,10 @@ def _copy_checkpoints(source: Path, target: Path, show: Show) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(folder, aside, copy_function=_link_or_copy)
         manifest = read_manifest(aside)
-        # Old checkpoints have lost what training resumes from.
+        # Old checkpoints have lost what training resumes from, and by rule all but their manifest.
         state = manifest.state if (aside / "state").is_dir() else {}
-        verify_files(aside, {**manifest.files, **state})
+        files = {} if is_thinned(aside) else manifest.files
+        verify_files(aside, {**files, **state})
         aside.rename(copied)
 
 

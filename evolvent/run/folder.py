@@ -30,6 +30,8 @@ from evolvent.recipe.recipe import Recipe
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
 _FORMAT = 1
+_KEEP_ALL = {"checkpoints": {"keep_every": 1}}
+"""A run that was started before versions were thinned out keeps every one."""
 
 
 class RunFolder:
@@ -78,7 +80,7 @@ class RunFolder:
         settings = self._stored()["recipe"]
         if not isinstance(settings, dict):
             raise UsageError(f"{self.recipe_file} is damaged: it holds no recipe")
-        return settings
+        return _KEEP_ALL | settings
 
     @property
     def run_id(self) -> str:

@@ -20,8 +20,10 @@ from trainer.checkpoint.manifest import (
     Manifest,
     checkpoint_folders,
     folder_name,
+    is_thinned,
     read_manifest,
     sha256_of,
+    thinned_files,
 )
 
 WEIGHTS: Stream = ("weights", 0)
@@ -152,6 +154,7 @@ class Versions:
     def _check_files(self, folder: Path, manifest: Manifest) -> None:
         for name, digest in manifest.files.items():
             self._check_file(folder, name, digest)
+        self.findings.count("thinned", is_thinned(folder))
         for name, digest in manifest.state.items():
             if (folder / name).is_file():
                 self._check_file(folder, name, digest)
@@ -166,13 +169,21 @@ class Versions:
         except OSError:
             # Training state may be deleted while it is read; the newest is looked at again.
             if not name.startswith("state/"):
-                self.findings.violate("I3", f"{path.relative_to(self.run)} is missing")
+                self._missing(folder, name)
             return
         self.findings.count("files_checked")
         if found != digest:
             self.findings.violate(
                 "I3", f"{path.relative_to(self.run)} is damaged: its sha256 is not the manifest's"
             )
+
+    def _missing(self, folder: Path, name: str) -> None:
+        """Asked afterwards: a live trainer thins a version out while it is looked at."""
+        try:
+            if name not in thinned_files(folder):
+                self.findings.violate("I3", f"{(folder / name).relative_to(self.run)} is missing")
+        except DamagedCheckpoint as error:
+            self.findings.violate("I3", str(error))
 
     def _digest(self, path: Path) -> str:
         """Versions share unchanged files by hard links: those are read once."""

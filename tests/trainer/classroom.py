@@ -24,6 +24,7 @@ from trainer.config import LearnerConfig, OptimizerConfig
 from trainer.filters.everything import AllConfig
 from trainer.forward import Scored
 from trainer.learner import Learner
+from trainer.needs import Needs
 from trainer.optimizer import Optimizer
 from trainer.replay import Replay
 from trainer.rows import Row
@@ -105,7 +106,11 @@ class Classroom:
                 bus=self.bus,
                 subscription=self.bus.subscribe(list(TOPICS), GROUP, GROUP, exclusive=True),
                 lineage=Lineage(
-                    run=self.run_id, recipe_digest="0" * 64, seed=3, checkpoints=self._checkpoints
+                    run=self.run_id,
+                    recipe_digest="0" * 64,
+                    seed=3,
+                    checkpoints=self._checkpoints,
+                    needs=Needs(self.bus.log),
                 ),
                 batch=batch or BatchConfig(size=SIZE, max_staleness=100, timeout_seconds=60),
                 make_seed=self._make_seed,

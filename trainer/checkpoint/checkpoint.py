@@ -26,7 +26,8 @@ from trainer.checkpoint.manifest import (
     verify_files,
 )
 from trainer.checkpoint.probe import PROBE
-from trainer.config import Format
+from trainer.checkpoint.retention import Needed, Retention, clear_aside
+from trainer.config import CheckpointsConfig, Format
 
 MODEL = "model.safetensors"
 ADAPTER, ADAPTER_CONFIG = "adapter/adapter_model.safetensors", "adapter/adapter_config.json"
@@ -51,10 +52,25 @@ class Snapshot:
 class Checkpoints:
     """The checkpoint folders of one run."""
 
-    def __init__(self, run: Path, keep_states: int = 3) -> None:
+    def __init__(
+        self,
+        run: Path,
+        keep: CheckpointsConfig = CheckpointsConfig(),  # noqa: B008 - it is frozen
+        *,
+        keep_states: int = 3,
+        evaluated_every: int = 0,
+    ) -> None:
         self.run = run
         self.root = run / CHECKPOINTS
-        self._keep_states = keep_states
+        self._retention = Retention(run, keep, keep_states, evaluated_every)
+        self._staged: Path | None = None
+        self._epoch = 0
+        self._cleared = False
+
+    @property
+    def seed_folder(self) -> Path:
+        """Where the files of a model lie that version 0 will share."""
+        return self.root / ".seed"
 
     def location(self, version: int, epoch: int) -> str:
         """Where a version lies, relative to the run."""
@@ -64,8 +80,9 @@ class Checkpoints:
         """Write the files of a version aside. Nothing of it exists until `Staged.commit`."""
         aside = self.root / f".{folder_name(version, epoch)}"
         shutil.rmtree(aside, ignore_errors=True)
+        self._staged, self._epoch = self.root / folder_name(version, epoch), epoch
         try:
-            return self._write_aside(snapshot, aside, self.root / folder_name(version, epoch))
+            return self._write_aside(snapshot, aside, self._staged)
         except BaseException:
             # On a full disk what was half written takes space that is needed.
             shutil.rmtree(aside, ignore_errors=True)
@@ -152,13 +169,16 @@ class Checkpoints:
         verify_files(folder, {name: version.files[name]})
         return _learned(load_file(folder / name), version.format)
 
-    def prune(self) -> None:
-        """Delete the resume state of all but the newest checkpoints, and what crashes left."""
-        for aside in self.root.glob(".*"):
-            shutil.rmtree(aside, ignore_errors=True)
-        with_state = [path for path in checkpoint_folders(self.run) if (path / "state").is_dir()]
-        for folder in with_state[: -self._keep_states]:
-            shutil.rmtree(folder / "state")
+    def prune(self, needed: Needed = Needed()) -> None:  # noqa: B008 - it is frozen
+        """Thin out what the rules take by now, and clear away what crashes left."""
+        if not self._cleared:
+            clear_aside(self.root, self._epoch)
+            shutil.rmtree(self.seed_folder, ignore_errors=True)
+            self._cleared = True
+        if self._staged is not None and self._staged.exists():
+            self._retention.add(self._staged)
+        self._staged = None
+        self._retention.prune(needed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ Knows no tensor: readers of manifests need no torch.
         adapter/                                           what peft adds to it, if that learns
         state/state.safetensors                            what training resumes from (newest few)
         manifest.json                                      this
+        thinned.json                                       which of its files are gone by which rule
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from bus.events import EventId, Weights, derive_id
 from bus.records import Position
 
 MANIFEST = "manifest.json"
+THINNED = "thinned.json"
 CHECKPOINTS = "checkpoints"
 _FORMAT = 1
 
@@ -115,6 +117,21 @@ def verify_files(folder: Path, digests: dict[str, str]) -> None:
             raise DamagedCheckpoint(f"{path} is missing")
         if sha256_of(path) != digest:
             raise DamagedCheckpoint(f"{path} is damaged: its sha256 is not the manifest's")
+
+
+def is_thinned(folder: Path) -> bool:
+    """Whether a version's weights were taken by the rules of its recipe."""
+    return (folder / THINNED).exists()
+
+
+def thinned_files(folder: Path) -> frozenset[str]:
+    """Which files of a version were taken by rule; raises `DamagedCheckpoint`."""
+    try:
+        return frozenset(json.loads((folder / THINNED).read_bytes())["files"])
+    except FileNotFoundError:
+        return frozenset()
+    except (ValueError, TypeError, KeyError):
+        raise DamagedCheckpoint(f"{folder / THINNED} cannot be read") from None
 
 
 def checkpoint_folders(run: Path) -> Iterator[Path]:
