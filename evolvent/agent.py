@@ -23,9 +23,11 @@ from evolvent.workplace import Workplace
 _log = logging.getLogger(__name__)
 
 
-def run_agent(role: str, folder: RunFolder, recipe: Recipe | None, name: str | None) -> int:
-    """Serve `role` until SIGTERM, Ctrl-C or the operator's stop; the exit code. Raises `UsageError`
-    before that."""
+def run_agent(
+    role: str, folder: RunFolder, recipe: Recipe | None, name: str | None, *, begins: bool
+) -> int:
+    """Serve `role` until SIGTERM, Ctrl-C or the operator's stop; the exit code. Whoever `begins`
+    may be the first of a new run, anyone else joins one. Raises `UsageError` before that."""
     wanted = prepare(folder, recipe)
     if role not in (known := services(wanted)):
         raise UsageError(f"there is no role {role}: there are {', '.join(known)}")
@@ -33,6 +35,11 @@ def run_agent(role: str, folder: RunFolder, recipe: Recipe | None, name: str | N
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name):
         raise UsageError(f"--name {name}: up to 100 letters, digits, '.', '_' and '-'")
     if not folder.exists:
+        if not begins:
+            raise UsageError(
+                f"{folder.path} is not a run: name the folder of one with --dir, or the recipe of "
+                "the run with --config"
+            )
         folder.check_free()
     for variable, value in ONE_THREAD.items():
         os.environ.setdefault(variable, value)

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from evolvent.commands import about, control, evolve, kafka, look, serve
-from evolvent.errors import UsageError, disk_sentence
+from evolvent.errors import UsageError, disk_sentence, name_sentence
+from evolvent.output import flushed, nobody_reads, print_anyhow
 
 app = typer.Typer(
     name="evolvent",
@@ -41,20 +43,49 @@ for command in (
 app.add_typer(kafka.app)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"evolvent {version('evolvent')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Which evolvent this is.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. What a user can mend is one sentence and exit code 2."""
+    """Run a command. What a user can mend is one sentence and exit code 2; a reader that went away
+    ends it with 1 and without a word."""
     from evolvent.doctor import check_names
 
+    print_anyhow()
     try:
         check_names()
         app(args=arguments)
     except UsageError as error:
         return _refuse(str(error))
+    except BrokenPipeError:
+        nobody_reads()
+        sys.exit(1)
     except Exception as error:
-        sentence = str(error) if _is_mendable(error) else disk_sentence(error)
+        sentence = disk_sentence(error) or name_sentence(error)
+        if _is_mendable(error):
+            sentence = str(error)
         if sentence is None:
             raise
         return _refuse(sentence)
+    finally:
+        # At the very end of a process a pipe that is closed would become a traceback.
+        if not flushed():
+            sys.exit(1)
     return 0
 
 

@@ -59,11 +59,17 @@ def scores_table(evaluation: Evaluation) -> Table:
 
 
 def topics_table(rows: Sequence[Mapping[str, Any]], *, counted: bool) -> Table:
+    """Dead-letter topics are rows of their own only where they hold something."""
     table = _table("topic", "partitions", "key", *(["events"] if counted else []), "carries")
-    for row in rows:
+    shown = [row for row in rows if not row["name"].endswith(DEAD_SUFFIX) or row["events"]]
+    for row in shown:
         cells = [row["name"], str(row["partitions"]), row["key"]]
         cells += [f"{row['events']:,}"] if counted else []
         table.add_row(*cells, row["description"])
+    if empty := len(rows) - len(shown):
+        beside = f"Beside them {empty} topics NAME{DEAD_SUFFIX}, "
+        beside += "all empty" if counted else "for records that could not be read or were rejected"
+        table.caption, table.caption_justify = Text(beside), "left"
     return table
 
 

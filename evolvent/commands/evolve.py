@@ -66,7 +66,7 @@ def agent(
     from evolvent.agent import run_agent
 
     folder, wanted = folder_and_recipe(config, directory, settings, bus)
-    if code := run_agent(role, folder, wanted, name):
+    if code := run_agent(role, folder, wanted, name, begins=config is not None):
         raise typer.Exit(code)
 
 

@@ -12,6 +12,7 @@ from bus.config import BusConfig, bus_from_url
 from bus.errors import BusError
 from evolvent import roles
 from evolvent.errors import UsageError
+from evolvent.output import is_text
 from evolvent.plugins import installed
 from evolvent.recipe import rules
 from evolvent.recipe.explain import UNIONS, explain
@@ -61,6 +62,8 @@ def _recipe(
     if bus is not None:
         _set_bus(settings, bus)
     # Another type starts from its own defaults, so it comes first.
+    if odd := [override for override in overrides or [] if not is_text(override)]:
+        raise UsageError(f"--set {odd[0][:60]}: it has bytes that are no text in UTF-8")
     for override in sorted(overrides or [], key=lambda override: ".type=" not in override):
         _override(settings, override)
     for section, default in UNIONS.items():

@@ -32,12 +32,15 @@ from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 _FORMAT = 1
 _KEEP_ALL = {"checkpoints": {"keep_every": 1}}
 """A run that was started before versions were thinned out keeps every one."""
+_PATH_BYTES = 3500
+"""Most systems take 4096, and files of the run lie below."""
 
 
 class RunFolder:
     """Paths of one run, and its recipe. Raises `UsageError` for whatever a user can mend."""
 
     def __init__(self, path: Path) -> None:
+        check_name(path)
         self.path = path
         self.recipe_file = path / "recipe.json"
         self.copying_file = path / "copying.json"
@@ -204,6 +207,19 @@ class RunFolder:
                 await opened.close()
         except BusError as error:
             raise UsageError(str(error)) from None
+
+
+def check_name(path: Path) -> None:
+    """Raises `UsageError` for a path that events, messages or the disk cannot hold."""
+    name, shown = str(path), ascii(str(path))
+    if not name.isprintable():
+        raise UsageError(
+            f"{shown[:200]}: choose a folder whose name is text without odd characters"
+        )
+    if len(name.encode()) > _PATH_BYTES or any(len(p.encode()) > 255 for p in path.parts):
+        raise UsageError(
+            f"{shown[:60]}… is too long for the name of a folder: choose a shorter one"
+        )
 
 
 def new_run_id(path: Path, recipe: Recipe) -> str:

@@ -7,9 +7,11 @@ import pytest
 from tests.cases.run import CASES, HOLDS, names, tried
 
 HOLD = {
+    "agent_missing_dir": 2,
     "documented_domain": 8,
     "fenced_prune": 12,
     "kafka_stranger_in_weights": 12,
+    "narrow_stdout": 55,
     "prune_cost": 4,
 }
 """Each with the seconds that it takes."""

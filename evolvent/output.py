@@ -1,0 +1,82 @@
+"""What is printed reaches whatever it is printed on: any terminal, a pipe that is closed."""
+
+import codecs
+import io
+import os
+import sys
+from contextlib import suppress
+
+_PLAIN = str.maketrans(
+    {
+        "→": ">",
+        "←": "<",
+        "◀": "<",
+        "–": "-",
+        "—": "-",
+        "·": "|",
+        "•": "*",
+        "…": ".",
+        "┤": "|",
+        "│": "|",
+        "└": "+",
+        "─": "-",
+        "━": "-",
+        "╸": "-",
+        "╺": "-",
+        "\N{NO-BREAK SPACE}": " ",
+        "\N{BRAILLE PATTERN BLANK}": " ",
+    }
+)
+_BRAILLE = range(0x2801, 0x2900)
+_BLOCKS = range(0x2580, 0x25A0)
+_ODD_BYTES = range(0xDC80, 0xDD00)
+"""How a file's name keeps bytes that are no text (PEP 383)."""
+
+
+def print_anyhow() -> None:
+    """From now on nothing that is printed fails for its characters: others take their places."""
+    codecs.register_error("evolvent.plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="evolvent.plain")
+
+
+def is_text(words: str) -> bool:
+    """Whether they hold no bytes of the command line that are none."""
+    return not any("\ud800" <= character <= "\udfff" for character in words)
+
+
+def flushed() -> bool:
+    """Whether all that was printed has arrived; if not, nobody reads it any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nobody_reads()
+        return False
+    except ValueError:
+        return False
+    return True
+
+
+def nobody_reads() -> None:
+    """What is printed from now on goes nowhere."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    if all(ord(character) in _ODD_BYTES for character in lost):
+        return bytes(ord(character) - 0xDC00 for character in lost), error.end
+    return "".join(map(_other, lost)), error.end
+
+
+def _other(character: str) -> str:
+    code = ord(character)
+    if code in _BRAILLE or code in _BLOCKS:
+        return "*"
+    return character.translate(_PLAIN) if code in _PLAIN else "?"
