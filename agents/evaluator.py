@@ -64,7 +64,7 @@ class Evaluator:
         started = time.monotonic()
         async with self._serving(weights) as engine:
             scores = await self.scores(engine)
-        warmup_end = max(self._domain.warmup_levels)
+        warmup_end = max(self._domain.warmup_levels, default=0)
         seen = [score.accuracy for score in scores if score.level <= warmup_end]
         held_out = [score.accuracy for score in scores if score.level > warmup_end]
         return Evaluation(

@@ -113,7 +113,7 @@ def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) ->
     learner = make_learner(recipe, parts, model)
     if recipe.lora.rank:
         save_description(learner.model, folder)
-    for index in range(recipe.learner.replay_capacity):
+    for index in range(recipe.learner.replay_capacity if parts.domain.warmup_levels else 0):
         learner.replay.add(WARMUP_SOLVED, examples.solution(index))
         if recipe.warmup.proposal_share > 0:
             learner.replay.add(WARMUP_PROPOSED, examples.proposal(index))

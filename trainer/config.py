@@ -22,9 +22,16 @@ class CheckpointsConfig(BaseModel):
     keep_evaluated: int = Field(default=32, ge=0)
 
 
+LEAST_POSITIONS = 128
+
+_FORMER = {"vocab": 64, "max_positions": 128}
+"""Defaults of earlier versions, as stored recipes name them."""
+
+
 class ModelConfig(BaseModel):
     """The seed model: a Hugging Face folder at `path`, or else a fresh one of the given size; the
-    defaults have 145,856 parameters."""
+    defaults have 158,272 parameters. Without `max_positions` it reads what the tasks need, at least
+    `LEAST_POSITIONS` tokens."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -34,8 +41,8 @@ class ModelConfig(BaseModel):
     layers: PositiveInt = 3
     heads: PositiveInt = 2
     head_dim: PositiveInt = 32
-    vocab: PositiveInt = 64
-    max_positions: PositiveInt = 128
+    vocab: PositiveInt = 258
+    max_positions: int | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _one_source(self) -> "ModelConfig":
@@ -43,7 +50,7 @@ class ModelConfig(BaseModel):
         sizes = [
             name
             for name, field in type(self).model_fields.items()
-            if name != "path" and getattr(self, name) != field.default
+            if name != "path" and getattr(self, name) not in (field.default, _FORMER.get(name))
         ]
         if self.path is not None and sizes:
             raise ValueError(f"the model in {self.path} has its own size: leave out {sizes[0]}")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -16,11 +15,8 @@ from transformers import (
     SmolLM3ForCausalLM,
 )
 
-from trainer.config import ModelConfig
-
-PAD, EOS = "<pad>", "<eos>"
-CHARACTERS = "0123456789+-*=:abcdefghijklmnopqrstuvwxyz,;>PS#|"
-"""The alphabet in the order of its ids, which begin at 2."""
+from trainer.alphabet import EOS, PAD, build_tokenizer
+from trainer.config import LEAST_POSITIONS, ModelConfig
 
 
 def make_model(config: ModelConfig, seed: int = 0) -> SmolLM3ForCausalLM:
@@ -38,7 +34,7 @@ def make_model(config: ModelConfig, seed: int = 0) -> SmolLM3ForCausalLM:
         num_key_value_heads=config.heads,
         head_dim=config.head_dim,
         no_rope_layers=[0] * config.layers,
-        max_position_embeddings=config.max_positions,
+        max_position_embeddings=config.max_positions or LEAST_POSITIONS,
         tie_word_embeddings=True,
         initializer_range=0.02,
         pad_token_id=0,
@@ -54,17 +50,9 @@ def make_model(config: ModelConfig, seed: int = 0) -> SmolLM3ForCausalLM:
 
 
 def make_tokenizer(vocab: int = 64) -> PreTrainedTokenizerFast:
-    """One token per character. Spare ids have visible names, so that a stray one in an answer
-    is not overlooked; a character outside the alphabet is an error."""
-    names = [PAD, EOS, *CHARACTERS]
-    if vocab < len(names):
-        raise ValueError(f"vocab is {vocab}: the alphabet needs at least {len(names)} ids")
-    names += [f"<spare{index}>" for index in range(len(names), vocab)]
-    tokenizer = Tokenizer(models.WordLevel({name: index for index, name in enumerate(names)}))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.decoder = decoders.Fuse()
+    """The alphabet with `vocab` ids, as transformers has it; see `build_tokenizer`."""
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=build_tokenizer(vocab),
         pad_token=PAD,
         eos_token=EOS,
         padding_side="left",

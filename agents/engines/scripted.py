@@ -15,9 +15,12 @@ from bus.events import Span
 
 PAD_ID, EOS_ID = 0, 1
 CHARACTERS = "0123456789+-*=:abcdefghijklmnopqrstuvwxyz,;>PS#|"
-"""The seed model's alphabet, ids from 2 on; any other character is 64 + its code point."""
+"""What the ids from 2 on stand for in the seed model's alphabet; the other bytes of UTF-8 follow in
+ascending order."""
 
-_OTHERS = 64
+_FIRST_ID = 2
+_BYTES = bytes(dict.fromkeys([*CHARACTERS.encode(), *range(256)]))
+_IDS = {byte: _FIRST_ID + place for place, byte in enumerate(_BYTES)}
 
 
 class ScriptedEngine:
@@ -51,15 +54,12 @@ class ScriptedEngine:
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         text = "".join(message.text for message in messages_of(prompt))
-        known = (CHARACTERS.find(character) for character in text)
-        return tuple(
-            _OTHERS + ord(character) if place < 0 else place + 2
-            for character, place in zip(text, known, strict=True)
-        )
+        return tuple(_IDS[byte] for byte in text.encode("utf-8", "replace"))
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text without special tokens; spare ids below 64 are visible."""
-        return "".join(_character(token) for token in tokens if token not in (PAD_ID, EOS_ID))
+        """The text without special tokens; ids beyond the alphabet are visible."""
+        written = (_written(token) for token in tokens if token not in (PAD_ID, EOS_ID))
+        return b"".join(written).decode("utf-8", "replace")
 
     async def generate(self, request: Request) -> list[Completion]:
         """See `Engine`. All samples are of the version served when the request came."""
@@ -125,8 +125,6 @@ class ScriptedEngine:
         )
 
 
-def _character(token: int) -> str:
-    if token >= _OTHERS:
-        return chr(token - _OTHERS)
-    place = token - 2
-    return CHARACTERS[place] if place < len(CHARACTERS) else f"<spare{token}>"
+def _written(token: int) -> bytes:
+    place = token - _FIRST_ID
+    return _BYTES[place : place + 1] or f"<spare{token}>".encode()

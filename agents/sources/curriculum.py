@@ -36,10 +36,11 @@ class Curriculum:
     def __init__(self, domain: Domain, config: CurriculumConfig) -> None:
         self._domain = domain
         self._config = config
-        first = max(domain.warmup_levels) + 1
+        seen = max(domain.warmup_levels, default=0)
+        first = next((level for level in domain.levels if level > seen), domain.levels[-1])
         self._top = {family: first for family in domain.families}
         self._success = {
-            f"{family}/{level}": 0.9 if level < first else 0.3 if level == first else 0.0
+            f"{family}/{level}": 0.9 if level <= seen else 0.3 if level == first else 0.0
             for family in domain.families
             for level in domain.levels
         }
@@ -59,11 +60,11 @@ class Curriculum:
                 continue
             rate = self._config.rate * min(1.0, count.tasks / self._config.full_count)
             self._success[name] += rate * (count.correct / count.samples - self._success[name])
-        last = max(self._domain.levels)
         for family, known in self._top.items():
             top = known
-            while top < last and self._success[f"{family}/{top}"] > self._config.advance_at:
-                top += 1
+            above = [level for level in self._domain.levels if level > top]
+            while above and self._success.get(f"{family}/{top}", 1) > self._config.advance_at:
+                top = above.pop(0)
             self._top[family] = top
 
     async def draw(self, count: int, random: Random, version: int, draw_id: str) -> Draw:

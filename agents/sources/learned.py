@@ -68,7 +68,7 @@ class Learned:
         self._log = parts.log
         self._rule = Curriculum(parts.domain, config.curriculum)
         self._novelty = Novelty((), config.memory)
-        self._free_levels = max(parts.domain.warmup_levels)
+        self._free_levels = max(parts.domain.warmup_levels, default=0)
 
     @property
     def state(self) -> SourceState:

@@ -14,7 +14,7 @@ from evolvent import roles
 from evolvent.errors import UsageError
 from evolvent.output import is_text
 from evolvent.plugins import installed
-from evolvent.recipe import rules
+from evolvent.recipe import bounds, learnable, rules
 from evolvent.recipe.explain import UNIONS, explain
 from evolvent.recipe.recipe import Recipe
 
@@ -37,11 +37,14 @@ def load_recipe(
     """
     path = shipped().get(name, Path(name))
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows begin with a byte order mark.
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, IsADirectoryError):
         names = ", ".join(shipped())
         raise UsageError(f"there is no recipe {name}: name a TOML file or one of {names}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8 text: save it in that encoding") from None
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
@@ -72,7 +75,9 @@ def _recipe(
     known = installed().recipe
     try:
         recipe = known.model_validate(settings)
+        bounds.check(recipe)
         rules.check(recipe)
+        learnable.check(recipe)
         roles.check(recipe)
     except ValidationError as error:
         raise UsageError(f"recipe {name}: {explain(error, known)}") from None

@@ -10,9 +10,14 @@ HOLD = {
     "agent_missing_dir": 2,
     "documented_domain": 8,
     "fenced_prune": 12,
+    "grpo_one_sample": 3,
     "kafka_stranger_in_weights": 12,
     "narrow_stdout": 55,
+    "no_warmup_levels": 15,
     "prune_cost": 4,
+    "question_prompts": 15,
+    "seed_out_of_range": 3,
+    "toml_bom": 1,
 }
 """Each with the seconds that it takes."""
 

@@ -24,13 +24,16 @@ def test_the_scripted_engine_imports_no_torch() -> None:
 
 def test_the_scripted_alphabet_is_the_seed_models() -> None:
     from agents.engines import scripted
-    from trainer.seed_model import CHARACTERS, make_tokenizer
+    from trainer.alphabet import CHARACTERS, FULL, build_tokenizer
 
-    tokenizer = make_tokenizer()
     engine = scripted.ScriptedEngine(lambda prompt, version, random: prompt)
-    assert list(engine.encode(CHARACTERS)) == tokenizer(CHARACTERS).input_ids
-    ids = list(range(64))
-    assert engine.decode(ids) == tokenizer.decode(ids, skip_special_tokens=True)
+    full, small = build_tokenizer(FULL + 4), build_tokenizer(64)
+    assert list(engine.encode(CHARACTERS)) == small.encode(CHARACTERS).ids
+    for text in (CHARACTERS, "What is 3 × 4?\n(A) 7 → ✅", "\x00\x7f\t~"):
+        assert list(engine.encode(text)) == full.encode(text).ids
+        assert engine.decode(engine.encode(text)) == text
+    ids = list(range(FULL + 4))
+    assert engine.decode(ids) == full.decode(ids, skip_special_tokens=True)
 
 
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from agents.domains.strings import StringsConfig
 from agents.sources.curriculum import Curriculum, CurriculumConfig
 from agents.sources.learned import Learned, LearnedConfig, Novelty
 from agents.sources.source import Draw
@@ -48,6 +49,23 @@ def test_the_frontier_moves_on_with_success_and_never_back() -> None:
     for _ in range(20):
         source.fold([count(level, 1.0) for level in DOMAIN.levels])
     assert source.state.top["reverse"] == 6
+
+
+def test_the_frontier_moves_over_levels_that_are_not_there() -> None:
+    config = StringsConfig(families=("reverse",), levels=(2, 4, 8, 12), warmup_levels=(2, 4))
+    source = Curriculum(config.build(), CurriculumConfig())
+    assert source.state.top["reverse"] == 8
+    for top in (12, 12):
+        source.fold([count(level, 1.0) for level in (4, 8)])
+        assert source.state.top["reverse"] == top
+
+
+def test_without_a_warm_up_the_rule_begins_at_the_lowest_level() -> None:
+    config = StringsConfig(families=("reverse",), levels=(2, 4), warmup_levels=())
+    source = Curriculum(config.build(), CurriculumConfig())
+    assert set(levels(asyncio.run(source.draw(50, Random(0), 0, "d")))) == {("reverse", 2)}
+    source.fold([count(2, 0.9)])
+    assert source.state.top["reverse"] == 4
 
 
 def test_a_level_between_never_and_always_is_asked_most() -> None:

@@ -231,3 +231,20 @@ def test_what_is_no_number_is_refused(setting: str) -> None:
 def test_a_process_has_a_role() -> None:
     with pytest.raises(UsageError, match="exactly once"):
         load_recipe("words", [f"run.processes=[{list(NAMES)}, []]"])
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path, mark: str) -> None:
+    text = 'description = "größer"\n[domain]\ntype = "strings"\n'
+    plain, marked = tmp_path / "plain.toml", tmp_path / "marked.toml"
+    plain.write_text('name = "one"\n' + text, encoding="utf-8")
+    marked.write_bytes((mark + 'name = "one"\n' + text).replace("\n", "\r\n").encode())
+    assert load_recipe(str(marked)) == load_recipe(str(plain))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('description = "größer"\n[domain]\ntype = "strings"\n', encoding=encoding)
+    with pytest.raises(UsageError, match=r"mine\.toml is not UTF-8 text: save it in that encoding"):
+        load_recipe(str(path))

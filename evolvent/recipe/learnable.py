@@ -1,0 +1,89 @@
+"""Whether a run with a recipe could ever learn: groups that can differ, rows that can come.
+Loads no part and no torch."""
+
+from agents.judges.chance import ChanceConfig
+from agents.judges.vote import VoteConfig
+from evolvent.recipe.recipe import Recipe
+from trainer.filters.band import BandConfig
+from trainer.updates.grpo import GrpoConfig
+from trainer.updates.nll import NllConfig
+
+
+def check(recipe: Recipe) -> None:
+    """Raises `ValueError` for a recipe whose weights would stay as they are, or learn from nothing
+    that was judged."""
+    _check_group(recipe)
+    _check_band(recipe)
+    _check_coins(recipe)
+    _check_rows(recipe)
+    _check_warmup(recipe)
+
+
+def _check_group(recipe: Recipe) -> None:
+    samples = recipe.solver.samples
+    if samples > 1:
+        return
+    if isinstance(recipe.loss, GrpoConfig):
+        raise ValueError(
+            f"solver.samples = {samples}: loss.type = 'grpo' compares the samples of a group with "
+            "each other, and would never learn from a group of one; draw 2 or more"
+        )
+    if any(isinstance(judge, VoteConfig) for judge in recipe.all_judges):
+        raise ValueError(
+            f"solver.samples = {samples}: judge.type = 'vote' would find every answer in the "
+            "majority; draw 2 or more"
+        )
+
+
+def _check_band(recipe: Recipe) -> None:
+    if not isinstance(band := recipe.filter, BandConfig):
+        return
+    samples = recipe.solver.samples
+    inside = [right for right in range(samples + 1) if band.low <= right / samples <= band.high]
+    if isinstance(recipe.loss, NllConfig):
+        inside = [right for right in inside if right > 0]
+    if not inside:
+        raise ValueError(
+            f"filter.low = {band.low} and filter.high = {band.high}: no share of solver.samples = "
+            f"{samples} that could be learned from lies between them; draw more samples or widen it"
+        )
+
+
+def _check_coins(recipe: Recipe) -> None:
+    if len(recipe.all_judges) > 1 or not isinstance(coin := recipe.all_judges[0], ChanceConfig):
+        return
+    if coin.rate == 0 and isinstance(recipe.loss, NllConfig):
+        raise ValueError("judge.rate = 0: nothing would ever be right, so nothing is learned from")
+    if coin.rate in (0, 1) and isinstance(recipe.loss, GrpoConfig):
+        raise ValueError(
+            f"judge.rate = {coin.rate:g}: all samples of a group would be judged alike, and "
+            "loss.type = 'grpo' learns from what differs"
+        )
+
+
+def _check_rows(recipe: Recipe) -> None:
+    loss = recipe.loss
+    if isinstance(loss, NllConfig) and not (
+        loss.fresh_rows or loss.replay_rows or loss.proposal_rows
+    ):
+        raise ValueError(
+            "loss.fresh_rows, loss.replay_rows and loss.proposal_rows are all 0: nothing that was "
+            "judged would be learned from"
+        )
+
+
+def _check_warmup(recipe: Recipe) -> None:
+    """A domain of a plug-in may have warm-up levels without a field of that name."""
+    if getattr(recipe.domain, "warmup_levels", None) != ():
+        return
+    needs = {
+        "warmup.steps": recipe.warmup.steps,
+        "loss.warmup_rows": getattr(recipe.loss, "warmup_rows", 0),
+        "loss.anchor_rows": getattr(recipe.loss, "anchor_rows", 0),
+    }
+    for field, value in needs.items():
+        if value:
+            raise ValueError(
+                f"{field} = {value} needs domain.warmup_levels, which names no level: name some, "
+                f"or set {field} = 0"
+            )

@@ -1,0 +1,44 @@
+"""A recipe that could never learn is refused with the reason; its neighbours that can are taken."""
+
+import pytest
+
+from evolvent.errors import UsageError
+from evolvent.recipe.load import load_recipe
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["loss.type=grpo", "solver.samples=1"], "never learn from a group of one"),
+        (["judge.type=vote", "solver.samples=1"], "every answer in the majority"),
+        (["filter.type=band", "solver.samples=1"], "no share of solver.samples = 1"),
+        (["filter={type='band', low=0, high=0}"], "no share of solver.samples = 8"),
+        (["judge={type='chance', rate=0}"], "nothing would ever be right"),
+        (["judge={type='chance', rate=1}", "loss.type=grpo"], "judged alike"),
+        (["loss.fresh_rows=0", "loss.replay_rows=0", "loss.warmup_rows=8"], "are all 0"),
+        (["domain.warmup_levels=[]"], "warmup.steps = 200 needs domain.warmup_levels"),
+        (
+            ["domain.warmup_levels=[]", "warmup.steps=0", "loss.warmup_rows=4"],
+            "loss.warmup_rows = 4 needs domain.warmup_levels",
+        ),
+    ],
+)
+def test_what_can_never_learn_is_refused(settings: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load_recipe("words", settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["loss.type=grpo", "solver.samples=2"],
+        ["solver.samples=1"],
+        ["filter.type=band", "solver.samples=2"],
+        ["judge={type='chance', rate=1}"],
+        ["judge={type='chance', rate=0.5}", "loss.type=grpo"],
+        ["loss.fresh_rows=0"],
+        ["domain.warmup_levels=[]", "warmup.steps=0"],
+    ],
+)
+def test_what_can_learn_is_taken(settings: list[str]) -> None:
+    load_recipe("words", settings)
