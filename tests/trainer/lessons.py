@@ -38,7 +38,7 @@ from trainer.updates.update import Update
 RUN = "lessons"
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 GRANT = derive_id(RUN, "trainer", "seed model")
-TINY = ModelConfig(hidden=16, intermediate=24, layers=2, heads=2, head_dim=8)
+TINY = ModelConfig(hidden=16, intermediate=24, layers=2, heads=2, head_dim=8, vocab=64)
 
 
 def turn(tokens: Sequence[int], version: int = 0, prompt: Sequence[int] = (31, 2, 27)) -> Turn:

@@ -20,6 +20,7 @@ from transformers import (
 
 from agents.engines.engine import Completion, Engine, Request
 from agents.engines.local.engine import LocalEngine
+from trainer.alphabet import FULL
 from trainer.config import ModelConfig
 from trainer.seed_model import make_model, make_tokenizer, save_model
 
@@ -64,7 +65,7 @@ def save_checkpoint(
         with torch.no_grad():
             for value in model.parameters():
                 value.mul_(4.0)
-    return Checkpoint(folder=folder, files=save_model(model, make_tokenizer(), folder))
+    return Checkpoint(folder=folder, files=save_model(model, make_tokenizer(FULL), folder))
 
 
 def digests(folder: Path) -> dict[str, str]:
