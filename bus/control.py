@@ -66,10 +66,12 @@ class Controls:
 
 
 class Switch:
-    """Whether one role may take what is new, and whether it is to end."""
+    """Whether one role may take what is new, and whether it is to end. It is open when the operator
+    leaves it open and nothing on this machine holds it."""
 
     def __init__(self, is_open: bool = True) -> None:
         self._open, self._off = asyncio.Event(), asyncio.Event()
+        self._is_held = False
         self.set(is_open=is_open, is_off=False)
 
     @property
@@ -89,11 +91,22 @@ class Switch:
         await self._off.wait()
 
     def set(self, *, is_open: bool, is_off: bool) -> None:
-        for event, holds in ((self._open, is_open), (self._off, is_off)):
-            if holds:
-                event.set()
-            else:
-                event.clear()
+        """As the operator says."""
+        self._is_left_open = is_open
+        _move(self._open, is_open and not self._is_held)
+        _move(self._off, is_off)
+
+    def hold(self, is_held: bool) -> None:
+        """Keep it closed, whatever the operator says, or no longer."""
+        self._is_held = is_held
+        _move(self._open, self._is_left_open and not is_held)
+
+
+def _move(event: asyncio.Event, holds: bool) -> None:
+    if holds:
+        event.set()
+    else:
+        event.clear()
 
 
 class Operator:

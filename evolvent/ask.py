@@ -15,6 +15,7 @@ from evolvent.errors import UsageError
 from evolvent.run.folder import RunFolder
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace
+from trainer.checkpoint.manifest import is_thinned, nearest_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ async def ask(
         answers = []
         wanted: list[int | None] = [*versions] or [None]
         for number in wanted:
-            weights = await asyncio.to_thread(find_weights, place.bus.log, number)
+            weights = await asyncio.to_thread(find_whole, folder, place.bus.log, number)
             answers += await _answers(place, weights, problems)
     return answers
 
@@ -80,7 +81,7 @@ async def evaluate(folder: RunFolder, version: int | None, count: int | None) ->
         config = place.recipe.evaluator
         if count is not None:
             config = config.model_copy(update={"count": count})
-        weights = await asyncio.to_thread(find_weights, place.bus.log, version)
+        weights = await asyncio.to_thread(find_whole, folder, place.bus.log, version)
         evaluator = Evaluator(place.parts, config)
         try:
             return await evaluator.evaluate(weights)
@@ -98,6 +99,19 @@ def find_weights(log: Log, number: int | None) -> Weights:
     if found is None:
         raise UsageError(f"there is no version {number}: there are 0 to {newest.number}")
     return found
+
+
+def find_whole(folder: RunFolder, log: Log, number: int | None) -> Weights:
+    """The event of a version whose weights are there, None meaning the newest; raises
+    `UsageError` with the nearest ones."""
+    weights = find_weights(log, number)
+    if is_thinned(folder.path / weights.location):
+        nearest = " and ".join(map(str, nearest_whole(folder.path, weights.number)))
+        raise UsageError(
+            f"the weights of version {weights.number} were thinned out, as [checkpoints] says: "
+            f"the nearest that are there are those of {nearest}"
+        )
+    return weights
 
 
 @asynccontextmanager

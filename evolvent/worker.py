@@ -13,6 +13,7 @@ from typing import Any
 
 from bus.errors import Fenced, first_of
 from evolvent.process import Expired, exit_code, log_to_stderr, until_input_ends
+from evolvent.reserve import Reserve
 from evolvent.roles import Opened, Row, services
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import reached
@@ -31,6 +32,7 @@ class Worker:
         self._place = place
         self._bus = place.bus
         self._member = member
+        self._reserve = Reserve(place.path, place.recipe.disk)
 
     async def run(self, names: Sequence[str], stop: asyncio.Event) -> None:
         """Serve until `stop`, or until the operator has stopped all of `names`; whatever a service
@@ -48,7 +50,9 @@ class Worker:
         follow = operator.follow(self._bus.follow("control", start=operator.position))
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(one) for one in (self._place.policies.run(), follow)]
+                watch = self._reserve.watch()
+                together = (self._place.policies.run(), follow, watch)
+                beside = [group.create_task(one) for one in together]
                 serving = [group.create_task(self._serve(*each, stop, group)) for each in opened]
                 await asyncio.gather(*serving)
                 for task in beside:
@@ -69,6 +73,7 @@ class Worker:
         switch = self._place.operator.switch(row.name)
         if switch.is_off:
             return
+        self._reserve.guard(row.name, switch)
         ending = asyncio.Event()
         watching = [
             group.create_task(_set_after(told, ending)) for told in (stop.wait(), switch.off())

@@ -24,8 +24,10 @@ def status(run: Run, as_json: AsJson = False) -> None:
     """Where a run stands: version, accuracy, curriculum, speed, staleness, lag of every group."""
     from datetime import UTC, datetime
 
+    from evolvent.reserve import reserve_of
     from evolvent.roles import names_in
     from observability.progress import lag
+    from observability.progress.disk import DiskWatch
     from observability.progress.status import as_json as status_json
     from observability.terminal.summary import summary
 
@@ -33,8 +35,9 @@ def status(run: Run, as_json: AsJson = False) -> None:
     order = names_in(folder.settings)
     progress, groups = on_log(folder, lambda log: (known_of(log), lag.standings(log, order)))
     now = datetime.now(UTC)
-    whole = status_json(progress) | {"groups": lag.as_json(groups, now)}
-    display(as_json, whole, lambda: summary(progress, groups=lag.lag_table(groups, now)))
+    disk = DiskWatch(folder.path, reserve_of(folder.settings)).now()
+    whole = status_json(progress) | {"groups": lag.as_json(groups, now), "disk": disk.as_json()}
+    display(as_json, whole, lambda: summary(progress, disk=disk, groups=lag.lag_table(groups, now)))
 
 
 def ask(

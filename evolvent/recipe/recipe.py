@@ -21,6 +21,7 @@ from agents.sources.config import SourceConfig
 from agents.sources.curriculum import CurriculumConfig
 from bus.config import BusConfig, SqliteConfig
 from evolvent.errors import UsageError
+from evolvent.reserve import DiskConfig
 from trainer.batch import BatchConfig
 from trainer.config import (
     CheckpointsConfig,
@@ -83,6 +84,7 @@ class Recipe(BaseModel):
     lora: LoraConfig = LoraConfig()
     learner: LearnerConfig = LearnerConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
+    disk: DiskConfig = DiskConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     roles: tuple[RoleConfig, ...] = ()
     bus: BusConfig = SqliteConfig()
@@ -147,12 +149,12 @@ class Recipe(BaseModel):
     def digest(self) -> str:
         """sha256 of everything that decides what is learned, engines with their places included;
         how the run is laid out, and where its log lies, is not."""
-        settings = self.model_dump_json(exclude={"run", "bus", "checkpoints"})
+        settings = self.model_dump_json(exclude={"run", "bus", "checkpoints", "disk"})
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def gone_on_with(self, wanted: "Recipe") -> "Recipe":
         """This recipe with what `wanted`, otherwise the same, says of how it is run."""
-        said = wanted.model_fields_set & {"run", "bus", "checkpoints"}
+        said = wanted.model_fields_set & {"run", "bus", "checkpoints", "disk"}
         return self.model_copy(
             update={name: _updated(getattr(self, name), getattr(wanted, name)) for name in said}
         )

@@ -28,6 +28,7 @@ from evolvent.roles import layout, services
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import opened, started
 from evolvent.run.supervisor import Child, Supervisor
+from observability.progress.disk import Disk, DiskWatch
 from observability.progress.progress import Progress
 from observability.terminal.live import Activity, LiveView, ProcessState
 from observability.terminal.summary import summary
@@ -69,10 +70,13 @@ class Start:
         self.answers = True
         self._interrupted = asyncio.Event()
         self._first_version = self._heads["weights", 0]
+        self._watch = DiskWatch(folder.path, self._recipe.disk.reserve)
+        self.disk: Disk | None = None
 
     async def run(self, console: Console) -> None:
         """Evolve before the eyes of whoever looks at `console`, to a clean stop."""
         await self._bus.publish([started(self._folder, self._recipe, self._heads["control", 0])])
+        watching = asyncio.create_task(self._watch_disk())
         with LiveView(self._progress, console) as view, until_told(self._interrupted):
             await self._supervised(view, self._learn)
             await self._show(view, "stopping")
@@ -81,8 +85,15 @@ class Start:
                 self._supervisor = self._supervise(((_MEASURES,),))
                 await self._supervised(view, self._evaluate)
                 await self._show(view, "stopping")
+        watching.cancel()
         if self._asking is not None:
             self._asking.cancel()
+
+    async def _watch_disk(self) -> None:
+        while True:
+            with suppress(OSError):
+                self.disk = await asyncio.to_thread(self._watch.look)
+            await asyncio.sleep(self._watch.pause_seconds)
 
     def _supervise(self, groups: tuple[tuple[str, ...], ...]) -> Supervisor:
         return Supervisor(self._folder.path, groups, self._position)
@@ -145,13 +156,20 @@ class Start:
             left = None if deadline is None else deadline - time.monotonic()
             if (left is not None and left <= 0) or self._reached():
                 return
-            await self._show(view, "evolving" if deadline else "starting", left)
+            phase = "evolving" if deadline else "starting"
+            await self._show(view, "waiting for room" if self._waits_for_room else phase, left)
             await asyncio.sleep(_TICK_SECONDS)
 
     def _evolving(self) -> bool:
         """Whether the trainer has published since the start, and an engine serves."""
+        if self._waits_for_room:
+            return True
         published = self._heads["weights", 0] > self._first_version
         return published and any(child.swap for child in self._supervisor.children)
+
+    @property
+    def _waits_for_room(self) -> bool:
+        return self.disk is not None and self.disk.is_low
 
     def _reached(self) -> bool:
         newest = self._progress.newest_evaluation
@@ -220,6 +238,7 @@ class Start:
             processes=tuple(_state(child) for child in children),
             served={child.name: child.swap["to_version"] for child in children if child.swap},
             swap_pause_ms=max((swap["pause_ms"] for swap in swaps), default=None),
+            disk=self.disk,
         )
 
 
@@ -259,5 +278,7 @@ async def start(folder: RunFolder, recipe: Recipe, budget: Budget, console: Cons
         if job.progress.newest is not None:
             with console.status("drawing the report"):
                 report = await asyncio.to_thread(write_report, bus.log, folder.path)
-        console.print(summary(job.progress, restarts=job.restarts, report=report, go_on=go_on))
+        console.print(
+            summary(job.progress, restarts=job.restarts, disk=job.disk, report=report, go_on=go_on)
+        )
     return report

@@ -4,6 +4,7 @@ import json
 
 from rich.text import Text
 
+from observability.progress.disk import Disk, said
 from observability.progress.progress import Progress
 from observability.terminal.heat import heat_style
 
@@ -46,6 +47,11 @@ def told(progress: Progress) -> list[tuple[str, str]]:
         "objective": ", ".join(f"{name} = {_value(value)}" for name, value in settings.items()),
     }
     return [(label, line) for label, line in lines.items() if line]
+
+
+def disk_line(disk: Disk) -> Text:
+    """What is used and how long the room lasts; it stands out when the reserve is reached."""
+    return Text(said(disk), style="bold yellow" if disk.is_low else "")
 
 
 def _value(value: object) -> str:

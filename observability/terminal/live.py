@@ -16,14 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bus.topics import DEAD_SUFFIX
+from observability.progress.disk import Disk, said
 from observability.progress.progress import Progress
 from observability.terminal.curve import sparkline
 from observability.terminal.heat import HeatTable
-from observability.terminal.lines import frontier, told, waiting
+from observability.terminal.lines import disk_line, frontier, told, waiting
 
 _PLAIN_SECONDS = 5.0
 _SPARKS = 16
-_FIXED_LINES = 14
+_FIXED_LINES = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class ProcessState:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
     """What goes on besides the log: the phase in words ("warming up the seed model 120/250"),
-    how much of it is done (0 to 1), the processes, and what the engines serve."""
+    how much of it is done (0 to 1), the processes, what the engines serve, and the disk."""
 
     phase: str
     fraction: float | None = None
@@ -47,6 +48,7 @@ class Activity:
     processes: tuple[ProcessState, ...] = ()
     served: Mapping[str, int] = field(default_factory=dict)
     swap_pause_ms: float | None = None
+    disk: Disk | None = None
 
 
 class LiveView:
@@ -110,9 +112,11 @@ def plain_line(progress: Progress, activity: Activity) -> str:
         parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
     if lines := waiting(progress):
         parts.append("lag " + ", ".join(lines).replace("\N{NO-BREAK SPACE}", " "))
-    parts += [f"{label} {said}" for label, said in told(progress)]
+    parts += [f"{label} {line}" for label, line in told(progress)]
     if restarts := sum(process.restarts for process in activity.processes):
         parts.append(_restarts(restarts))
+    if activity.disk is not None and activity.disk.is_low:
+        parts.append(f"disk {said(activity.disk)}")
     if activity.seconds_left is not None:
         parts.append(f"{clock(activity.seconds_left)} left")
     return " | ".join(parts)
@@ -198,10 +202,12 @@ def _facts(progress: Progress, activity: Activity) -> Table:
     )
     grid.add_row("staleness", _staleness(progress))
     grid.add_row("lag", " · ".join(waiting(progress)) or Text("none", style="dim"))
-    for label, said in told(progress):
-        grid.add_row(label, Text(said, style="bold yellow", no_wrap=True, overflow="ellipsis"))
+    for label, what in told(progress):
+        grid.add_row(label, Text(what, style="bold yellow", no_wrap=True, overflow="ellipsis"))
     if counts := _counts(progress):
         grid.add_row("log", counts)
+    if activity.disk is not None:
+        grid.add_row("disk", disk_line(activity.disk))
     return grid
 
 

@@ -8,15 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from bus.events import SuiteScore
+from observability.progress.disk import Disk
 from observability.progress.progress import Progress
 from observability.terminal.heat import heat_style
-from observability.terminal.lines import frontier, told, waiting
+from observability.terminal.lines import disk_line, frontier, told, waiting
 
 
 def summary(
     progress: Progress,
     *,
     restarts: int | None = None,
+    disk: Disk | None = None,
     report: Path | None = None,
     go_on: str = "",
     groups: RenderableType | None = None,
@@ -26,7 +28,7 @@ def summary(
     parts: list[RenderableType] = [_headline(progress), Text()]
     if progress.newest_evaluation is not None and progress.newest_evaluation.scores:
         parts += [_accuracy(progress), Text()]
-    parts.append(_figures(progress, restarts))
+    parts.append(_figures(progress, restarts, disk))
     if report is not None:
         parts += [Text(), Text.assemble(("report    ", "dim"), (str(report), "bold"))]
     panel = Panel(
@@ -116,7 +118,7 @@ def _cell(score: SuiteScore | None) -> Text:
     return Text(f"{score.accuracy:>6.1%} ", style=heat_style(score.accuracy))
 
 
-def _figures(progress: Progress, restarts: int | None) -> Table:
+def _figures(progress: Progress, restarts: int | None, disk: Disk | None) -> Table:
     versions = list(progress.versions.values())
     samples = sum(version.metric("samples") or 0.0 for version in versions)
     timed = [version for version in versions if version.tokens_per_second is not None]
@@ -145,6 +147,8 @@ def _figures(progress: Progress, restarts: int | None) -> Table:
         grid.add_row("lag", " · ".join(lines))
     for label, said in told(progress):
         grid.add_row(label, Text(said, style="bold yellow"))
+    if disk is not None:
+        grid.add_row("disk", disk_line(disk))
     if restarts is not None:
         grid.add_row("restarts", str(restarts))
     return grid

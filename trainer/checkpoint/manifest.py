@@ -139,3 +139,15 @@ def checkpoint_folders(run: Path) -> Iterator[Path]:
     root = run / CHECKPOINTS
     if root.is_dir():
         yield from sorted(path for path in root.iterdir() if path.name.startswith("v"))
+
+
+def nearest_whole(run: Path, version: int) -> list[int]:
+    """The versions next to one, below and above, whose weights are there."""
+    whole = [
+        int(folder.name[1:].partition("-")[0])
+        for folder in checkpoint_folders(run)
+        if not is_thinned(folder)
+    ]
+    below = max((number for number in whole if number < version), default=None)
+    above = min((number for number in whole if number > version), default=None)
+    return [number for number in (below, above) if number is not None]

@@ -1,0 +1,77 @@
+"""Space that a run leaves free on its disk: below it nothing new is asked, so that what is under
+way comes to its end and nothing is lost. Knows roles by name.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bus.control import Switch
+from observability.progress.disk import GB, free_bytes, size
+
+_LOOK_SECONDS = 1.0
+_HELD = {"proposer": 1.0, "trainer": 0.5}
+"""Below which part of the reserve a role takes nothing new. The trainer goes on for as long as what
+was asked before comes in, unless somebody else fills the disk."""
+
+_log = logging.getLogger(__name__)
+
+
+class DiskConfig(BaseModel):
+    """`reserve_gb` of the disk of the run's folder, in 10^9 bytes, are left free: below it no task
+    is proposed until there is room again; 0 means none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    reserve_gb: float = Field(default=1.0, ge=0)
+
+    @property
+    def reserve(self) -> float:
+        """In bytes."""
+        return self.reserve_gb * GB
+
+
+def reserve_of(settings: Mapping[str, Any]) -> float:
+    """In bytes, of a run with these stored settings. Needs none of its plug-ins."""
+    return DiskConfig.model_validate(settings.get("disk", {})).reserve
+
+
+class Reserve:
+    """Watches the disk of the folder `path`, whose free space in bytes `free` tells."""
+
+    def __init__(
+        self, path: Path, config: DiskConfig, free: Callable[[Path], int] | None = None
+    ) -> None:
+        self._path, self._config = path, config
+        self._free = free or free_bytes
+        self._switches: dict[str, Switch] = {}
+        self._is_low = False
+
+    def guard(self, role: str, switch: Switch) -> None:
+        """Hold the switch of a role as long as there is too little room for what it does."""
+        if role in _HELD and self._config.reserve_gb:
+            self._switches[role] = switch
+            switch.hold(self._free(self._path) < _HELD[role] * self._config.reserve)
+
+    async def watch(self) -> None:
+        """For ever."""
+        while True:
+            self._look(await asyncio.to_thread(self._free, self._path))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _look(self, free: int) -> None:
+        reserve = self._config.reserve
+        for role, switch in self._switches.items():
+            switch.hold(free < _HELD[role] * reserve)
+        if self._switches and (free < reserve) != self._is_low:
+            self._is_low = free < reserve
+            _log.warning(
+                "%s free, the reserve is %s: %s",
+                size(free),
+                size(reserve),
+                "proposing waits for room" if self._is_low else "proposing goes on",
+            )
