@@ -83,9 +83,12 @@ class Turn(Part):
     """One call of an engine: what the model read, and what was sampled.
 
     `logprobs[i]` is the natural logarithm of the probability of `tokens[i]` under the
-    distribution it was sampled from (the behaviour policy). `seat` says whose turn it is, where
-    several take turns; only what is `trainable` may be learned from; `policy` names the weights
-    that sampled, as the recipe calls them.
+    distribution it was sampled from (the behaviour policy): softmax(logits / `temperature`), of
+    which the `top_k` likeliest tokens were left (0: all), and of these the fewest that make up
+    `top_p`. At temperature 0 the likeliest token was taken; its log-probability is that at 1. A
+    turn without a temperature has its attempt's. `seat` says whose turn it is, where several take
+    turns; only what is `trainable` may be learned from; `policy` names the weights that sampled,
+    as the recipe calls them.
     """
 
     prompt_tokens: PackedTokens
@@ -97,6 +100,14 @@ class Turn(Part):
     seat: str = ""
     trainable: bool = True
     policy: str = ""
+    temperature: float | None = None
+    top_p: float = 1.0
+    top_k: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether any token could have been drawn."""
+        return self.top_p >= 1 and self.top_k == 0
 
 
 class Sample(Part):
@@ -147,7 +158,7 @@ class Task(Event):
     """
 
     topic: ClassVar[str] = "tasks"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     domain: str
     family: str
@@ -170,7 +181,7 @@ class Refusal(Event):
     """A proposal that the task gate did not admit, and why."""
 
     topic: ClassVar[str] = "refusals"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     proposal: Proposal
     reason: str
@@ -186,7 +197,7 @@ class Attempt(Event):
     """A group of samples drawn for one task by one solver."""
 
     topic: ClassVar[str] = "attempts"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     task: Task
     samples: tuple[Sample, ...]
@@ -209,6 +220,11 @@ class Attempt(Event):
         """The oldest that sampled what may be learned from; None where nothing may."""
         versions = (sample.oldest_version for sample in self.samples)
         return min((version for version in versions if version is not None), default=None)
+
+    def temperature_of(self, turn: Turn) -> float:
+        """What the log-probabilities of one of its turns are divided by."""
+        temperature = self.temperature if turn.temperature is None else turn.temperature
+        return temperature or 1.0
 
 
 FULL_REWARD = 1.0
@@ -242,7 +258,7 @@ class Judgment(Event):
     """The attempt, and one verdict per sample in the same order."""
 
     topic: ClassVar[str] = "judgments"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     attempt: Attempt
     verdicts: tuple[Verdict, ...]

@@ -19,6 +19,7 @@ from agents.engines.checkpoint.prompting import (
     prompting_texts,
     read_prompting,
 )
+from agents.engines.local.device import device_of
 from agents.evaluator import AGENT as EVALUATOR
 from agents.parts import Parts
 from bus.bus import Subscription
@@ -76,9 +77,11 @@ def build_trainer(
 
 
 def make_learner(recipe: Recipe, parts: Parts, model: Any) -> Learner:
-    """What learns: `model`, or an adapter on it."""
+    """What learns: `model`, or an adapter on it, where the recipe says. Raises `UsageError`."""
     if recipe.lora.rank:
-        model = with_adapter(model, recipe.lora, recipe.seed)
+        # Made on the CPU, so that it has the same values wherever it learns.
+        model = with_adapter(model.cpu(), recipe.lora, recipe.seed)
+    model = model.to(_device(recipe))
     return Learner(
         model=model,
         optimizer=Optimizer(model, recipe.optimizer),
@@ -104,10 +107,11 @@ def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) ->
         context=getattr(model.config, "max_position_embeddings", None),
     )
     loss = warm_up(
-        model,
+        model.to(_device(recipe)),
         lambda index: examples.row(index, recipe.warmup.proposal_share),
         recipe.warmup,
         lambda done, total: progress("warming up the seed model", done, total),
+        recipe.learner.micro_batch_tokens,
     )
     save_model(model, tokenizer, folder)
     learner = make_learner(recipe, parts, model)
@@ -122,6 +126,14 @@ def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) ->
     if math.isfinite(loss):
         metrics["warmup_loss"] = loss
     return Seeded(learner=learner, folder=folder, metrics=metrics)
+
+
+def _device(recipe: Recipe) -> torch.device:
+    """Where learning computes. Raises `UsageError` for what is not there."""
+    try:
+        return device_of(recipe.learner.device)
+    except ValueError as error:
+        raise UsageError(f"learner.{error}") from None
 
 
 def _first_model(recipe: Recipe) -> tuple[Any, Any]:

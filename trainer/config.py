@@ -1,9 +1,10 @@
 """What a recipe may say about learning. Loads no torch."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 Format = Literal["full", "lora"]
 """What of a version is written anew: all weights, or those of an adapter on shared ones."""
@@ -82,12 +83,24 @@ class OptimizerConfig(BaseModel):
 
 
 class LearnerConfig(BaseModel):
-    """How weights are averaged and what is remembered. `ema_decay` is per optimiser step."""
+    """How weights are averaged and what is remembered, and where that is computed. `ema_decay` is
+    per optimiser step. Gradients are made in parts of at most `micro_batch_tokens` tokens (None: as
+    many as take about 1 GiB, on a GPU 8), which changes no result. `device` is `cpu`, `cuda` or
+    `cuda:N`; `auto` takes a GPU where there is one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     ema_decay: float = Field(default=0.95, ge=0, lt=1)
     replay_capacity: int = Field(default=400, gt=0)
+    micro_batch_tokens: int | None = Field(default=None, gt=0)
+    device: str = "auto"
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+            raise ValueError("a device is auto, cpu, cuda or cuda:N")
+        return device
 
 
 class WarmupConfig(BaseModel):

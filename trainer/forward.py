@@ -1,24 +1,25 @@
-"""The log-probabilities of rows under a model. Knows no loss.
+"""The log-probabilities of rows under a model, on the model's device. Knows no loss.
 
-Shape legend: B rows, T positions, V vocabulary.
+Shape legend: B rows, T positions, N completion tokens of all rows, H hidden size, V vocabulary.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
+from trainer.next_tokens import NextTokens
 from trainer.rows import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
     """Log-probabilities of completion tokens: under the model, under the weights that sampled them,
-    and under a reference where one is wanted. `mask_BT` is 1 on them and 0 elsewhere."""
+    and under a reference where one is wanted, each at the temperature of its row. `mask_BT` is 1 on
+    them and 0 elsewhere."""
 
     logprobs_BT: Tensor
     behaviour_BT: Tensor
@@ -27,31 +28,76 @@ class Scored:
     reference_BT: Tensor | None = None
 
 
-def score(model: Any, rows: Sequence[Row], weights: Mapping[str, Tensor] | None = None) -> Scored:
-    """One forward pass over `rows`, padded on the right: causal attention never sees the pads.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Padded:
+    """Rows as tensors, padded on the right: causal attention never sees the pads. `mask_BT` and
+    `behaviour_BT` belong to the tokens after the first."""
 
-    `weights` stand in for those of the model with the same names, which stay as they are; the
-    module itself is not copied.
-    """
-    length = max(len(row.prompt) + len(row.completion) for row in rows)
-    tokens_BT = torch.zeros(len(rows), length, dtype=torch.long)
-    mask_BT = torch.zeros(len(rows), length - 1)
-    behaviour_BT = torch.zeros(len(rows), length - 1)
-    for index, row in enumerate(rows):
-        start, end = len(row.prompt), len(row.prompt) + len(row.completion)
-        tokens_BT[index, :end] = torch.tensor(row.prompt + row.completion)
-        mask_BT[index, start - 1 : end - 1] = 1
-        if row.logprobs:
-            behaviour_BT[index, start - 1 : end - 1] = torch.tensor(row.logprobs)
-    asked = {"input_ids": tokens_BT[:, :-1], "use_cache": False}
-    if weights is None:
-        logits_BTV = model(**asked).logits
-    else:
-        logits_BTV = functional_call(model, dict(weights), kwargs=asked).logits
-    nll_BT = F.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten(), reduction="none")
-    return Scored(
-        logprobs_BT=-nll_BT.view_as(mask_BT),
-        behaviour_BT=behaviour_BT,
-        weights_B=torch.tensor([row.weight for row in rows]),
-        mask_BT=mask_BT,
-    )
+    tokens_BT: Tensor
+    mask_BT: Tensor
+    behaviour_BT: Tensor
+    weights_B: Tensor
+    temperature_B: Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], device: torch.device) -> Self:
+        length = max(len(row.prompt) + len(row.completion) for row in rows)
+        tokens, mask, behaviour = [], [], []
+        for row in rows:
+            before, made = len(row.prompt) - 1, len(row.completion)
+            after = length - 1 - before - made
+            tokens.append((*row.prompt, *row.completion, *[0] * after))
+            mask.append([0.0] * before + [1.0] * made + [0.0] * after)
+            said = row.logprobs or [0.0] * made
+            behaviour.append([0.0] * before + [*said] + [0.0] * after)
+        return cls(
+            tokens_BT=torch.tensor(tokens, device=device),
+            mask_BT=torch.tensor(mask, device=device),
+            behaviour_BT=torch.tensor(behaviour, device=device),
+            weights_B=torch.tensor([row.weight for row in rows], device=device),
+            temperature_B=torch.tensor([row.temperature for row in rows], device=device),
+        )
+
+    def scored(self, logprobs_BT: Tensor, reference_BT: Tensor | None = None) -> Scored:
+        return Scored(
+            logprobs_BT=logprobs_BT,
+            behaviour_BT=self.behaviour_BT,
+            weights_B=self.weights_B,
+            mask_BT=self.mask_BT,
+            reference_BT=reference_BT,
+        )
+
+
+class Forward:
+    """Forward passes of one model."""
+
+    def __init__(self, model: Any) -> None:
+        self._next = NextTokens(model)
+        self.device = next(model.parameters()).device
+
+    def logprobs(self, padded: Padded, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """[B, T - 1]: of every completion token, 0 elsewhere.
+
+        `weights` stand in for those of the model with the same names, which stay as they are; the
+        module itself is not copied.
+        """
+        chosen_BT = padded.mask_BT.bool()
+        asked = (padded.tokens_BT, chosen_BT, padded.temperature_B)
+        if weights is None:
+            logprobs_N = self._next(*asked)
+        else:
+            named = {f"model.{name}": value for name, value in weights.items()}
+            logprobs_N = functional_call(self._next, named, asked)
+        return torch.zeros_like(padded.mask_BT).masked_scatter(chosen_BT, logprobs_N)
+
+    @property
+    def bytes_per_token(self) -> int:
+        """What one token keeps in memory for the gradient, apart from its logits."""
+        return self._next.bytes_per_token
+
+
+def score(model: Any, rows: Sequence[Row], weights: Mapping[str, Tensor] | None = None) -> Scored:
+    """One forward pass over `rows`, by `weights` where they are given."""
+    forward = Forward(model)
+    padded = Padded.of(rows, forward.device)
+    return padded.scored(forward.logprobs(padded, weights))

@@ -16,7 +16,7 @@ from bus.events import Judgment
 from trainer.batch import Batch
 from trainer.config import Format, LearnerConfig, WarmupConfig
 from trainer.filters.filter import Filter
-from trainer.forward import score
+from trainer.gradient import Gradient
 from trainer.optimizer import Optimizer, trainable
 from trainer.replay import Replay
 from trainer.rows import Row
@@ -41,9 +41,13 @@ class Learner:
     format: Format = "full"
     replay: Replay = field(init=False)
     ema: dict[str, Tensor] = field(init=False)
+    gradient: Gradient = field(init=False)
     num_steps: int = 0
 
     def __post_init__(self) -> None:
+        # Dropout would make the weights follow from more than the batches.
+        self.model.eval()
+        self.gradient = Gradient(self.model, self.config.micro_batch_tokens)
         self.replay = Replay(self.config.replay_capacity)
         self.ema = {
             name: parameter.detach().clone() for name, parameter in trainable(self.model).items()
@@ -63,8 +67,10 @@ class Learner:
         losses, norms, skipped = [], [], 0
         chosen = self.filter.choose(batch.judgments, Random(f"{self.seed}/filter/{version}"))
         batch = replace(batch, judgments=_of(batch, chosen))
-        # Dropout would make the weights follow from more than the batches.
         self.model.eval()
+        if reference is not None:
+            device = self.gradient.device
+            reference = {name: tensor.to(device) for name, tensor in reference.items()}
         for rows in self.update.steps(batch, self.replay, random):
             loss, norm = self._step(rows, reference)
             if math.isfinite(loss) and math.isfinite(norm):
@@ -81,16 +87,9 @@ class Learner:
     def _step(
         self, rows: Sequence[Row], reference: Mapping[str, Tensor] | None
     ) -> tuple[float, float]:
-        scored = score(self.model, rows)
-        if reference is not None:
-            with torch.no_grad():
-                compared = score(self.model, rows, reference)
-            scored = replace(scored, reference_BT=compared.logprobs_BT)
-        loss = self.update(scored)
-        value = float(loss.detach())
+        value = self.gradient.add(rows, self.update, reference)
         if not math.isfinite(value):
             return value, value
-        loss.backward()  # type: ignore[no-untyped-call]
         norm = self.optimizer.step()
         if math.isfinite(norm):
             self.num_steps += 1
@@ -115,9 +114,10 @@ class Learner:
         return self.ema
 
     def state(self) -> dict[str, Tensor]:
-        """All that training resumes from beside the published weights."""
+        """All that training resumes from beside the published weights, in the main memory."""
         raw = {f"raw.{name}": p.detach() for name, p in trainable(self.model).items()}
-        return {**raw, **self.optimizer.state(), **self.replay.state()}
+        state = {**raw, **self.optimizer.state(), **self.replay.state()}
+        return {name: tensor.cpu() for name, tensor in state.items()}
 
     @torch.no_grad()
     def restore(self, published: dict[str, Tensor], state: dict[str, Tensor], step: int) -> None:
@@ -142,19 +142,19 @@ def warm_up(
     draw: Callable[[int], Row],
     config: WarmupConfig,
     progress: Callable[[int, int], None],
+    micro_batch_tokens: int | None = None,
 ) -> float:
     """Supervised training on `draw(index)` rows; the last loss. `progress(step, steps)`."""
     optimizer = Optimizer(model, config.optimizer)
     nll = Nll(NllConfig())
     model.eval()
+    gradient = Gradient(model, micro_batch_tokens)
     value = math.nan
     for step in range(config.steps):
         rows = [draw(step * config.batch + index) for index in range(config.batch)]
-        loss = nll(score(model, rows))
-        loss.backward()  # type: ignore[no-untyped-call]
+        value = gradient.add(rows, nll)
         done = step / config.steps
         fall = max(0.0, done - config.fall_from) / max(1e-9, 1 - config.fall_from)
         optimizer.step(min(1.0, (step + 1) / config.rise_steps) * (1 - 0.9 * fall))
-        value = float(loss.detach())
         progress(step + 1, config.steps)
     return value

@@ -42,7 +42,12 @@ class Replay:
         return [self.draw(random.choice(names), random) for _ in range(count if names else 0)]
 
     def state(self) -> dict[str, Tensor]:
-        """Per queue [rows, 2 + width] int32: prompt and completion length, then the tokens."""
+        """Per queue [rows, 2 + width] int32: prompt and completion length, then the tokens. In the
+        main memory."""
+        with torch.device("cpu"):
+            return self._state()
+
+    def _state(self) -> dict[str, Tensor]:
         tensors = {}
         for name, rows in self._queues.items():
             width = max(len(row.prompt) + len(row.completion) for row in rows)

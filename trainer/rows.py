@@ -2,20 +2,42 @@
 
 from dataclasses import dataclass
 
-from bus.events import Turn
+from bus.events import Attempt, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A prompt and what followed it. `logprobs` are the behaviour policy's, if it was sampled."""
+    """A prompt and what followed it. `logprobs` are the behaviour policy's, if it was sampled;
+    `temperature` is what its logits, and those of every model that is compared with it, are divided
+    by."""
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
     logprobs: tuple[float, ...] = ()
     weight: float = 1.0
+    temperature: float = 1.0
 
 
 def row_of(turn: Turn, weight: float = 1.0) -> Row:
+    """A turn whose text is learned, by the model as it is published: at temperature 1."""
     return Row(
         prompt=turn.prompt_tokens, completion=turn.tokens, logprobs=turn.logprobs, weight=weight
+    )
+
+
+def sampled_row(attempt: Attempt, turn: Turn, weight: float = 1.0) -> Row:
+    """A turn of an attempt to be compared with its behaviour policy, at the temperature it was
+    sampled at. Raises `ValueError` where some tokens could not have been drawn: what the learner
+    would compare with is another distribution."""
+    if not turn.whole:
+        raise ValueError(
+            f"attempt {attempt.id} was sampled with top_p = {turn.top_p:g}, top_k = {turn.top_k}: "
+            "no ratio to what it was drawn from can be formed; sample with top_p = 1 and top_k = 0"
+        )
+    return Row(
+        prompt=turn.prompt_tokens,
+        completion=turn.tokens,
+        logprobs=turn.logprobs,
+        weight=weight,
+        temperature=attempt.temperature_of(turn),
     )

@@ -69,7 +69,7 @@ def save_model(
     Tied parameters are written once, as the format wants it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().contiguous() for name, value in model.named_parameters()}
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.named_parameters()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)

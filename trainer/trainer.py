@@ -209,7 +209,7 @@ class Trainer:
         fault_point("trainer.before_stage")
         published = learner.published()
         snapshot = Snapshot(
-            model=published,
+            model={name: tensor.cpu() for name, tensor in published.items()},
             state=learner.state(),
             shared_from=shared_from,
             probe=make_probe(learner.model, published),

@@ -17,14 +17,22 @@ from agents.engines.vllm.options import VllmOptions
 
 class LocalConfig(BaseModel):
     """A model in the agent's own process. `inflight` says what a swap does to the rows in
-    flight: they finish under the old weights ("wait") or go on under the new ("keep")."""
+    flight: they finish under the old weights ("wait") or go on under the new ("keep"). `device` is
+    `cpu`, `cuda` or `cuda:N`; `auto` takes a GPU where there is one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["local"] = "local"
     inflight: Literal["keep", "wait"] = "wait"
     max_rows: int = Field(default=1024, gt=0)
-    device: str = "cpu"
+    device: str = "auto"
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+            raise ValueError("a device is auto, cpu, cuda or cuda:N")
+        return device
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -34,14 +42,20 @@ class LocalConfig(BaseModel):
         return self
 
     def build(self, executor: ThreadPoolExecutor, seed: int) -> Engine:
+        """Raises `EngineUnusable` where the device is missing."""
+        from agents.engines.local.device import device_of
         from agents.engines.local.engine import LocalEngine
 
+        try:
+            device = device_of(self.device)
+        except ValueError as error:
+            raise EngineUnusable(f"engine.{error}") from None
         return LocalEngine(
             executor,
             inflight=self.inflight,
             max_rows=self.max_rows,
             seed=seed,
-            device=self.device,
+            device=device,
         )
 
 

@@ -41,6 +41,9 @@ TURN = Turn(
     seat="second",
     trainable=True,
     policy="current",
+    temperature=0.5,
+    top_p=0.875,
+    top_k=40,
 )
 FROZEN = TURN.model_copy(
     update={

@@ -8,9 +8,11 @@ from tests.cases.run import CASES, HOLDS, names, tried
 
 HOLD = {
     "agent_missing_dir": 2,
+    "batch_logits_memory": 20,
     "documented_domain": 8,
     "fenced_prune": 12,
     "grpo_one_sample": 3,
+    "grpo_temperature": 12,
     "kafka_stranger_in_weights": 12,
     "narrow_stdout": 55,
     "no_warmup_levels": 15,

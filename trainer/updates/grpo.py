@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trainer.batch import Batch
 from trainer.parts import Parts
-from trainer.rows import Row, row_of
+from trainer.rows import Row, sampled_row
 from trainer.updates.update import Reference
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ class Grpo:
             mean = fmean(rewards)
             for sample, reward in zip(judgment.attempt.samples, rewards, strict=True):
                 advantage = (reward - mean) / (deviation + 1e-4)
-                rows += [row_of(turn, advantage) for turn in sample.trainable]
+                rows += [
+                    sampled_row(judgment.attempt, turn, advantage) for turn in sample.trainable
+                ]
         random.shuffle(rows)
         for step in range(self._config.steps):
             if share := rows[step :: self._config.steps]:

@@ -44,14 +44,14 @@ class LocalEngine:
         max_rows: int = 1024,
         gather_seconds: float = 0.0015,
         seed: int = 0,
-        device: str = "cpu",
+        device: torch.device | str = "cpu",
     ) -> None:
         torch.set_num_threads(1)
         self._executor = executor
         self._inflight = inflight
         self._max_rows = max_rows
         self._gather_seconds = gather_seconds
-        self._device = device
+        self._device = torch.device(device)
         self._generator = torch.Generator().manual_seed(seed)
         self._served: Served | None = None
         self._queue: list[_Waiting] = []

@@ -52,7 +52,11 @@ class Served:
 
 
 def load(
-    version: int, folder: Path, files: Mapping[str, str], current: Served | None, device: str
+    version: int,
+    folder: Path,
+    files: Mapping[str, str],
+    current: Served | None,
+    device: torch.device | str,
 ) -> Served:
     """Check and load a checkpoint; `current` keeps its own weights. Raises `SwapRefused`.
 
@@ -105,7 +109,7 @@ def _build(config: Mapping[str, Any]) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def _with_tensors(model: Any, tensors: dict[str, torch.Tensor], device: str) -> Any:
+def _with_tensors(model: Any, tensors: dict[str, torch.Tensor], device: torch.device | str) -> Any:
     """A twin of `model` that holds `tensors`; `model` itself is not touched."""
     slots: dict[str, torch.Tensor] = {}
     for name, value in model.state_dict(keep_vars=True).items():

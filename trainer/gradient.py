@@ -1,0 +1,124 @@
+"""The gradient of a step's loss, made in parts of bounded memory: equal to that of the whole step,
+whatever the loss makes of the rows together. Knows no optimiser.
+
+    one part     rows -> log-probabilities -> loss -> gradient
+    several      part by part: log-probabilities -> loss -> its slope by each log-probability,
+                 then part by part again: log-probabilities, times their slopes -> gradient
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.forward import Forward, Padded, Scored
+from trainer.rows import Row
+
+_KEPT_BYTES = 1 << 30
+"""About so much is kept for the gradient of one part, on a GPU eight times as much, where no size
+of parts is given."""
+
+
+class Gradient:
+    """Gradients of one model, in parts of at most `tokens` tokens, pads included; a longer row is a
+    part of its own. None leaves the size to the model and where it lies."""
+
+    def __init__(self, model: Any, tokens: int | None = None) -> None:
+        self._forward = Forward(model)
+        self.device = self._forward.device
+        kept = _KEPT_BYTES * (8 if self.device.type == "cuda" else 1)
+        self.tokens = tokens or max(1, kept // self._forward.bytes_per_token)
+
+    def add(
+        self,
+        rows: Sequence[Row],
+        loss: Callable[[Scored], Tensor],
+        reference: Mapping[str, Tensor] | None = None,
+    ) -> float:
+        """The loss of `rows`; its gradient is added to that of the model, unless the loss is not
+        finite. `reference` are the weights that it compares with."""
+        with _tensor_cores(self.device):
+            return self._add(rows, loss, reference)
+
+    def _add(
+        self,
+        rows: Sequence[Row],
+        loss: Callable[[Scored], Tensor],
+        reference: Mapping[str, Tensor] | None,
+    ) -> float:
+        padded = Padded.of(rows, self.device)
+        parts = parts_of(rows, self.tokens)
+        compared_BT = None
+        if reference is not None:
+            compared_BT = self._logprobs(rows, parts, padded, reference)
+        if len(parts) == 1:
+            logprobs_BT = self._forward.logprobs(padded)
+        else:
+            logprobs_BT = self._logprobs(rows, parts, padded).requires_grad_()
+        total = loss(padded.scored(logprobs_BT, compared_BT))
+        value = float(total.detach())
+        if not isfinite(value):
+            return value
+        total.backward()  # type: ignore[no-untyped-call]
+        if len(parts) > 1 and logprobs_BT.grad is not None:
+            self._pull(rows, parts, logprobs_BT.grad)
+        return value
+
+    @torch.no_grad()
+    def _logprobs(
+        self,
+        rows: Sequence[Row],
+        parts: Sequence[Sequence[int]],
+        padded: Padded,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """[B, T - 1], part by part."""
+        if len(parts) == 1:
+            return self._forward.logprobs(padded, weights)
+        whole_BT = torch.zeros_like(padded.mask_BT)
+        for part in parts:
+            part_BT = self._forward.logprobs(self._padded(rows, part), weights)
+            whole_BT[_places(part, part_BT)] = part_BT
+        return whole_BT
+
+    def _pull(self, rows: Sequence[Row], parts: Sequence[Sequence[int]], slopes_BT: Tensor) -> None:
+        """Carry the slopes of the loss on to the weights."""
+        for part in parts:
+            part_BT = self._forward.logprobs(self._padded(rows, part))
+            part_BT.backward(slopes_BT[_places(part, part_BT)])  # type: ignore[no-untyped-call]
+
+    def _padded(self, rows: Sequence[Row], part: Sequence[int]) -> Padded:
+        return Padded.of([rows[index] for index in part], self.device)
+
+
+def parts_of(rows: Sequence[Row], tokens: int) -> list[list[int]]:
+    """Places of rows: parts of rows of about the same length, of at most `tokens` tokens each."""
+    parts: list[list[int]] = []
+    width = 0
+    lengths = [len(row.prompt) + len(row.completion) for row in rows]
+    for index in sorted(range(len(rows)), key=lambda index: -lengths[index]):
+        if not parts or (len(parts[-1]) + 1) * width > tokens:
+            parts.append([])
+            width = lengths[index]
+        parts[-1].append(index)
+    return parts
+
+
+@contextmanager
+def _tensor_cores(device: torch.device) -> Iterator[None]:
+    """On a GPU, products of 32 bits by tensor cores. Only here: what is published is probed, and
+    served, without them."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if device.type == "cuda" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _places(part: Sequence[int], part_BT: Tensor) -> tuple[Tensor, slice]:
+    """Where the rows of a part lie in the whole."""
+    return torch.tensor(part, device=part_BT.device), slice(part_BT.shape[1])
