@@ -9,7 +9,7 @@ from statistics import fmean
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.domains.domain import Domain, Problem
-from agents.engines.engine import Engine, SwapRefused
+from agents.engines.engine import Engine, SwapRefused, Unservable
 from agents.parts import Parts
 from agents.policies.policy import sample
 from bus.events import Control, Evaluation, SuiteScore, Weights, derive_id
@@ -46,7 +46,7 @@ class Evaluator:
             return []
         try:
             return [await self.evaluate(weights)]
-        except SwapRefused as refused:
+        except (SwapRefused, Unservable) as refused:
             raise Rejected(str(refused)) from None
 
     async def _to_measure(self, event: Weights | Control) -> Weights | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bus.events import Weights
 from evolvent.errors import UsageError
+from evolvent.preflight.preflight import check
 from evolvent.process import ONE_THREAD, exit_code, log_to_stderr, pauses, until_told
 from evolvent.recipe.recipe import Recipe
 from evolvent.roles import services
@@ -34,6 +35,7 @@ def run_agent(
     name = name or f"{role}-{_host()}-{os.getpid()}"
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name):
         raise UsageError(f"--name {name}: up to 100 letters, digits, '.', '_' and '-'")
+    check(folder.path, wanted)
     if not folder.exists:
         if not begins:
             raise UsageError(

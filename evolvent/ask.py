@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agents.domains.domain import Domain, NotATask, Problem
-from agents.engines.engine import EngineUnusable, SwapRefused
+from agents.engines.engine import EngineUnusable, SwapRefused, Unservable
 from agents.evaluator import Evaluator, answer_to
 from bus.events import Evaluation, Weights
 from bus.log import Log
@@ -70,7 +70,7 @@ async def _answers(place: Workplace, weights: Weights, problems: Sequence[Proble
                         correct=domain.score(problem, text, ended).right if known else None,
                     )
                 )
-    except (SwapRefused, EngineUnusable) as error:
+    except (SwapRefused, EngineUnusable, Unservable) as error:
         raise UsageError(str(error)) from None
     return answers
 

@@ -26,6 +26,7 @@ from bus.bus import Subscription
 from bus.control import Switch
 from evolvent.errors import UsageError
 from evolvent.own_model import end_of_answer, load_model
+from evolvent.preflight.preflight import positions
 from evolvent.recipe.recipe import Recipe
 from evolvent.workplace import Workplace
 from trainer.checkpoint.checkpoint import Checkpoints
@@ -96,7 +97,7 @@ def make_learner(recipe: Recipe, parts: Parts, model: Any) -> Learner:
 def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> Seeded:
     """Version 0: a fresh model or the user's own, briefly warmed up on the domain's easy levels."""
     started = time.monotonic()
-    model, tokenizer = _first_model(recipe)
+    model, tokenizer = _first_model(recipe, parts)
     shutil.rmtree(folder, ignore_errors=True)
     tokenizer.save_pretrained(folder)
     examples = Examples(
@@ -136,10 +137,11 @@ def _device(recipe: Recipe) -> torch.device:
         raise UsageError(f"learner.{error}") from None
 
 
-def _first_model(recipe: Recipe) -> tuple[Any, Any]:
+def _first_model(recipe: Recipe, parts: Parts) -> tuple[Any, Any]:
     """The model to begin with, which can learn as the recipe says, and its tokenizer."""
     if recipe.model.path is None:
-        model, tokenizer = make_model(recipe.model, recipe.seed), make_tokenizer(recipe.model.vocab)
+        size = recipe.model.model_copy(update={"max_positions": positions(recipe, parts.domain)})
+        model, tokenizer = make_model(size, recipe.seed), make_tokenizer(size.vocab)
     else:
         model, tokenizer = load_model(recipe.model.path)
     if recipe.lora.rank:

@@ -23,6 +23,7 @@ from agents.domains.gym_catalog import (
     dataset_files,
 )
 from agents.domains.gym_datasets import HELD_OUT_SEED, MADE_SEED, open_dataset, score_answer
+from agents.domains.lengths import Lengths
 from agents.domains.words import entry_of, is_plain, plain_words
 from agents.parts import PartConfig, Parts
 
@@ -31,7 +32,7 @@ Level = Annotated[int, Field(ge=1)]
 MARK = ">"
 MAX_DRAWS = 1_000
 MAX_WORD_LENGTH = 60
-DEFAULT_ANSWER_TOKENS = 256
+SAMPLED = 32
 
 
 class ReasoningGymConfig(PartConfig):
@@ -130,6 +131,7 @@ class ReasoningGym:
         self._config = config
         self._dataset = cache(self._open_dataset)
         self._held_out = cache(self._draw_held_out)
+        self._lengths = cache(self._look_at)
 
     @property
     def families(self) -> Sequence[str]:
@@ -144,11 +146,11 @@ class ReasoningGym:
         return self._config.levels
 
     def make(self, family: str, level: int, random: Random) -> Problem:
-        """A new problem, never a held-out one. Raises ValueError if no other can be found."""
-        dataset = self._dataset(level, MADE_SEED)
+        """A new problem, never a held-out one, and none that is longer than those that were looked
+        at to say how long they are. Raises ValueError if no other can be found."""
         for _ in range(MAX_DRAWS):
-            problem = self._problem(level, dataset[random.randrange(len(dataset))])
-            if not self._refused(problem):
+            problem = self._draw(level, random)
+            if not self._refused(problem) and self._is_short(problem):
                 return problem
         raise ValueError(
             f"{family} has hardly a problem of level {level} that is not held out: "
@@ -230,10 +232,11 @@ class ReasoningGym:
         return Score(value=value, reason="partly right" if value > 0 else "wrong")
 
     def max_answer_tokens(self, level: int) -> int:
-        """For words a token per letter, the end, and one more; else as configured, or 256."""
+        """As configured; for words a token per letter, the end, and one more; else what the longest
+        known answer of the level takes."""
         if self._config.max_answer_tokens is not None:
             return self._config.max_answer_tokens
-        return level + 2 if self._config.spells else DEFAULT_ANSWER_TOKENS
+        return level + 2 if self._config.spells else self._lengths(level).answer_tokens
 
     def max_proposal_tokens(self) -> int:
         """As for an answer, and what stands around the word."""
@@ -270,6 +273,18 @@ class ReasoningGym:
 
     def _spell(self, word: str) -> Problem:
         return self._problem(len(word), entry_of(self._dataset(len(word), MADE_SEED), word))
+
+    def _draw(self, level: int, random: Random) -> Problem:
+        dataset = self._dataset(level, MADE_SEED)
+        return self._problem(level, dataset[random.randrange(len(dataset))])
+
+    def _is_short(self, problem: Problem) -> bool:
+        return self._config.spells or self._lengths(problem.level).holds(problem)
+
+    def _look_at(self, level: int) -> Lengths:
+        random = Random(f"{self._config.dataset} lengths {level}")
+        made = [self._draw(level, random) for _ in range(SAMPLED)]
+        return Lengths.of([*self._held_out(level).values(), *made])
 
     def _refused(self, problem: Problem) -> bool:
         level = problem.level

@@ -1,7 +1,7 @@
 """Who generates: the `Engine` protocol, token ids in and token ids out. Knows no task."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -36,7 +36,8 @@ def messages_of(prompt: Prompt) -> tuple[Message, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """`n` samples for one prompt. Temperature 0 is greedy. `seed` fixes the samples."""
+    """`n` samples for one prompt, of `max_tokens` or what the model's context leaves. Temperature 0
+    is greedy. `seed` fixes the samples."""
 
     prompt_tokens: tuple[int, ...]
     n: int = 1
@@ -45,17 +46,29 @@ class Request:
     seed: int | None = None
 
 
-def check_request(request: Request, vocab: int, max_length: int | None = None) -> None:
-    """Raises `ValueError` for what no model of `vocab` tokens could serve."""
+class Unservable(ValueError):
+    """A request that no model, or not this one, could serve: the event that asks for it is at
+    fault."""
+
+
+def fitted(request: Request, vocab: int, max_length: int | None = None) -> Request:
+    """The request as a model of `vocab` tokens that reads `max_length` can serve it: an answer ends
+    where the model's context does. Raises `Unservable`."""
     if not request.prompt_tokens:
-        raise ValueError("a request needs at least one prompt token")
+        raise Unservable("a request needs at least one prompt token")
     if not 0 <= min(request.prompt_tokens) <= max(request.prompt_tokens) < vocab:
-        raise ValueError(f"prompt tokens must lie in [0, {vocab}), the model's vocabulary")
+        raise Unservable(f"prompt tokens must lie in [0, {vocab}), the model's vocabulary")
     if request.n < 1 or request.max_tokens < 1 or request.temperature < 0:
-        raise ValueError("a request needs n >= 1, max_tokens >= 1 and temperature >= 0")
-    length = len(request.prompt_tokens) + request.max_tokens
-    if max_length is not None and length > max_length:
-        raise ValueError(f"a request needs at most {max_length} tokens in all, this has {length}")
+        raise Unservable("a request needs n >= 1, max_tokens >= 1 and temperature >= 0")
+    if max_length is None:
+        return request
+    room = max_length - len(request.prompt_tokens)
+    if room < 1:
+        raise Unservable(
+            f"the prompt has {len(request.prompt_tokens)} tokens, which leave no room for an "
+            f"answer in the {max_length} that the model reads"
+        )
+    return replace(request, max_tokens=min(request.max_tokens, room))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
-from agents.engines.engine import Completion, Engine, Prompt, Request
+from agents.engines.engine import Completion, Engine, Prompt, Request, Unservable
 from bus.events import Turn
+from bus.runner import Rejected
 
 
 class Follows(Protocol):
@@ -44,16 +45,19 @@ class Policy:
     ) -> list[Turn]:
         """`n` answers to `prompt`, drawn together: by what is due once version `since` is the
         newest, or a later one. `seat` says whose turn they are; what is not `trainable` is never
-        learned from and does not age an attempt."""
+        learned from and does not age an attempt. Raises `Rejected` for what could not be served."""
         await self.follower.at_least(since)
-        return await sample(
-            self.engine,
-            prompt,
-            n,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            said=_Said(seat=seat, trainable=trainable, policy=self.name),
-        )
+        try:
+            return await sample(
+                self.engine,
+                prompt,
+                n,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                said=_Said(seat=seat, trainable=trainable, policy=self.name),
+            )
+        except Unservable as error:
+            raise Rejected(str(error)) from None
 
 
 class Policies:

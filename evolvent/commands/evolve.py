@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,10 @@ from evolvent.commands.options import (
 )
 from evolvent.errors import UsageError
 from evolvent.roles import NAMES
+
+if TYPE_CHECKING:
+    from evolvent.recipe.recipe import Recipe
+    from evolvent.run.folder import RunFolder
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -42,6 +46,7 @@ def run(
 
     seconds = None if budget is None else seconds_of(budget)
     folder, named = folder_and_recipe(recipe, directory, settings, bus)
+    _check_first(folder, named)
     with folder.locked():
         wanted = prepare(folder, named)
         limits = Budget(seconds=seconds or wanted.run.budget_seconds, until=until)
@@ -81,6 +86,7 @@ def seed(
     from evolvent.run.seed import make_version_0
 
     folder, named = folder_and_recipe(recipe, directory, settings)
+    _check_first(folder, named)
     with folder.locked():
         wanted = prepare(folder, named)
         with terminal().status("warming up the seed model") as status:
@@ -119,6 +125,15 @@ def copy(
         markup=False,
         soft_wrap=True,
     )
+
+
+def _check_first(folder: "RunFolder", named: "Recipe | None") -> None:
+    """Before anything is written. Raises `UsageError`."""
+    from evolvent.preflight.preflight import check
+    from evolvent.run.log import prepare
+
+    with terminal().status("checking the recipe") as status:
+        check(folder.path, prepare(folder, named), status.update)
 
 
 def seconds_of(budget: str) -> float:

@@ -19,6 +19,7 @@ HOLD = {
     "prune_cost": 4,
     "question_prompts": 15,
     "seed_out_of_range": 3,
+    "short_context": 5,
     "toml_bom": 1,
 }
 """Each with the seconds that it takes."""

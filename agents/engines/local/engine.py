@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 
-from agents.engines.engine import Completion, Prompt, Request, Swap, check_request
+from agents.engines.engine import Completion, Prompt, Request, Swap, fitted
 from agents.engines.local.batch import Batch
 from agents.engines.local.served import Served, load
 
@@ -74,9 +74,9 @@ class LocalEngine:
         return self._ready().prompting.decode(tokens)
 
     async def generate(self, request: Request) -> list[Completion]:
-        """See `Engine`. Raises `ValueError` for a request that no model could serve."""
+        """See `Engine`. Raises `Unservable` for a request that no model could serve."""
         served = self._ready()
-        check_request(request, served.vocab, served.max_length)
+        request = fitted(request, served.vocab, served.max_length)
         future: asyncio.Future[list[Completion]] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(request=request, future=future))
         self._wake()

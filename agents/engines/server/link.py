@@ -14,7 +14,7 @@ import aiohttp
 from opentelemetry import propagate
 from pydantic import ValidationError
 
-from agents.engines.engine import Completion, Request, Swap
+from agents.engines.engine import Completion, Request, Swap, Unservable
 from agents.engines.server.wire import (
     PROMPTING_PATH,
     PROTOCOL,
@@ -236,7 +236,7 @@ class ServerLink:
         finally:
             self.in_flight -= request.n
         if answer.kind == "wrong":
-            raise ValueError(answer.error)
+            raise Unservable(answer.error)
         if answer.kind == "again":
             raise Lost(f"{self.url}: {answer.error or 'it stops, or serves an older version'}")
         return list(answer.completions)

@@ -22,7 +22,7 @@ from agents.engines.checkpoint.prompting import (
     read_prompting,
 )
 from agents.engines.checkpoint.verified import read_verified
-from agents.engines.engine import Completion, Request, Swap, SwapRefused, check_request
+from agents.engines.engine import Completion, Request, Swap, SwapRefused, Unservable, fitted
 from agents.engines.server.link import Lost, Unfit
 from agents.engines.server.wire import digest_of
 from bus.events import Span
@@ -164,7 +164,7 @@ class VllmLink:
         wanted = self._wanted
         if wanted is None or self.version < at_least:
             raise Lost(f"{self.url} is out of reach")
-        check_request(request, wanted.vocab, self._max_length)
+        request = fitted(request, wanted.vocab, self._max_length)
         headers = {"X-Request-Id": name}
         propagate.inject(headers)
         body = {
@@ -177,7 +177,7 @@ class VllmLink:
             url = self.url + "/inference/v1/generate"
             async with self._session.post(url, json=body, headers=headers) as answer:
                 if answer.status == 400:
-                    raise ValueError(f"vLLM refuses the request: {(await answer.text())[:200]}")
+                    raise Unservable(f"vLLM refuses the request: {(await answer.text())[:200]}")
                 if answer.status != 200:
                     raise Lost(f"{self.url} answers {answer.status}")
                 made = [_completion(choice) for choice in (await answer.json())["choices"]]

@@ -27,7 +27,7 @@ from agents.engines.checkpoint.prompting import (
     read_prompting,
 )
 from agents.engines.checkpoint.verified import read_verified
-from agents.engines.engine import Completion, Prompt, Request, Swap, SwapRefused, check_request
+from agents.engines.engine import Completion, Prompt, Request, Swap, SwapRefused, fitted
 from agents.engines.vllm.runtime import VllmRuntime
 from agents.engines.vllm.setup import check_temperature, params, scoring
 from bus.events import Span
@@ -88,9 +88,9 @@ class VllmEngine:
         return self._ready()[1].prompting.decode(tokens)
 
     async def generate(self, request: Request) -> list[Completion]:
-        """See `Engine`. Raises `ValueError` for a request that the model could not serve."""
+        """See `Engine`. Raises `Unservable` for a request that the model could not serve."""
         runtime, model = self._ready()
-        check_request(request, model.vocab, runtime.max_length)
+        request = fitted(request, model.vocab, runtime.max_length)
         check_temperature(request)
         trace: dict[str, str] = {}
         TraceContextTextMapPropagator().inject(trace)

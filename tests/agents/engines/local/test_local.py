@@ -213,8 +213,6 @@ def test_an_error_in_the_compute_thread_reaches_its_callers(tmp_path: Path) -> N
                 asyncio.gather(*map(engine.generate, too_much), return_exceptions=True), 30
             )
             assert all(isinstance(end, RuntimeError) for end in ends)
-            with pytest.raises(ValueError, match=f"at most {2**50} tokens"):
-                await engine.generate(Request(prompt_tokens=prompt, max_tokens=2**50))
             with pytest.raises(ValueError, match="vocabulary"):
                 await engine.generate(Request(prompt_tokens=(258,), max_tokens=1))
             assert len(await engine.generate(Request(prompt_tokens=prompt, max_tokens=2))) == 1

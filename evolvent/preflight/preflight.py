@@ -1,0 +1,82 @@
+"""What can be checked before anything starts, in one pass: nothing is written, no model is loaded.
+
+the domain -> the problems of every level -> what the model reads and writes -> memory
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents.domains.domain import Domain, Problem
+from evolvent.errors import UsageError
+from evolvent.preflight.levels import Show, built, problems_of
+from evolvent.preflight.reader import Reader, fresh, reader_of
+from evolvent.preflight.rehearsal import Need, Rehearsal, unreadable
+from evolvent.recipe.recipe import Recipe
+from trainer.config import LEAST_POSITIONS
+
+_STEP = 64
+
+
+def check(run: Path, recipe: Recipe, show: Show = lambda doing: None) -> None:
+    """Raises `UsageError` for a run in the folder `run` that could not work with `recipe`; `show`
+    is told what is being done."""
+    show("reading the recipe's domain")
+    reader = reader_of(run, recipe)
+    domain = built(recipe.domain)
+    problems = problems_of(recipe, domain, show)
+    if reader is None:
+        return
+    show("reading the problems as the model will")
+    needs = _read(recipe, domain, problems, reader)
+    if reader.context is not None:
+        _check_context(needs, reader.context, reader.mend)
+
+
+def positions(recipe: Recipe, domain: Domain) -> int:
+    """How much a fresh model must read at least: the longest prompt and what may be drawn after it.
+    Raises `UsageError`."""
+    if recipe.model.max_positions is not None:
+        return recipe.model.max_positions
+    problems = problems_of(recipe, domain, lambda doing: None)
+    needs = Rehearsal(recipe, domain, fresh(recipe.model)).needs(problems)
+    longest = max(need.reads + need.room for need in needs)
+    return max(LEAST_POSITIONS, -(-longest // _STEP) * _STEP)
+
+
+def _read(
+    recipe: Recipe, domain: Domain, problems: Sequence[Problem], reader: Reader
+) -> list[Need]:
+    for problem in problems:
+        for text in (problem.prompt, problem.answer):
+            if (lost := reader.missing(text)) is not None:
+                raise UsageError(unreadable(text, lost))
+    _check_written(problems, reader)
+    return Rehearsal(recipe, domain, reader).needs(problems)
+
+
+def _check_written(problems: Sequence[Problem], reader: Reader) -> None:
+    """A right answer must come back from its tokens as it is, or nothing is ever right."""
+    cells: dict[tuple[str, int], list[str]] = {}
+    for problem in problems:
+        if problem.answer:
+            cells.setdefault((problem.family, problem.level), []).append(problem.answer)
+    for (family, level), answers in cells.items():
+        if not any(reader.comes_back(answer) for answer in answers):
+            raise UsageError(
+                f"the model's tokenizer cannot write the answers of level {level} of {family}: "
+                f"{answers[0][:60]!r} does not come back from its tokens; choose another model"
+            )
+
+
+def _check_context(needs: Sequence[Need], context: int, mend: str) -> None:
+    much = [need for need in needs if need.reads + need.writes > context]
+    if not much:
+        return
+    first = min(much, key=lambda need: (need.level, -need.reads - need.writes))
+    most = max(need.reads + need.writes for need in much)
+    worst = "" if most == first.reads + first.writes else f" (at most {most})"
+    raise UsageError(
+        f"{first.what} needs {first.reads + first.writes} tokens{worst}, {first.reads} to read and "
+        f"{first.writes} to write; the model reads {context}: lower domain.levels or "
+        f"domain.max_answer_tokens, or {mend}"
+    )
