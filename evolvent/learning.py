@@ -13,18 +13,21 @@ from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from agents.domains.domain import Domain
+from agents.engines.checkpoint.kind import longest
 from agents.engines.checkpoint.prompting import (
     PROMPTING,
     Prompting,
     prompting_texts,
     read_prompting,
 )
+from agents.engines.config import LocalConfig
 from agents.engines.local.device import device_of
 from agents.evaluator import AGENT as EVALUATOR
 from agents.parts import Parts
 from bus.bus import Subscription
 from bus.control import Switch
 from evolvent.errors import UsageError
+from evolvent.given.exact import check_learned, check_served
 from evolvent.own_model import end_of_answer, load_model
 from evolvent.preflight.preflight import positions
 from evolvent.recipe.recipe import Recipe
@@ -70,15 +73,18 @@ def build_trainer(
         batch=recipe.trainer,
         make_seed=lambda: make_seed(recipe, parts, checkpoints.seed_folder, place.voice.progress),
         make_learner=lambda path: make_learner(
-            recipe, parts, AutoModelForCausalLM.from_pretrained(path)
+            recipe, parts, AutoModelForCausalLM.from_pretrained(path), _prompting(path)
         ),
         executor=place.executor,
         switch=switch,
     )
 
 
-def make_learner(recipe: Recipe, parts: Parts, model: Any) -> Learner:
+def make_learner(
+    recipe: Recipe, parts: Parts, model: Any, prompting: Prompting | None = None
+) -> Learner:
     """What learns: `model`, or an adapter on it, where the recipe says. Raises `UsageError`."""
+    vocab = int(model.get_input_embeddings().num_embeddings)
     if recipe.lora.rank:
         # Made on the CPU, so that it has the same values wherever it learns.
         model = with_adapter(model.cpu(), recipe.lora, recipe.seed)
@@ -91,6 +97,7 @@ def make_learner(recipe: Recipe, parts: Parts, model: Any) -> Learner:
         config=recipe.learner,
         seed=recipe.seed,
         format="lora" if recipe.lora.rank else "full",
+        unknown=() if prompting is None else prompting.unknown(vocab),
     )
 
 
@@ -100,12 +107,17 @@ def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) ->
     model, tokenizer = _first_model(recipe, parts)
     shutil.rmtree(folder, ignore_errors=True)
     tokenizer.save_pretrained(folder)
+    prompting, reads = _prompting(folder), longest(model.config.to_dict())
+    if recipe.model.path is not None:
+        check_learned(model, reads)
+        if isinstance(recipe.engine, LocalConfig):
+            check_served(folder, save_model(model, tokenizer, folder))
     examples = Examples(
         parts.domain,
         recipe.seed,
-        _prompting(folder),
+        prompting,
         end=end_of_answer(model, tokenizer),
-        context=getattr(model.config, "max_position_embeddings", None),
+        context=reads,
     )
     loss = warm_up(
         model.to(_device(recipe)),
@@ -115,7 +127,7 @@ def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) ->
         recipe.learner.micro_batch_tokens,
     )
     save_model(model, tokenizer, folder)
-    learner = make_learner(recipe, parts, model)
+    learner = make_learner(recipe, parts, model, prompting)
     if recipe.lora.rank:
         save_description(learner.model, folder)
     for index in range(recipe.learner.replay_capacity if parts.domain.warmup_levels else 0):

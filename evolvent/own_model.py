@@ -1,51 +1,42 @@
 """A model that a user brings: an ordinary Hugging Face folder. Only `load_model` loads torch."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from evolvent.errors import UsageError
-
-_CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
+from evolvent.given.folder import CONFIG, check_folder, unfit
+from evolvent.given.tokenizer import GivenTokenizer, read_tokenizer
 
 
 def check_model(folder: Path) -> None:
     """Raises `UsageError` for what can be seen without loading the model."""
-    if not folder.is_dir():
-        raise UsageError(f"model.path = {folder} is no folder: name one with a Hugging Face model")
-    try:
-        config = json.loads((folder / _CONFIG).read_bytes())
-    except OSError as error:
-        raise _unfit(folder, f"{_CONFIG} cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise _unfit(folder, f"{_CONFIG} is not JSON") from None
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise _unfit(folder, f"{_CONFIG} names no model_type")
-    for name in ("auto_map", "quantization_config"):
-        if config.get(name):
-            raise _unfit(folder, f"{_CONFIG} sets {name}; only plain models are learned")
-    if not any(folder.glob("*.safetensors")):
-        raise _unfit(folder, "it holds no safetensors; save the model in that format")
-    if (folder / "adapter_config.json").exists():
-        raise _unfit(folder, "it holds an adapter; merge it into the model first")
+    check_folder(folder)
 
 
-def load_model(folder: Path) -> tuple[Any, Any]:
+def load_model(folder: Path) -> tuple[Any, GivenTokenizer]:
     """The model in 32 bits and its tokenizer; no code of the folder runs. Raises `UsageError`."""
-    import torch
-    from transformers import (
-        CONFIG_MAPPING,
-        MODEL_FOR_CAUSAL_LM_MAPPING,
-        AutoConfig,
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        GenerationConfig,
-    )
+    from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, GenerationConfig
 
-    check_model(folder)
-    kind = json.loads((folder / _CONFIG).read_bytes())["model_type"]
+    kind = check_folder(folder)["model_type"]
     if kind not in CONFIG_MAPPING or CONFIG_MAPPING[kind] not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise _unfit(folder, f"transformers knows no causal language model {kind!r}")
+        raise unfit(folder, f"transformers knows no causal language model {kind!r}")
+    model = _loaded(folder)
+    tokenizer = read_tokenizer(folder)
+    if max(tokenizer.prompting.known) >= model.get_input_embeddings().num_embeddings:
+        raise unfit(folder, "its tokenizer has more tokens than the model")
+    kept = model.state_dict().keys() - dict(model.named_parameters(remove_duplicate=False)).keys()
+    if kept:
+        raise unfit(folder, f"{min(kept)} is no parameter and could not be published")
+    # How to sample is the solver's matter, and not all that models suggest can be saved.
+    model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
+    return model.eval(), tokenizer
+
+
+def _loaded(folder: Path) -> Any:
+    """The model with every tensor of the folder, and none besides. Raises `UsageError`."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
@@ -58,23 +49,17 @@ def load_model(folder: Path) -> tuple[Any, Any]:
             **local,
         )
     except Exception as error:  # transformers raises whatever its parts raise
-        raise _unfit(folder, _first_line(error)) from None
-    if unfit := {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}:
-        raise _unfit(folder, f"its safetensors have no {min(unfit)} as {_CONFIG} describes it")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-    except Exception as error:
-        raise _unfit(folder, f"it has no tokenizer: {_first_line(error)}") from None
-    if not tokenizer.is_fast:
-        raise _unfit(folder, f"its tokenizer has no {_TOKENIZER}")
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-        raise _unfit(folder, "its tokenizer has more tokens than the model")
-    kept = model.state_dict().keys() - dict(model.named_parameters(remove_duplicate=False)).keys()
-    if kept:
-        raise _unfit(folder, f"{min(kept)} is no parameter and could not be published")
-    # How to sample is the solver's matter, and not all that models suggest can be saved.
-    model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
-    return model.eval(), tokenizer
+        raise unfit(folder, _first_line(error)) from None
+    if lacking := {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}:
+        raise unfit(folder, f"its safetensors have no {min(lacking)} as {CONFIG} describes it")
+    if unused := found["unexpected_keys"]:
+        raise unfit(folder, f"its safetensors have a {min(unused)} that {CONFIG} does not describe")
+    output = model.get_output_embeddings()
+    if output is not None and output.weight is not model.get_input_embeddings().weight:
+        # Of a folder that describes them as one and holds two, both are kept: what is read
+        # again must say so.
+        model.config.tie_word_embeddings = False
+    return model
 
 
 def end_of_answer(model: Any, tokenizer: Any) -> int:
@@ -87,7 +72,3 @@ def end_of_answer(model: Any, tokenizer: Any) -> int:
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(" .:")
-
-
-def _unfit(folder: Path, why: str) -> UsageError:
-    return UsageError(f"the model in {folder} cannot be learned: {why}")

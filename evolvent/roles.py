@@ -92,10 +92,7 @@ def _evaluator(place: "Workplace") -> Opened:
     from agents.evaluator import Evaluator
 
     _ = place.parts.serving.engine
-    recipe = place.recipe
-    return _running(
-        place, Evaluator(place.parts, recipe.evaluator, recipe.solver.stop), "evaluator"
-    )
+    return _running(place, Evaluator(place.parts, place.recipe.evaluator), "evaluator")
 
 
 def _trainer(place: "Workplace") -> Opened:

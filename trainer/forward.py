@@ -69,10 +69,10 @@ class Padded:
 
 
 class Forward:
-    """Forward passes of one model."""
+    """Forward passes of one model, which draws no token of `unknown`."""
 
-    def __init__(self, model: Any) -> None:
-        self._next = NextTokens(model)
+    def __init__(self, model: Any, unknown: Sequence[int] = ()) -> None:
+        self._next = NextTokens(model, unknown)
         self.device = next(model.parameters()).device
 
     def logprobs(self, padded: Padded, weights: Mapping[str, Tensor] | None = None) -> Tensor:

@@ -24,10 +24,11 @@ of parts is given."""
 
 class Gradient:
     """Gradients of one model, in parts of at most `tokens` tokens, pads included; a longer row is a
-    part of its own. None leaves the size to the model and where it lies."""
+    part of its own. None leaves the size to the model and where it lies. Tokens of
+    `unknown` are never drawn."""
 
-    def __init__(self, model: Any, tokens: int | None = None) -> None:
-        self._forward = Forward(model)
+    def __init__(self, model: Any, tokens: int | None = None, unknown: Sequence[int] = ()) -> None:
+        self._forward = Forward(model, unknown)
         self.device = self._forward.device
         kept = _KEPT_BYTES * (8 if self.device.type == "cuda" else 1)
         self.tokens = tokens or max(1, kept // self._forward.bytes_per_token)

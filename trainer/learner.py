@@ -27,7 +27,8 @@ from trainer.updates.update import Update
 @dataclass(slots=True, kw_only=True)
 class Learner:
     """The raw weights, their moving average (what is published), and what steps them. Of a model
-    with an adapter, weights mean those of the adapter; the others never change.
+    with an adapter, weights mean those of the adapter; the others never change. Engines never draw
+    the tokens of `unknown`, which the model has and its tokenizer has not.
 
     Threads: none of its own; not to be shared between threads.
     """
@@ -39,6 +40,7 @@ class Learner:
     config: LearnerConfig
     seed: int
     format: Format = "full"
+    unknown: Sequence[int] = ()
     replay: Replay = field(init=False)
     ema: dict[str, Tensor] = field(init=False)
     gradient: Gradient = field(init=False)
@@ -47,7 +49,7 @@ class Learner:
     def __post_init__(self) -> None:
         # Dropout would make the weights follow from more than the batches.
         self.model.eval()
-        self.gradient = Gradient(self.model, self.config.micro_batch_tokens)
+        self.gradient = Gradient(self.model, self.config.micro_batch_tokens, self.unknown)
         self.replay = Replay(self.config.replay_capacity)
         self.ema = {
             name: parameter.detach().clone() for name, parameter in trainable(self.model).items()

@@ -6,7 +6,7 @@ The logits of a part are made again when its gradient is wanted, so that those o
 are ever in memory. Shape legend: see `forward`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 from typing import Any
@@ -25,11 +25,13 @@ _TOLERANCE = 1e-4
 
 class NextTokens(nn.Module):
     """A model whose output layer is asked in parts. One of which that cannot be done gives its
-    logits whole; which it is, is tried on a few tokens."""
+    logits whole; which it is, is tried on a few tokens. Nothing is left for the tokens of
+    `unknown`, which are never drawn."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, unknown: Sequence[int] = ()) -> None:
         super().__init__()
         self.model = model
+        self._unknown = torch.tensor(unknown, dtype=torch.long)
         # The layers of a low-rank adapter lie within the model it stands on.
         causal = model.get_base_model() if hasattr(model, "peft_config") else model
         self._vocab = int(causal.get_input_embeddings().num_embeddings)
@@ -45,7 +47,7 @@ class NextTokens(nn.Module):
         asked = {"input_ids": tokens_BT[:, :-1], "use_cache": False}
         if not self._divisible:
             logits_NV = self.model(**asked).logits[chosen_BT]
-            return _logprobs(logits_NV, targets_N, temperature_N)
+            return self._logprobs(logits_NV, targets_N, temperature_N)
         hidden_NH = self._parts[1](**asked)[0][chosen_BT]
         limit = _LOGITS * (4 if hidden_NH.is_cuda else 1)
         num_parts = ceil(len(targets_N) * self._vocab / limit)
@@ -63,7 +65,18 @@ class NextTokens(nn.Module):
         )
 
     def _said(self, hidden_NH: Tensor, targets_N: Tensor, temperature_N: Tensor) -> Tensor:
-        return _logprobs(self._logits(hidden_NH), targets_N, temperature_N)
+        return self._logprobs(self._logits(hidden_NH), targets_N, temperature_N)
+
+    def _logprobs(self, logits_NV: Tensor, targets_N: Tensor, temperature_N: Tensor) -> Tensor:
+        logits_NV = logits_NV.float()
+        if len(self._unknown):
+            # One that was drawn all the same, by an engine that did not know, keeps its share.
+            drawn_N1 = targets_N[:, None]
+            known_NV = logits_NV.index_fill(1, self._unknown.to(logits_NV.device), -torch.inf)
+            logits_NV = known_NV.scatter(1, drawn_N1, logits_NV.gather(1, drawn_N1))
+        if bool((temperature_N != 1).any()):
+            logits_NV = logits_NV / temperature_N[:, None]
+        return -F.cross_entropy(logits_NV, targets_N, reduction="none")
 
     def _logits(self, hidden_NH: Tensor) -> Tensor:
         """[N, V]: the model's own way from hidden states to logits, its decoder left out."""
@@ -108,13 +121,6 @@ class NextTokens(nn.Module):
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept):
             module(input_ids=tokens_BT, use_cache=False)
         return max(1, sum(kept.values()) // (2 * length))
-
-
-def _logprobs(logits_NV: Tensor, targets_N: Tensor, temperature_N: Tensor) -> Tensor:
-    logits_NV = logits_NV.float()
-    if bool((temperature_N != 1).any()):
-        logits_NV = logits_NV / temperature_N[:, None]
-    return -F.cross_entropy(logits_NV, targets_N, reduction="none")
 
 
 @contextmanager

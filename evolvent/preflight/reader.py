@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.engines.checkpoint.kind import longest
 from agents.engines.checkpoint.prompting import (
     PROMPTING,
     TOKENIZER,
@@ -17,13 +18,10 @@ from agents.engines.config import VllmConfig
 from agents.engines.engine import SwapRefused
 from evolvent.errors import UsageError
 from evolvent.own_model import check_model
-from evolvent.preflight.sizes import Sizes
 from evolvent.recipe.recipe import Recipe
 from trainer.alphabet import build_tokenizer
 from trainer.checkpoint.manifest import checkpoint_folders
 from trainer.config import ModelConfig
-
-_POSITIONS = ("max_position_embeddings", "n_positions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +31,6 @@ class Reader:
 
     prompting: Prompting
     context: int | None
-    sizes: Sizes
     mend: str
 
     def missing(self, text: str) -> str | None:
@@ -79,7 +76,6 @@ def fresh(model: ModelConfig) -> Reader:
     return Reader(
         prompting=read_prompting({TOKENIZER: tokenizer.to_str()}),
         context=model.max_positions,
-        sizes=Sizes.fresh(model),
         mend="raise model.max_positions or leave it out",
     )
 
@@ -93,13 +89,12 @@ def _in_folder(folder: Path, recipe: Recipe) -> Reader:
     except SwapRefused as refused:
         raise UsageError(f"the model in {folder} cannot be learned: {refused}") from None
     config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
-    limits = [int(config[name]) for name in _POSITIONS if isinstance(config.get(name), int)]
+    limits = [] if (reads := longest(config)) is None else [reads]
     if isinstance(recipe.engine, VllmConfig) and recipe.engine.max_length is not None:
         limits.append(recipe.engine.max_length)
     return Reader(
         prompting=prompting,
         context=min(limits, default=None),
-        sizes=Sizes.of_folder(folder),
         mend="choose a model that reads more",
     )
 

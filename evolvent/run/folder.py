@@ -24,7 +24,6 @@ from bus.errors import BusError
 from bus.events import Plugin
 from evolvent.errors import UsageError
 from evolvent.plugins import installed
-from evolvent.recipe.digest import former_digests
 from evolvent.recipe.explain import explain
 from evolvent.recipe.load import read_bus
 from evolvent.recipe.recipe import Recipe
@@ -93,8 +92,7 @@ class RunFolder:
             return str(named)
         for checkpoint in reversed(list(checkpoint_folders(self.path))):
             return read_manifest(checkpoint).weights.run
-        [digest] = former_digests(self.settings)
-        return f"{self.bus().name(self.path)}-{digest[:8]}"
+        return new_run_id(self.path, self.recipe())
 
     @property
     def has_stored_id(self) -> bool:

@@ -14,12 +14,14 @@ HOLD = {
     "grpo_one_sample": 3,
     "grpo_temperature": 12,
     "kafka_stranger_in_weights": 12,
+    "model_kinds": 8,
     "narrow_stdout": 55,
     "no_warmup_levels": 15,
     "prune_cost": 4,
     "question_prompts": 15,
     "seed_out_of_range": 3,
     "short_context": 5,
+    "tokenizer_rebuilt": 10,
     "toml_bom": 1,
 }
 """Each with the seconds that it takes."""

@@ -160,6 +160,7 @@ AT_ONCE: dict[str, tuple[Callable[[Path], object], str]] = {
     "code": (edit_config(auto_map={"AutoConfig": "evil.Evil"}), "config.json sets auto_map"),
     "quantised": (edit_config(quantization_config={"quant_method": "x"}), "quantization_config"),
     "pickles": (remove("*.safetensors"), "it holds no safetensors"),
+    "no tokenizer": (remove("tokenizer*"), r"it has no tokenizer.json"),
     "an adapter": (lambda folder: (folder / "adapter_config.json").write_text("{}"), "merge it"),
 }
 WHEN_LOADED: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -168,7 +169,6 @@ WHEN_LOADED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another size": (edit_config(hidden_size=32), r"have no lm_head\.weight as"),
     "a tensor less": (lose_a_tensor, r"have no model\.norm\.weight as"),
     "a file less": (remove("*-00002-of-*.safetensors"), "model-00002-of-"),
-    "no tokenizer": (remove("tokenizer*"), "it has no tokenizer"),
 }
 
 

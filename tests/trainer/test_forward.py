@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainer.lessons import TINY
-from trainer.forward import score
+from trainer.forward import Forward, Padded, score
 from trainer.rows import Row
 from trainer.seed_model import make_model
 
@@ -45,3 +45,22 @@ def test_the_mask_covers_the_completions_alone() -> None:
         behaviour = scored.behaviour_BT[index, start:end].tolist()
         assert behaviour == pytest.approx(row.logprobs or [0.0] * len(row.completion))
     assert scored.weights_B.tolist() == [1.5, 1.0, -2.0]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_nothing_is_left_for_tokens_that_are_never_drawn(temperature: float) -> None:
+    model = make_model(TINY, seed=5)
+    vocab = model.config.vocab_size
+    unknown = (vocab - 1, vocab - 3)
+    row = Row(prompt=(31, 2, 27), completion=(2, 1), temperature=temperature)
+    forward = Forward(model, unknown)
+    said_T = forward.logprobs(Padded.of([row], forward.device))[0, 2:]
+    known = [token for token in range(vocab) if token not in unknown]
+    logits_TV = model(torch.tensor([row.prompt + row.completion])).logits[0, 2:4] / temperature
+    expected_TV = torch.log_softmax(logits_TV[:, known], -1)
+    for place, token in enumerate(row.completion):
+        expected = float(expected_TV[place, known.index(token)])
+        assert float(said_T[place]) == pytest.approx(expected, abs=1e-5)
+    drawn = Row(prompt=(31,), completion=(unknown[0],))
+    assert torch.isfinite(forward.logprobs(Padded.of([drawn], forward.device))).all()

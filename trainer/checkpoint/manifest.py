@@ -65,7 +65,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     format: int = _FORMAT
-    recipe: str = Field(description="digest of the recipe that the version was learned by")
+    recipe: str = Field(description="sha256 of the recipe that the run was started with")
     trained: tuple[Consumed, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     files: dict[str, str]

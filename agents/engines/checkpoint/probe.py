@@ -41,15 +41,20 @@ def read_probes(folder: Path, files: Mapping[str, str]) -> tuple[Probe, ...]:
     return probes
 
 
+def tolerance(dtype: str) -> float:
+    """How far two ways to compute a log-probability may lie apart."""
+    return _TOLERANCE.get(dtype, _TOLERANCE["bfloat16"])
+
+
 def failure(probe: Probe, said: Sequence[float], dtype: str) -> str | None:
     """Why `said` is not what the probe expects; None if it is."""
-    tolerance = _TOLERANCE.get(dtype, _TOLERANCE["bfloat16"])
+    allowed = tolerance(dtype)
     apart = [abs(ours - theirs) for ours, theirs in zip(said, probe.logprobs, strict=True)]
     # Not a comparison of the largest: one that is no number compares with nothing.
-    if all(each <= tolerance for each in apart):
+    if all(each <= allowed for each in apart):
         return None
-    worst = max(each for each in apart if not each <= tolerance)
+    worst = max(each for each in apart if not each <= allowed)
     return (
         f"the loaded weights answer otherwise than published: a log-probability is {worst:.2g} "
-        f"off, {tolerance:g} is allowed"
+        f"off, {allowed:g} is allowed"
     )

@@ -32,10 +32,11 @@ _WORD = "word"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompting:
-    """How one model is prompted. `special` tokens stand for no text; `texts` are the files that say
-    so."""
+    """How one model is prompted. `known` are the tokens that the tokenizer has, `special` those
+    that stand for no text; `texts` are the files that say so."""
 
     tokenizer: Tokenizer
+    known: frozenset[int]
     special: frozenset[int]
     template: Template | None
     named_tokens: Mapping[str, str]
@@ -56,6 +57,10 @@ class Prompting:
 
     def decode(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def unknown(self, vocab: int) -> tuple[int, ...]:
+        """Of so many tokens of a model those that stand for nothing: they are never drawn."""
+        return tuple(token for token in range(vocab) if token not in self.known)
 
     def rendered(self, prompt: Prompt) -> str:
         """The prompt as the tokenizer reads it."""
@@ -99,6 +104,7 @@ def read_prompting(texts: Mapping[str, str]) -> Prompting:
     added = tokenizer.get_added_tokens_decoder()
     prompting = Prompting(
         tokenizer=tokenizer,
+        known=frozenset(tokenizer.get_vocab(with_added_tokens=True).values()),
         special=frozenset(token for token, known in added.items() if known.special),
         template=None if source is None else _compiled(source),
         named_tokens=_named_tokens(described),

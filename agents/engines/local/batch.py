@@ -14,14 +14,12 @@ from transformers.cache_utils import Cache
 
 from agents.engines.engine import Completion, Request
 from agents.engines.local.cache import reserve, select
+from agents.engines.local.kinds import takes
 from agents.engines.local.sampling import Sampling
 from agents.engines.local.served import Served
-from agents.engines.stopping import length_until, stopped
 from bus.events import Span
 
 _COMPACT_BELOW = 0.7
-_READ_EVERY = 8
-"""Steps after which the texts of rows are looked at that may stop in mid-text."""
 
 
 class Batch:
@@ -42,9 +40,9 @@ class Batch:
         self._tokens_RN = self._owners.new_zeros(len(owners), self._room)
         self._logprobs_RN = torch.zeros(len(owners), self._room, device=self._device)
         self._stop_ids = torch.tensor(served.stop_ids, dtype=torch.long, device=self._device)
-        self._decode = served.prompting.decode
-        self._texts = any(request.stop for request in requests)
-        self._sampling = Sampling(requests, self._room, generator, self._device)
+        self._sampling = Sampling(requests, self._room, generator, self._device, served.unknown_V)
+        self._own_masks = served.way == "rows"
+        self._takes = takes(served.model)
         self._marks = [(served.version, 0)]
         self._spans_by_length: dict[int, tuple[Span, ...]] = {}
         self._collected: set[int] = set()
@@ -81,21 +79,29 @@ class Batch:
         length = ids_BT.shape[1]
         steps = torch.arange(length, device=self._device)
         mask, positions = None, steps[None]
-        if self._ragged:
+        if self._ragged or not self._own_masks:
             valid = steps >= padding_B[:, None]
             causal = steps[:, None] >= steps
             # A padded position sees itself, or its softmax would have nothing to sum over.
             mask = (causal & valid[:, None, :] | (steps[:, None] == steps))[:, None]
+            mask = mask if self._own_masks else valid.long()
             positions = (steps - padding_B[:, None]).clamp_min(0)
-        read = model(
-            input_ids=ids_BT,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return cache, read.logits[:, -1]
+        return cache, self._asked(model, ids_BT, mask, positions, cache)
+
+    def _asked(
+        self,
+        model: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor | None,
+        positions: torch.Tensor,
+        cache: Cache,
+    ) -> torch.Tensor:
+        """The logits after the last of `ids`; of masks and positions what the kind can be given."""
+        given = {"attention_mask": mask, "position_ids": positions, "logits_to_keep": 1}
+        taken = {name: value for name, value in given.items() if name in self._takes}
+        read = model(input_ids=ids, past_key_values=cache, use_cache=True, **taken)
+        logits: torch.Tensor = read.logits[:, -1]
+        return logits
 
     @torch.inference_mode()
     def sample(self) -> bool:
@@ -106,8 +112,6 @@ class Batch:
         self.num_steps += 1
         ended = torch.isin(tokens_R, self._stop_ids) | (self._limits[self._rows] <= self.num_steps)
         self._live &= ~ended
-        if self._texts and self.num_steps % _READ_EVERY == 0:
-            self._end_what_is_said()
         self._last_R = tokens_R
         self.num_live = int(self._live.sum())
         if self.num_live >= _COMPACT_BELOW * len(self._rows):
@@ -115,18 +119,6 @@ class Batch:
         if self.num_live:
             self._compact()
         return True
-
-    def _end_what_is_said(self) -> None:
-        """End the rows that hold a text that stops them; what comes after it is cut off later."""
-        so_far = self._tokens_RN[self._rows, : self.num_steps].tolist()
-        owners = self._owners[self._rows].tolist()
-        said = [
-            length_until(tokens, self._requests[owner].stop, self._decode) is not None
-            for tokens, owner in zip(so_far, owners, strict=True)
-        ]
-        said_R = torch.tensor(said, device=self._device)
-        self._limits[self._rows[said_R & self._live]] = self.num_steps
-        self._live &= ~said_R
 
     def _compact(self) -> None:
         kept = self._live.nonzero().squeeze(1)
@@ -140,18 +132,15 @@ class Batch:
         """Read the tokens just drawn."""
         length = self._width + self.num_steps
         mask, positions = None, torch.full((1, 1), length - 1, device=self._device)
-        if self._ragged:
+        if self._ragged or not self._own_masks:
             padding_R = self._padding[self._rows]
             steps = torch.arange(length, device=self._device)
-            mask = (steps >= padding_R[:, None])[:, None, None]
+            valid = steps >= padding_R[:, None]
+            mask = valid[:, None, None] if self._own_masks else valid.long()
             positions = (length - 1 - padding_R)[:, None]
-        self._logits_RV = self._model(
-            input_ids=self._last_R[:, None],
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-        ).logits[:, -1]
+        self._logits_RV = self._asked(
+            self._model, self._last_R[:, None], mask, positions, self._cache
+        )
 
     @torch.inference_mode()
     def recompute(self, served: Served) -> None:
@@ -184,7 +173,6 @@ class Batch:
         stops = torch.isin(tokens_RN, self._stop_ids)
         first_stop = torch.where(stops.any(1), stops.int().argmax(1), self._room)
         rows = zip(
-            self._limits[chosen].tolist(),
             first_stop.tolist(),
             tokens_RN.tolist(),
             self._logprobs_RN[chosen, : self.num_steps].tolist(),
@@ -197,24 +185,18 @@ class Batch:
         ]
 
     def _completion(
-        self,
-        request: Request,
-        limit: int,
-        first_stop: int,
-        tokens: list[int],
-        logprobs: list[float],
+        self, request: Request, first_stop: int, tokens: list[int], logprobs: list[float]
     ) -> Completion:
-        ended = first_stop < limit
-        length = first_stop + 1 if ended else limit
+        stopped = first_stop < request.max_tokens
+        length = first_stop + 1 if stopped else request.max_tokens
         if length not in self._spans_by_length:
             self._spans_by_length[length] = self._spans(length)
-        made = Completion(
+        return Completion(
             tokens=tuple(tokens[:length]),
             logprobs=tuple(logprobs[:length]),
-            finish_reason="stop" if ended else "length",
+            finish_reason="stop" if stopped else "length",
             spans=self._spans_by_length[length],
         )
-        return stopped(made, request.stop, self._decode)
 
     def _spans(self, length: int) -> tuple[Span, ...]:
         ends = [start for _, start in self._marks[1:]] + [length]

@@ -1,4 +1,4 @@
-"""Serves any attention-only transformers model in this process: many callers, one compute
+"""Serves transformers models in this process: many callers, one compute
 thread, static batches. Knows no task and no bus.
 
     generate -> queue --a moment to gather--> batches by length --compute thread--> completions
@@ -17,7 +17,8 @@ import torch
 
 from agents.engines.engine import Completion, Prompt, Request, Swap, fitted
 from agents.engines.local.batch import Batch
-from agents.engines.local.served import Served, load
+from agents.engines.local.exact import load
+from agents.engines.local.served import Served
 
 
 @dataclass(slots=True, kw_only=True)

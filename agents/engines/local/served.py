@@ -4,12 +4,11 @@ Knows no request; accepts nothing but tensors that fit.
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from agents.engines.checkpoint.adapter import ADAPTER, merged
 from agents.engines.checkpoint.fitting import (
@@ -20,6 +19,7 @@ from agents.engines.checkpoint.fitting import (
     read_tensors,
     stop_ids,
 )
+from agents.engines.checkpoint.kind import longest
 from agents.engines.checkpoint.prompting import (
     PROMPTING,
     TOKENIZER,
@@ -30,7 +30,7 @@ from agents.engines.checkpoint.prompting import (
 )
 from agents.engines.checkpoint.verified import read_verified
 from agents.engines.engine import SwapRefused
-from agents.engines.local.attention import register
+from agents.engines.local.kinds import Way, build
 
 _MODEL = "model.safetensors"
 _NEEDED = (CONFIG, _MODEL, TOKENIZER)
@@ -39,77 +39,81 @@ _OPTIONAL = (GENERATION, *PROMPTING, *ADAPTER)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """One version, ready to generate. `stop_ids` end an answer; `max_length` is that of prompt and
-    answer together, None where the model names none."""
+    """One version, ready to generate, and the `way` to ask its model. `stop_ids` end an answer,
+    tokens of `unknown_V` (bool; None where there are none) are never drawn; `max_length` is that of
+    prompt and answer together, None where the model names none."""
 
     version: int
     model: Any
+    way: Way
     prompting: Prompting
     stop_ids: tuple[int, ...]
     vocab: int
+    unknown_V: torch.Tensor | None
     max_length: int | None
     config: Mapping[str, Any]
 
 
-def load(
-    version: int,
-    folder: Path,
-    files: Mapping[str, str],
-    current: Served | None,
-    device: torch.device | str,
-) -> Served:
-    """Check and load a checkpoint; `current` keeps its own weights. Raises `SwapRefused`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What was read of a checkpoint's folder, every byte checked."""
 
-    The first checkpoint decides the architecture and the prompting, later ones must match.
-    """
+    folder: Path
+    config: Mapping[str, Any]
+    tensors: Mapping[str, torch.Tensor]
+    texts: Mapping[str, str]
+    contents: Mapping[str, bytes]
+
+
+def read(folder: Path, files: Mapping[str, str]) -> Published:
+    """Raises `SwapRefused`."""
     missing = [name for name in _NEEDED if name not in files]
     if missing:
         raise SwapRefused(f"the checkpoint {folder} does not list {', '.join(missing)}")
     contents = read_verified(folder, files, (*_NEEDED, *_OPTIONAL))
-    config = read_config(contents[CONFIG])
-    tensors = merged(read_tensors(_MODEL, contents[_MODEL]), contents)
-    texts = prompting_texts(contents)
-    if current is None:
-        model = _build(config)
-        prompting = read_prompting(texts)
-        ends = stop_ids(contents, config, prompting.tokenizer)
-    else:
-        if config != current.config:
-            raise SwapRefused(f"config.json in {folder} differs from the served model's")
-        check_unchanged(current.prompting.texts, texts, folder)
-        model, prompting, ends = current.model, current.prompting, current.stop_ids
-    return Served(
-        version=version,
-        model=_with_tensors(model, tensors, device),
-        prompting=prompting,
-        stop_ids=ends,
-        vocab=int(model.get_input_embeddings().num_embeddings),
-        max_length=getattr(model.config, "max_position_embeddings", None),
-        config=config,
+    return Published(
+        folder=folder,
+        config=read_config(contents[CONFIG]),
+        tensors=merged(read_tensors(_MODEL, contents[_MODEL]), contents),
+        texts=prompting_texts(contents),
+        contents=contents,
     )
 
 
-def _build(config: Mapping[str, Any]) -> Any:
-    kind = config.get("model_type")
-    if kind not in CONFIG_MAPPING:
-        raise SwapRefused(f"config.json names model_type {kind!r}, which transformers lacks")
-    try:
-        described = CONFIG_MAPPING[kind].from_dict(dict(config))
-        kinds = set(getattr(described, "layer_types", None) or ["full_attention"])
-        windowed = getattr(described, "sliding_window", None) is not None
-        dtype = described.dtype or torch.float32
-        with torch.random.fork_rng(devices=[]):
-            model = AutoModelForCausalLM.from_config(
-                described, dtype=dtype, attn_implementation=register()
-            )
-    except Exception as error:  # whatever a wrong configuration makes the library raise
-        raise SwapRefused(f"config.json describes no model: {error}") from None
-    if windowed or kinds != {"full_attention"}:
-        raise SwapRefused("this engine serves models whose layers all have full attention")
-    return model.eval().requires_grad_(False)
+def first(version: int, published: Published, way: Way, device: torch.device | str) -> Served:
+    """What decides the architecture and the prompting of all that follow. Raises `SwapRefused`."""
+    model = build(published.config, way)
+    prompting = read_prompting(published.texts)
+    vocab = int(model.get_input_embeddings().num_embeddings)
+    unknown_V = torch.zeros(vocab, dtype=torch.bool)
+    unknown_V[list(prompting.unknown(vocab))] = True
+    return Served(
+        version=version,
+        model=_with_tensors(model, published.tensors, device),
+        way=way,
+        prompting=prompting,
+        stop_ids=stop_ids(published.contents, published.config, prompting.tokenizer),
+        vocab=vocab,
+        unknown_V=unknown_V.to(device) if unknown_V.any() else None,
+        max_length=longest(published.config),
+        config=published.config,
+    )
 
 
-def _with_tensors(model: Any, tensors: dict[str, torch.Tensor], device: torch.device | str) -> Any:
+def following(
+    version: int, published: Published, current: Served, device: torch.device | str
+) -> Served:
+    """A later version of what is served; `current` keeps its own weights. Raises `SwapRefused`."""
+    if published.config != current.config:
+        raise SwapRefused(f"config.json in {published.folder} differs from the served model's")
+    check_unchanged(current.prompting.texts, published.texts, published.folder)
+    model = _with_tensors(current.model, published.tensors, device)
+    return replace(current, version=version, model=model)
+
+
+def _with_tensors(
+    model: Any, tensors: Mapping[str, torch.Tensor], device: torch.device | str
+) -> Any:
     """A twin of `model` that holds `tensors`; `model` itself is not touched."""
     slots: dict[str, torch.Tensor] = {}
     for name, value in model.state_dict(keep_vars=True).items():

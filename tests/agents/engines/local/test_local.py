@@ -2,13 +2,14 @@
 pass of the same weights says, whatever batch, length, temperature or swap."""
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from agents.engines.engine import Completion, Request, SwapRefused
 from tests.agents.engines.checkpoint.bad_checkpoints import BAD
@@ -19,7 +20,9 @@ from tests.agents.engines.checkpoint.tiny_checkpoint import (
     reference_logprobs,
     save_checkpoint,
 )
+from trainer.checkpoint.probe import PROBE, make_probe
 from trainer.config import ModelConfig
+from trainer.seed_model import make_tokenizer, save_model
 
 PROMPTS = ["r1>", "s987654321>", "rcanroyer>", "sabc>", "rcanroyer>", "P"]
 TOLERANCE = 1e-4
@@ -249,5 +252,77 @@ def test_engines_share_one_compute_thread(tmp_path: Path) -> None:
             for index, completions in enumerate(answers):
                 folder = versions[index // 10].folder
                 assert worst_error(folder, asked, completions[:1]) < TOLERANCE
+
+    asyncio.run(scenario())
+
+
+def with_probe(checkpoint: Checkpoint, off: float = 0.0) -> Checkpoint:
+    """The checkpoint with what its model says of a few tokens, changed by `off`."""
+    model = AutoModelForCausalLM.from_pretrained(checkpoint.folder)
+    said = json.loads(make_probe(model, dict(model.named_parameters())))
+    said["probes"][-1]["logprobs"][-1] += off
+    (checkpoint.folder / PROBE).write_text(json.dumps(said))
+    return Checkpoint(folder=checkpoint.folder, files=digests(checkpoint.folder))
+
+
+def test_a_version_that_says_other_than_published_is_refused_first_and_later(
+    tmp_path: Path,
+) -> None:
+    good = [with_probe(save_checkpoint(tmp_path / f"good{seed}", seed)) for seed in (1, 2)]
+    bad = with_probe(save_checkpoint(tmp_path / "bad", 3), off=0.01)
+
+    async def scenario() -> None:
+        with local_engine() as engine:
+            with pytest.raises(SwapRefused, match="answer otherwise than published"):
+                await engine.swap(0, bad.folder, bad.files)
+            assert engine.version == -1
+            await engine.swap(1, good[0].folder, good[0].files)
+            with pytest.raises(SwapRefused, match="answer otherwise than published"):
+                await engine.swap(2, bad.folder, bad.files)
+            assert engine.version == 1
+            assert (await engine.swap(3, good[1].folder, good[1].files)).to_version == 3
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.0])
+def test_tokens_that_the_tokenizer_has_not_are_never_drawn(
+    tmp_path: Path, temperature: float
+) -> None:
+    torch.manual_seed(0)
+    fields = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "vocab_size": 96}
+    model = LlamaForCausalLM(LlamaConfig(num_attention_heads=2, eos_token_id=1, **fields)).eval()
+    with torch.no_grad():
+        model.lm_head.weight[64:] *= 50
+    files = save_model(model, make_tokenizer(64), tmp_path / "padded")
+
+    async def scenario() -> None:
+        with local_engine() as engine:
+            await engine.swap(0, tmp_path / "padded", files)
+            asked = Request(
+                prompt_tokens=engine.encode("r12>"), n=64, max_tokens=16, temperature=temperature
+            )
+            for one in await engine.generate(asked):
+                assert max(one.tokens) < 64
+                ids = torch.tensor([[*asked.prompt_tokens, *one.tokens]])
+                with torch.no_grad():
+                    logits = model(ids).logits[0, len(asked.prompt_tokens) - 1 : -1, :64]
+                said = torch.log_softmax(logits, -1)
+                chosen = said.gather(1, torch.tensor(one.tokens)[:, None])[:, 0]
+                assert torch.allclose(chosen, torch.tensor(one.logprobs), atol=TOLERANCE)
+
+    asyncio.run(scenario())
+
+
+def test_a_window_that_nobody_tried_is_refused_by_name(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=64, **sizes))
+    model.config.sliding_window = 8
+    files = save_model(model, make_tokenizer(64), tmp_path / "own")
+
+    async def scenario() -> None:
+        why = "kind 'llama' with sliding_window = 8"
+        with local_engine() as engine, pytest.raises(SwapRefused, match=why):
+            await engine.swap(0, tmp_path / "own", files)
 
     asyncio.run(scenario())

@@ -1,0 +1,150 @@
+"""Whether the engine says of a checkpoint what its model says. Believes no architecture: the first
+version answers some prompts as all others will, with paddings, cached keys and rows that end, and
+is compared with plain forward passes of each row alone; every version is held to its probe.
+
+    read -> build, the fastest way first -> compared: the way that is exact, or refused
+         -> probe
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+
+from agents.engines.checkpoint.kind import windows
+from agents.engines.checkpoint.probe import Probe, failure, read_probes, tolerance
+from agents.engines.engine import Completion, Request, SwapRefused
+from agents.engines.local.batch import Batch
+from agents.engines.local.kinds import ways
+from agents.engines.local.served import Published, Served, first, following, read
+
+_LENGTHS, _TOKENS = (3, 40, 17), 12
+_LONGEST_WINDOW = 256
+"""A window up to so many tokens is looked beyond; what happens there is otherwise left to the test
+of the kinds."""
+
+
+def load(
+    version: int,
+    folder: Path,
+    files: Mapping[str, str],
+    current: Served | None,
+    device: torch.device | str,
+) -> Served:
+    """Check and load a checkpoint; `current` keeps its own weights. Raises `SwapRefused`.
+
+    The first checkpoint decides the architecture and the prompting, later ones must match.
+    """
+    published = read(folder, files)
+    probes = read_probes(folder, files)
+    if current is None:
+        served = _fastest(version, published, device)
+    else:
+        served = following(version, published, current, device)
+    if why := _unlike(served, probes):
+        raise SwapRefused(why)
+    return served
+
+
+def _fastest(version: int, published: Published, device: torch.device | str) -> Served:
+    *quicker, last = ways(published.config)
+    for way in quicker:
+        try:
+            served = first(version, published, way, device)
+        except SwapRefused:  # a kind that attends in its own way alone, or the last way says why
+            continue
+        if _inexact(served) is None:
+            return served
+    served = first(version, published, last, device)
+    if (why := _inexact(served)) is None:
+        return served
+    kind = published.config.get("model_type")
+    raise SwapRefused(
+        f"engine.type = local cannot serve models of kind {kind!r} exactly: {why}; choose "
+        "engine.type = vllm or another model"
+    )
+
+
+@torch.inference_mode()
+def _unlike(served: Served, probes: Sequence[Probe]) -> str | None:
+    """Why the weights are not what was published; None if they are."""
+    for probe in probes:
+        said_T = _logprobs(served.model, probe.tokens, 1)
+        if why := failure(probe, said_T.tolist(), str(served.config.get("dtype", "float32"))):
+            return why
+    return None
+
+
+def _inexact(served: Served) -> str | None:
+    """Why a batch does not say what the model does; None if it does."""
+    try:
+        return _compared(served)
+    except Exception as error:  # whatever a kind raises that is asked as it is not meant to be
+        said = next(iter(str(error).splitlines()), "")
+        return f"it ends with {type(error).__name__}: {said.rstrip('.')}"
+
+
+def _compared(served: Served) -> str | None:
+    # Nothing ends these answers early.
+    asked = replace(served, stop_ids=())
+    prompts, room = _prompts(served)
+    requests = [
+        Request(
+            prompt_tokens=prompt,
+            n=1 + (index == 0),
+            max_tokens=1 + room * (index + 1) // len(prompts),
+        )
+        for index, prompt in enumerate(prompts)
+    ]
+    allowed = tolerance(str(served.config.get("dtype", "float32")))
+    for index, completions in _answered(Batch(asked, requests, torch.Generator().manual_seed(0))):
+        for one in completions:
+            apart = _apart(served, requests[index].prompt_tokens, one)
+            if not apart <= allowed:
+                return f"a log-probability would be {apart:.2g} off, {allowed:g} is allowed"
+    return None
+
+
+def _prompts(served: Served) -> tuple[list[tuple[int, ...]], int]:
+    """Token ids of several lengths, and how many are drawn: beyond a window, where one is short."""
+    window = max((w for w in windows(served.config).values() if w <= _LONGEST_WINDOW), default=0)
+    limit = served.max_length or window + max(_LENGTHS) + _TOKENS
+    room = max(1, min(_TOKENS, limit // 2))
+    random = Random(0)
+    known = sorted(token for token in served.prompting.known if token < served.vocab)
+    lengths = [max(1, min(window + length, limit - room - 1)) for length in _LENGTHS]
+    return [tuple(random.choices(known, k=length)) for length in lengths], room
+
+
+def _answered(batch: Batch) -> list[tuple[int, list[Completion]]]:
+    ended = []
+    while True:
+        if batch.sample():
+            ended += batch.collect()
+        if not batch.num_live:
+            return ended
+        batch.forward()
+
+
+@torch.inference_mode()
+def _apart(served: Served, prompt: Sequence[int], made: Completion) -> float:
+    said_T = _logprobs(
+        served.model, (*prompt, *made.tokens), len(prompt), unknown_V=served.unknown_V
+    )
+    # What is no number is the largest here.
+    return float((said_T - torch.tensor(made.logprobs)).abs().max())
+
+
+def _logprobs(
+    model: Any, tokens: Sequence[int], begin: int, unknown_V: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Of the tokens from `begin` on, by one plain forward pass."""
+    ids_1T = torch.tensor([tuple(tokens)], device=model.device)
+    logits_TV = model(input_ids=ids_1T, use_cache=False).logits[0, begin - 1 : -1].float()
+    if unknown_V is not None:
+        logits_TV = logits_TV.masked_fill(unknown_V, -torch.inf)
+    logprobs_TV = torch.log_softmax(logits_TV, dim=-1)
+    return logprobs_TV.gather(1, ids_1T[0, begin:, None])[:, 0].cpu()
