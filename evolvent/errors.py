@@ -1,14 +1,36 @@
 """What a user can mend: one sentence that says what is wrong and what to do, exit code 2."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 _OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 
+_CERTAIN = (ImportError, SyntaxError, LookupError, TypeError, ValueError, AttributeError)
+"""What the same call would meet again: not memory, files or the network."""
+
+_MAX_CHARACTERS = 500
+
 
 class UsageError(Exception):
     """The user's input, files or machine are at fault."""
+
+
+@contextmanager
+def certain(what: str) -> Iterator[None]:
+    """For what is done before any work is taken, and alike at every start: an error that would come
+    again says so. Raises `UsageError`."""
+    try:
+        yield
+    except _CERTAIN as error:
+        raise UsageError(f"{what}: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """What was wrong, in one line: the kind of error and its own words."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:_MAX_CHARACTERS]
 
 
 def disk_sentence(error: BaseException) -> str | None:

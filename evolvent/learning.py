@@ -26,7 +26,7 @@ from agents.evaluator import AGENT as EVALUATOR
 from agents.parts import Parts
 from bus.bus import Subscription
 from bus.control import Switch
-from evolvent.errors import UsageError
+from evolvent.errors import UsageError, certain
 from evolvent.given.exact import check_learned, check_served
 from evolvent.own_model import end_of_answer, load_model
 from evolvent.preflight.preflight import positions
@@ -103,6 +103,11 @@ def make_learner(
 
 def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> Seeded:
     """Version 0: a fresh model or the user's own, briefly warmed up on the domain's easy levels."""
+    with certain("version 0 cannot be made"):
+        return _seeded(recipe, parts, folder, progress)
+
+
+def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> Seeded:
     started = time.monotonic()
     model, tokenizer = _first_model(recipe, parts)
     shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,9 @@ import codecs
 import io
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TextIO
 
 _PLAIN = str.maketrans(
     {
@@ -64,6 +66,46 @@ def nobody_reads() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+class Enduring(io.TextIOBase):
+    """A stream that may lose its reader: the first time is told by `on_gone`, and from then on what
+    is written goes nowhere."""
+
+    def __init__(self, stream: TextIO, on_gone: Callable[[], None]) -> None:
+        self._stream = stream
+        self._on_gone = on_gone
+        self._gone = False
+
+    def write(self, text: str) -> int:
+        if not self._gone:
+            try:
+                self._stream.write(text)
+            except OSError:
+                self._lose()
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._gone:
+            try:
+                self._stream.flush()
+            except OSError:
+                self._lose()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def _lose(self) -> None:
+        self._gone = True
+        nobody_reads()
+        self._on_gone()
 
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from agents.engines.engine import EngineUnusable, SwapRefused
 from bus.errors import BusError, Fenced, Unreachable, first_of
-from evolvent.errors import UsageError, disk_sentence
+from evolvent.errors import UsageError, disk_sentence, reason
 from evolvent.voice import Voice
 from trainer.checkpoint.manifest import DamagedCheckpoint
 
@@ -102,20 +103,27 @@ async def until_input_ends() -> AsyncIterator[asyncio.Event]:
 
 def exit_code(serving: Coroutine[Any, Any, None], voice: Voice) -> int:
     """0 when stopped, 2 with a sentence when a restart would not help, 1 when one does. Anything
-    else is a crash: the traceback goes to the log, and whoever watches starts it again."""
+    else is a crash: its traceback goes to the log, whoever watches starts it again."""
     try:
         asyncio.run(serving)
-    except BaseException as error:
-        cause = first_of(error)
-        if isinstance(cause, Expired | Unreachable):
-            _log.warning("%s Starting again.", cause)
-            return 1
-        sentence = _sentence(cause)
-        if sentence is None:
-            raise
+    except Exception as error:
+        return _last_words(error, voice)
+    return 0
+
+
+def _last_words(error: Exception, voice: Voice) -> int:
+    cause = first_of(error)
+    if isinstance(cause, Expired | Unreachable):
+        voice.again(str(cause))
+        return 1
+    if sentence := _sentence(cause):
+        if cause.__cause__ is not None:
+            traceback.print_exception(cause.__cause__)
         voice.failed(sentence)
         return 2
-    return 0
+    traceback.print_exception(cause)
+    voice.died(reason(cause))
+    return 1
 
 
 def _sentence(error: BaseException) -> str | None:

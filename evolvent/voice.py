@@ -16,15 +16,31 @@ _log = logging.getLogger(__name__)
 class Voice(Protocol):
     """Speaks for one process."""
 
+    def say(self, text: str) -> None: ...
     def progress(self, phase: str, done: int, total: int) -> None: ...
     def swapped(self, policy: str, swap: Swap) -> None: ...
     def failed(self, sentence: str) -> None:
         """The last word of a process that a restart would not help."""
         ...
 
+    def again(self, sentence: str) -> None:
+        """The last word of one that only has to be started again."""
+        ...
+
+    def blame(self, role: str) -> None:
+        """What the process will die of came from this service; the first one counts."""
+        ...
+
+    def died(self, reason: str) -> None:
+        """The last word of one that crashed."""
+        ...
+
 
 class JsonVoice:
     """To a supervisor. Silent once nobody listens."""
+
+    def __init__(self) -> None:
+        self._blamed = ""
 
     def say(self, text: str) -> None:
         self._write({"say": text})
@@ -38,6 +54,15 @@ class JsonVoice:
     def failed(self, sentence: str) -> None:
         self._write({"failed": sentence})
 
+    def again(self, sentence: str) -> None:
+        self._write({"again": sentence})
+
+    def blame(self, role: str) -> None:
+        self._blamed = self._blamed or role
+
+    def died(self, reason: str) -> None:
+        self._write({"died": reason, "role": self._blamed})
+
     def _write(self, message: dict[str, Any]) -> None:
         try:
             sys.stdout.write(json.dumps(message) + "\n")
@@ -48,6 +73,9 @@ class JsonVoice:
 
 class LogVoice:
     """To a person or a collector of logs; a quarter of a long phase is a line."""
+
+    def say(self, text: str) -> None:
+        _log.info(text)
 
     def progress(self, phase: str, done: int, total: int) -> None:
         if done % max(1, total // 4) == 0:
@@ -60,6 +88,15 @@ class LogVoice:
 
     def failed(self, sentence: str) -> None:
         _log.error(sentence)
+
+    def again(self, sentence: str) -> None:
+        _log.warning("%s Starting again.", sentence)
+
+    def blame(self, role: str) -> None:
+        """A process that a person started has one role."""
+
+    def died(self, reason: str) -> None:
+        _log.error("died of %s", reason)
 
 
 class SayingHandler(logging.Handler):

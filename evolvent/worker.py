@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bus.errors import Fenced, first_of
+from evolvent.errors import certain
 from evolvent.process import Expired, exit_code, log_to_stderr, until_input_ends
 from evolvent.reserve import Reserve
 from evolvent.roles import Opened, Row, services
@@ -65,7 +66,12 @@ class Worker:
     def _open(self, names: Sequence[str]) -> list[tuple[Row, Opened]]:
         self._place.operator.read(self._bus.log)
         rows = services(self._place.recipe)
-        return [(rows[name], rows[name].open(self._place)) for name in names]
+        opened = []
+        for name in names:
+            self._place.voice.say(f"loading what the {name} needs")
+            with certain(f"the {name} cannot work"):
+                opened.append((rows[name], rows[name].open(self._place)))
+        return opened
 
     async def _serve(
         self, row: Row, opened: Opened, stop: asyncio.Event, group: asyncio.TaskGroup
@@ -84,13 +90,18 @@ class Worker:
             async with self._bus.subscribe(
                 row.topics, row.name, member, exclusive=row.exclusive
             ) as subscription:
-                await opened(subscription, switch).run(ending)
+                with certain(f"the {row.name} cannot work"):
+                    service = opened(subscription, switch)
+                await service.run(ending)
         except Fenced as error:
             # Whoever was only silent for too long joins again; a successor is left alone.
             members = await asyncio.to_thread(self._bus.log.members, row.name)
             if row.exclusive or member in members:
                 raise
             raise Expired(str(error)) from None
+        except Exception:
+            self._place.voice.blame(row.name)
+            raise
         finally:
             for task in watching:
                 task.cancel()
@@ -116,6 +127,7 @@ async def serve(path: Path, names: list[str], voice: Voice) -> None:
 def main() -> int:
     """A process of `evolvent run`."""
     voice = JsonVoice()
+    voice.say("opening the log")
     log_to_stderr(SayingHandler(voice))
     return exit_code(serve(Path(sys.argv[1]), sys.argv[2:], voice), voice)
 

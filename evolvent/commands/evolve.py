@@ -1,7 +1,9 @@
 """Commands that make a run go on, here or elsewhere."""
 
 import asyncio
+import os
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,7 @@ from evolvent.commands.options import (
     Plugins,
     RecipeName,
     Set,
+    begun,
     folder_and_recipe,
     terminal,
 )
@@ -20,8 +23,12 @@ from evolvent.errors import UsageError
 from evolvent.roles import NAMES
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from evolvent.recipe.recipe import Recipe
     from evolvent.run.folder import RunFolder
+    from evolvent.run.interrupts import Interrupts
+    from evolvent.run.start import Outcome
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -41,16 +48,42 @@ def run(
     plugins: Plugins = None,
 ) -> None:
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
-    from evolvent.run.log import prepare
-    from evolvent.run.start import Budget, start
+    from evolvent.run.interrupts import Interrupts
 
     seconds = None if budget is None else seconds_of(budget)
-    folder, named = folder_and_recipe(recipe, directory, settings, bus)
-    _check_first(folder, named)
+    with Interrupts() as told:
+        try:
+            outcome = _run(recipe, directory, settings, bus, seconds, until, told)
+        except KeyboardInterrupt:
+            print("evolvent: interrupted before anything was begun", file=sys.stderr)
+            raise typer.Exit(130) from None
+    if outcome.failed:
+        print(f"evolvent: {outcome.failed}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _run(
+    recipe: str | None,
+    directory: Path | None,
+    settings: list[str] | None,
+    bus: str | None,
+    seconds: float | None,
+    until: float | None,
+    told: "Interrupts",
+) -> "Outcome":
+    console = terminal(told.ask)
+    with begun(console, "reading the recipe"):
+        from evolvent.run.evolution import Budget
+        from evolvent.run.log import prepare
+        from evolvent.run.start import start
+
+        folder, named = folder_and_recipe(recipe, directory, settings, bus)
+    _check_first(folder, named, console)
     with folder.locked():
-        wanted = prepare(folder, named)
+        with begun(console, f"opening {folder.path}"):
+            wanted = prepare(folder, named)
         limits = Budget(seconds=seconds or wanted.run.budget_seconds, until=until)
-        asyncio.run(start(folder, wanted, limits, terminal()))
+        return asyncio.run(start(folder, wanted, limits, console, told))
 
 
 def agent(
@@ -86,11 +119,18 @@ def seed(
     from evolvent.run.seed import make_version_0
 
     folder, named = folder_and_recipe(recipe, directory, settings)
-    _check_first(folder, named)
+    _check_first(folder, named, terminal(stderr=True))
     with folder.locked():
         wanted = prepare(folder, named)
-        with terminal().status("warming up the seed model") as status:
-            weights = asyncio.run(make_version_0(folder, wanted, status.update))
+        with begun(terminal(stderr=True), "loading what makes version 0") as show:
+            try:
+                weights = asyncio.run(make_version_0(folder, wanted, show))
+            except KeyboardInterrupt:
+                show("interrupted")
+                said = "interrupted: the warm-up of version 0 is lost and begins again"
+                print(f"evolvent: {said}", file=sys.stderr, flush=True)
+                # Its thread computes on to the end of the warm-up.
+                os._exit(130)
     print(folder.path / weights.location)
 
 
@@ -127,13 +167,13 @@ def copy(
     )
 
 
-def _check_first(folder: "RunFolder", named: "Recipe | None") -> None:
+def _check_first(folder: "RunFolder", named: "Recipe | None", console: "Console") -> None:
     """Before anything is written. Raises `UsageError`."""
-    from evolvent.preflight.preflight import check
-    from evolvent.run.log import prepare
+    with begun(console, "checking the recipe") as show:
+        from evolvent.preflight.preflight import check
+        from evolvent.run.log import prepare
 
-    with terminal().status("checking the recipe") as status:
-        check(folder.path, prepare(folder, named), status.update)
+        check(folder.path, prepare(folder, named), show)
 
 
 def seconds_of(budget: str) -> float:

@@ -26,6 +26,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
 
     from evolvent.reserve import reserve_of
     from evolvent.roles import names_in
+    from evolvent.run import deaths
     from observability.progress import lag
     from observability.progress.disk import DiskWatch
     from observability.progress.status import as_json as status_json
@@ -36,8 +37,22 @@ def status(run: Run, as_json: AsJson = False) -> None:
     progress, groups = on_log(folder, lambda log: (known_of(log), lag.standings(log, order)))
     now = datetime.now(UTC)
     disk = DiskWatch(folder.path, reserve_of(folder.settings)).now()
-    whole = status_json(progress) | {"groups": lag.as_json(groups, now), "disk": disk.as_json()}
-    display(as_json, whole, lambda: summary(progress, disk=disk, groups=lag.lag_table(groups, now)))
+    crashes = deaths.read(folder.logs).values()
+    whole = status_json(progress) | {
+        "groups": lag.as_json(groups, now),
+        "disk": disk.as_json(),
+        "crashes": [asdict(crash) for crash in crashes],
+    }
+    display(
+        as_json,
+        whole,
+        lambda: summary(
+            progress,
+            disk=disk,
+            groups=lag.lag_table(groups, now),
+            crashes=[str(crash) for crash in crashes],
+        ),
+    )
 
 
 def ask(

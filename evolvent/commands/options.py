@@ -2,9 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar, cast
 
 import typer
 
@@ -91,10 +94,35 @@ def known_of(log: "Log") -> "Progress":
     return progress
 
 
-def terminal() -> "Console":
+def terminal(on_gone: Callable[[], None] | None = None, *, stderr: bool = False) -> "Console":
+    """Where people read. With `on_gone` their going away is told there, and nothing fails."""
     from rich.console import Console
 
-    return Console()
+    from evolvent.output import Enduring
+
+    if on_gone is None:
+        return Console(stderr=stderr)
+    return Console(file=cast(TextIO, Enduring(sys.stdout, on_gone)))
+
+
+@contextmanager
+def begun(console: "Console", what: str) -> Iterator[Callable[[str], None]]:
+    """Says what is being done: on a terminal for as long as it lasts, elsewhere as lines, at most
+    one a second. What is yielded says something else."""
+    if console.is_terminal:
+        with console.status(what) as status:
+            yield status.update
+        return
+    said = float("-inf")
+
+    def show(words: str) -> None:
+        nonlocal said
+        if (now := monotonic()) - said >= 1.0:
+            said = now
+            console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+    show(what)
+    yield show
 
 
 def display(as_json: bool, value: Any, table: "Any") -> None:

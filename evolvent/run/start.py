@@ -1,254 +1,139 @@
 """The main job: one start of a run, from the first process to the summary.
 
-create or open -> check -> processes up -> evolve until the budget ends or Ctrl-C
-    -> trainer stops -> last version evaluated -> processes stop -> report, summary
+create or open -> check -> evolve (evolution.py) -> report, summary, how to go on
 """
 
 import asyncio
 import shlex
 import sys
-import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 
 from rich.console import Console
 
 from bus.bus import Bus
-from bus.control import ALL
-from bus.errors import Unreachable
-from bus.events import Control, derive_id
 from evolvent.errors import UsageError
 from evolvent.plugins import named
-from evolvent.process import log_to_file, until_told
+from evolvent.process import log_to_file
 from evolvent.recipe.recipe import Recipe
-from evolvent.roles import layout, services
+from evolvent.roles import services
+from evolvent.run.deaths import Deaths
+from evolvent.run.evolution import MEASURES, Budget, Evolution
 from evolvent.run.folder import RunFolder
+from evolvent.run.interrupts import Interrupts
 from evolvent.run.log import opened, started
-from evolvent.run.supervisor import Child, Supervisor
-from observability.progress.disk import Disk, DiskWatch
+from evolvent.run.supervisor import CannotGoOn
+from evolvent.run.watch import Watch
+from observability.progress.disk import DiskWatch
 from observability.progress.progress import Progress
-from observability.terminal.live import Activity, LiveView, ProcessState
 from observability.terminal.summary import summary
 
-_LEARNS, _MEASURES = "trainer", "evaluator"
-"""Whom the end of a run waits for."""
-
-_TICK_SECONDS = 0.25
-_ANSWER_SECONDS = 2.0
 _LAST_EVALUATION_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """How long to evolve, and the held-out accuracy that ends it sooner."""
+class Outcome:
+    """How a start ended: the report's page, and why it came to nothing, "" where it did not."""
 
-    seconds: float
-    until: float | None = None
+    report: Path | None = None
+    failed: str = ""
 
 
-class Start:
-    """One start of a run. The budget counts from the first version that is
-    published and served, so that a start costs nothing of it."""
-
-    def __init__(
-        self, folder: RunFolder, bus: Bus, heads: dict[tuple[str, int], int], budget: Budget
-    ) -> None:
-        self._folder = folder
-        self._recipe = folder.recipe()
-        self._heads = heads
-        self._reading = Lock()
-        self._asking: asyncio.Task[dict[tuple[str, int], int]] | None = None
-        self._bus = bus
-        self._budget = budget
-        self._services = tuple(services(self._recipe))
-        self._progress = Progress(bus.log, self._services)
-        self._supervisor = self._supervise(layout(self._recipe))
-        self.restarts = 0
-        self.answers = True
-        self._interrupted = asyncio.Event()
-        self._first_version = self._heads["weights", 0]
-        self._watch = DiskWatch(folder.path, self._recipe.disk.reserve)
-        self.disk: Disk | None = None
-
-    async def run(self, console: Console) -> None:
-        """Evolve before the eyes of whoever looks at `console`, to a clean stop."""
-        await self._bus.publish([started(self._folder, self._recipe, self._heads["control", 0])])
-        watching = asyncio.create_task(self._watch_disk())
-        with LiveView(self._progress, console) as view, until_told(self._interrupted):
-            await self._supervised(view, self._learn)
-            await self._show(view, "stopping")
-            if not self._interrupted.is_set() and not self._is_evaluated():
-                # The evaluator shared the trainer's process and ended with it.
-                self._supervisor = self._supervise(((_MEASURES,),))
-                await self._supervised(view, self._evaluate)
-                await self._show(view, "stopping")
-        watching.cancel()
-        if self._asking is not None:
-            self._asking.cancel()
-
-    async def _watch_disk(self) -> None:
-        while True:
-            with suppress(OSError):
-                self.disk = await asyncio.to_thread(self._watch.look)
-            await asyncio.sleep(self._watch.pause_seconds)
-
-    def _supervise(self, groups: tuple[tuple[str, ...], ...]) -> Supervisor:
-        return Supervisor(self._folder.path, groups, self._position)
-
-    async def _supervised(
-        self, view: LiveView, work: Callable[[LiveView], Awaitable[None]]
-    ) -> None:
-        """Do `work` while the processes are kept alive, then stop them. Raises `UsageError`."""
+async def start(
+    folder: RunFolder, recipe: Recipe, budget: Budget, console: Console, told: Interrupts
+) -> Outcome:
+    """One start of the run in `folder`, which is locked by the caller. Raises `UsageError`, after
+    the summary if anything has been evolved."""
+    if budget.until is not None and MEASURES not in services(recipe):
+        raise UsageError("--until needs an evaluator, which this recipe leaves out")
+    async with opened(folder, recipe) as bus:
+        log_to_file(folder.logs / "evolvent.log")
+        told.begin()
+        watch = Watch(bus.log, tuple(services(recipe)), DiskWatch(folder.path, recipe.disk.reserve))
+        await watch.begin()
+        await bus.publish([started(folder, folder.recipe(), watch.heads["control", 0])])
+        limits = replace(budget, evaluation_seconds=_LAST_EVALUATION_SECONDS)
+        evolution = Evolution(folder, folder.recipe(), bus, watch, limits, told)
+        failed = ""
+        refused: UsageError | None = None
         try:
-            async with asyncio.TaskGroup() as group:
-                supervising = group.create_task(self._supervisor.run())
-                await work(view)
-                self._supervisor.stop()
-                while not supervising.done():
-                    await self._show(view, "stopping")
-                    await asyncio.wait({supervising}, timeout=_TICK_SECONDS)
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        self.restarts += sum(child.restarts for child in self._supervisor.children)
+            await evolution.run(console)
+        except CannotGoOn as error:
+            failed = str(error)
+        except UsageError as error:
+            refused = error
+        finally:
+            watch.close()
+        if not watch.answers:
+            raise refused or _silent(folder, recipe, failed)
+        report = None if refused else await _report(bus, folder, watch.progress, console, told)
+        if refused is None or watch.progress.newest is not None:
+            console.print(
+                summary(
+                    watch.progress,
+                    restarts=evolution.restarts,
+                    disk=watch.disk,
+                    report=report,
+                    go_on=go_on(folder.path),
+                    crashes=[str(death) for death in evolution.deaths.last.values()],
+                    notes=_notes(evolution, watch.progress),
+                )
+            )
+        if refused is not None:
+            raise refused
+        failed = failed or _came_to_nothing(evolution.deaths, watch.progress)
+        return Outcome(report=report, failed=failed)
 
-    @property
-    def progress(self) -> Progress:
-        return self._progress
 
-    def _position(self) -> int:
-        return sum(self._heads.values())
+async def _report(
+    bus: Bus, folder: RunFolder, progress: Progress, console: Console, told: Interrupts
+) -> Path | None:
+    """The report's page, unless there is nothing to draw, or no time."""
+    from observability.report.report import write_report
 
-    async def _show(self, view: LiveView, phase: str, left: float | None = None) -> None:
-        """What the log says now. While its broker is away, screen and Ctrl-C go on."""
-        if self._asking is None:
-            self._asking = asyncio.create_task(asyncio.to_thread(self._look))
-        await asyncio.wait({self._asking}, timeout=_ANSWER_SECONDS)
-        self.answers = False
-        if self._asking.done():
-            asked, self._asking = self._asking, None
-            with suppress(Unreachable):
-                self._heads = asked.result()
-                self.answers = True
-        # What is being read just now cannot be shown.
-        if self._reading.acquire(blocking=False):
-            said = phase if self.answers else f"{phase}: the log does not answer"
-            view.show(self._activity(said, left))
-            self._reading.release()
+    if progress.newest is None or told.hurried.is_set():
+        return None
+    with console.status("drawing the report"):
+        drawing = asyncio.ensure_future(asyncio.to_thread(write_report, bus.log, folder.path))
+        hurried = asyncio.ensure_future(told.hurried.wait())
+        await asyncio.wait({drawing, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+    return drawing.result() if drawing.done() else None
 
-    def _look(self) -> dict[tuple[str, int], int]:
-        """Ask first: what does not answer keeps nobody from looking at what is known."""
-        heads = self._bus.log.heads()
-        with self._reading:
-            self._progress.refresh()
-        return heads
 
-    async def _evolve(self, view: LiveView) -> None:
-        """Until the budget is used up or a person interrupts."""
-        deadline: float | None = None
-        while not self._interrupted.is_set():
-            if self._progress.controls.is_stopped(ALL):
-                self._interrupted.set()
-            if deadline is None and self._evolving():
-                deadline = time.monotonic() + self._budget.seconds
-            left = None if deadline is None else deadline - time.monotonic()
-            if (left is not None and left <= 0) or self._reached():
-                return
-            phase = "evolving" if deadline else "starting"
-            await self._show(view, "waiting for room" if self._waits_for_room else phase, left)
-            await asyncio.sleep(_TICK_SECONDS)
-
-    def _evolving(self) -> bool:
-        """Whether the trainer has published since the start, and an engine serves."""
-        if self._waits_for_room:
-            return True
-        published = self._heads["weights", 0] > self._first_version
-        return published and any(child.swap for child in self._supervisor.children)
-
-    @property
-    def _waits_for_room(self) -> bool:
-        return self.disk is not None and self.disk.is_low
-
-    def _reached(self) -> bool:
-        newest = self._progress.newest_evaluation
-        until = self._budget.until
-        if until is None or newest is None:
-            return False
-        reached = self._progress.held_out_levels.held_out(newest)
-        return reached is not None and reached >= until
-
-    async def _learn(self, view: LiveView) -> None:
-        """Evolve; let the trainer end its batch, then have the last version evaluated."""
-        await self._evolve(view)
-        if self._interrupted.is_set():
-            return
-        self._supervisor.stop(_LEARNS)
-        for child in self._supervisor.children:
-            while _LEARNS in child.roles and child.pid:
-                await self._show(view, "finishing the last batch")
-                await asyncio.sleep(_TICK_SECONDS)
-        if any(_MEASURES in child.roles for child in self._supervisor.children if child.pid):
-            await self._evaluate(view)
-
-    def _is_evaluated(self) -> bool:
-        """Whether the last version is, or never will be."""
-        newest, evaluated = self._progress.newest, self._progress.newest_evaluation
-        controls = self._progress.controls
-        if newest is None or _MEASURES not in self._services:
-            return True
-        if controls.is_paused(_MEASURES) or controls.is_stopped(_MEASURES):
-            return True
-        return evaluated is not None and evaluated.weights_version == newest.number
-
-    async def _evaluate(self, view: LiveView) -> None:
-        await self._show(view, "evaluating the last version")
-        newest = self._progress.newest
-        if newest is None or self._is_evaluated():
-            return
-        request = Control(
-            id=derive_id(self._folder.run_id, "evolvent", "evaluate", newest.number),
-            run=self._folder.run_id,
-            agent="evolvent",
-            command="evaluate",
-            role=_MEASURES,
-            weights_version=newest.number,
+def _came_to_nothing(deaths: Deaths, progress: Progress) -> str:
+    """Why the run has failed although it came to its end, "" where it has not."""
+    if fatal := deaths.fatal():
+        return f"{fatal[0]}; see {deaths.logs}"
+    if progress.moves.is_broken:
+        return (
+            f"{progress.moves.for_nothing:,} events were learned from and every version is still "
+            "version 0: its filter or update learns nothing from them, or no answer is ever right; "
+            "see `evolvent status --json` (metrics)"
         )
-        await self._bus.publish([request])
-        deadline = time.monotonic() + _LAST_EVALUATION_SECONDS
-        while time.monotonic() < deadline and not self._interrupted.is_set():
-            await self._show(view, "evaluating the last version")
-            if self._is_evaluated():
-                return
-            await asyncio.sleep(_TICK_SECONDS)
-
-    def _activity(self, phase: str, left: float | None = None) -> Activity:
-        children = self._supervisor.children
-        fraction = None if left is None else 1 - left / self._budget.seconds
-        warming = next((child.said for child in children if "phase" in child.said), None)
-        if phase == "starting" and warming is not None:
-            fraction = warming["done"] / warming["total"]
-            phase = f"{warming['phase']} {warming['done']}/{warming['total']}"
-        swaps = [child.swap for child in children if child.swap]
-        return Activity(
-            phase=phase,
-            fraction=fraction,
-            seconds_left=left,
-            processes=tuple(_state(child) for child in children),
-            served={child.name: child.swap["to_version"] for child in children if child.swap},
-            swap_pause_ms=max((swap["pause_ms"] for swap in swaps), default=None),
-            disk=self.disk,
-        )
+    return ""
 
 
-def _state(child: Child) -> ProcessState:
-    return ProcessState(
-        name=child.name,
-        pid=child.pid,
-        restarts=child.restarts,
-        last_line=str(child.said.get("say", "")),
+def _notes(evolution: Evolution, progress: Progress) -> list[str]:
+    """What a person should know who ended it early."""
+    if progress.newest is not None:
+        return []
+    warming = evolution.warming
+    how_far = f" ({warming['done']} of {warming['total']} steps)" if warming else ""
+    return [f"There is no version 0 yet: its warm-up{how_far} is lost and begins again."]
+
+
+def _silent(folder: RunFolder, recipe: Recipe, failed: str) -> UsageError:
+    before = f"{failed}; " if failed else ""
+    return UsageError(
+        f"{before}{recipe.bus.place(folder.path)} does not answer: the run has stopped without its "
+        f"report; once it answers go on with `{go_on(folder.path)}`"
     )
+
+
+def go_on(run: Path) -> str:
+    """What to type to go on with a run."""
+    return shlex.join([_program(), "run", "--dir", str(run), *named()])
 
 
 def _program() -> str:
@@ -256,29 +141,3 @@ def _program() -> str:
     program = Path(sys.argv[0]).resolve()
     inside = program.is_relative_to(Path.cwd()) and program.name == "evolvent"
     return str(program.relative_to(Path.cwd())) if inside else "evolvent"
-
-
-async def start(folder: RunFolder, recipe: Recipe, budget: Budget, console: Console) -> Path | None:
-    """One start of the run in `folder`, which is locked by the caller; the report's page."""
-    from observability.report.report import write_report
-
-    if budget.until is not None and _MEASURES not in services(recipe):
-        raise UsageError("--until needs an evaluator, which this recipe leaves out")
-    async with opened(folder, recipe) as bus:
-        log_to_file(folder.logs / "evolvent.log")
-        job = Start(folder, bus, await asyncio.to_thread(bus.log.heads), budget)
-        await job.run(console)
-        go_on = shlex.join([_program(), "run", "--dir", str(folder.path), *named()])
-        if not job.answers:
-            raise UsageError(
-                f"{recipe.bus.place(folder.path)} does not answer: the run has stopped without its "
-                f"report; once it answers go on with `{go_on}`"
-            )
-        report = None
-        if job.progress.newest is not None:
-            with console.status("drawing the report"):
-                report = await asyncio.to_thread(write_report, bus.log, folder.path)
-        console.print(
-            summary(job.progress, restarts=job.restarts, disk=job.disk, report=report, go_on=go_on)
-        )
-    return report

@@ -2,7 +2,7 @@
 bodies of tasks, attempts, judgments and refusals: heads and lags count those.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import datetime
 from math import isfinite
@@ -21,6 +21,7 @@ from bus.log import Log
 from bus.topics import DEAD_SUFFIX
 from observability.progress.facts import Backlog, Dead, Start, Version
 from observability.progress.held_out import HeldOutLevels, measured
+from observability.progress.moves import Moves, evaluations_without_progress
 
 _FOLDED = ("control", "weights", "curricula", "evaluations")
 _RECENT = 20
@@ -31,9 +32,10 @@ class Progress:
     """The state of a run, as of the last `refresh`.
 
     `versions`, `evaluations` and `curricula` map a version to what was said of it, oldest
-    first. `counts` are records per topic; `dead` holds the last dead letters; `controls` is what
-    the operator has said, `groups` those it is told of and whose backlog is: the ones given, or
-    every group that ever subscribed.
+    first. `counts` are records per topic; `dead` holds the last dead letters, `answered` the number
+    of those that each group has done otherwise, but for what the operator has said: that is
+    `controls`; `groups` are those it is told of and whose backlog is: the ones given, or every
+    group that ever subscribed.
     """
 
     def __init__(self, log: Log, groups: Sequence[str] | None = None) -> None:
@@ -48,7 +50,11 @@ class Progress:
         self.curricula: dict[int, Curriculum] = {}
         self.counts: dict[str, int] = {}
         self.backlogs: list[Backlog] = []
+        self.answered: dict[str, int] = {}
         self.dead: deque[Dead] = deque(maxlen=100)
+        self._done: dict[str, int] = {}
+        self._laid_aside: Counter[str] = Counter()
+        self.moves = Moves()
         self.held_out_levels = HeldOutLevels()
         self.num_unreadable = 0
         self._newest: Version | None = None
@@ -70,6 +76,9 @@ class Progress:
             for group in self.groups
             for topic, records in self._backlog(group).items()
         ]
+        self.answered = {
+            group: done - self._laid_aside[group] for group, done in self._done.items()
+        }
 
     def _read_new(self, topic: str, partition: int, end: int) -> None:
         start = self._read.get((topic, partition), 0)
@@ -84,8 +93,10 @@ class Progress:
 
     def _backlog(self, group: str) -> dict[str, int]:
         backlog: dict[str, int] = {}
-        for lag in self._log.lag(group):
+        lags = self._log.lag(group)
+        for lag in lags:
             backlog[lag.topic] = backlog.get(lag.topic, 0) + lag.backlog
+        self._done[group] = sum(lag.base + lag.done for lag in lags if lag.topic != Control.topic)
         return backlog
 
     def _fold(self, event: Event, topic: str, offset: int) -> None:
@@ -96,6 +107,7 @@ class Progress:
                     self.starts.append(_start(event))
             case Weights():
                 self._newest = self.versions[event.number] = self._version(event, offset)
+                self.moves.add(event)
             case Curriculum():
                 self.curricula[event.weights_version] = event
             case Evaluation():
@@ -106,6 +118,7 @@ class Progress:
                 self.held_out_levels.add(evaluation)
             case DeadLetter():
                 self.dead.append(_dead(event, topic, offset))
+                self._laid_aside[event.group] += 1
 
     def _version(self, event: Weights, offset: int) -> Version:
         seconds = None
@@ -137,6 +150,10 @@ class Progress:
     @property
     def first_evaluation(self) -> Evaluation | None:
         return self.evaluations[min(self.evaluations)] if self.evaluations else None
+
+    @property
+    def evaluations_without_progress(self) -> int:
+        return evaluations_without_progress(self.evaluations, self.held_out_levels)
 
     @property
     def newest_curriculum(self) -> Curriculum | None:

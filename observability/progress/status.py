@@ -34,6 +34,8 @@ def as_json(progress: Progress) -> dict[str, Any]:
                                     that the operator last gave the source}
     plugins                         [{name, sha256, parts}] of the newest start
     metrics                         the trainer's, of the newest version
+    evaluations_without_progress    since the best held-out mean
+    trained_for_nothing             events trained on while no version differs from version 0
     curve                           one object per evaluated version, oldest first: {version,
                                     held_out, seen, interval, accuracy_by_level}
     """
@@ -78,6 +80,8 @@ def as_json(progress: Progress) -> dict[str, Any]:
         "control": _control(progress),
         "plugins": _plugins(progress),
         "metrics": _metrics(newest),
+        "evaluations_without_progress": progress.evaluations_without_progress,
+        "trained_for_nothing": progress.moves.for_nothing,
         "curve": [
             {
                 "version": version,

@@ -5,6 +5,7 @@ import json
 from rich.text import Text
 
 from observability.progress.disk import Disk, said
+from observability.progress.moves import FEW
 from observability.progress.progress import Progress
 from observability.terminal.heat import heat_style
 
@@ -38,13 +39,16 @@ def waiting(progress: Progress) -> list[str]:
 
 
 def told(progress: Progress) -> list[tuple[str, str]]:
-    """What the operator has said and what still holds: a label and a line, for each that does."""
+    """What the operator has said and what still holds, and what looks amiss: a label and a line,
+    for each that does."""
     objective = progress.controls.objective
     settings = {} if objective is None else objective.settings
     lines = {
         "paused": ", ".join(progress.paused),
         "stopped": ", ".join(progress.stopped),
         "objective": ", ".join(f"{name} = {_value(value)}" for name, value in settings.items()),
+        "stalled": _no_progress(progress),
+        "unmoved": _nothing_learned(progress),
     }
     return [(label, line) for label, line in lines.items() if line]
 
@@ -52,6 +56,16 @@ def told(progress: Progress) -> list[tuple[str, str]]:
 def disk_line(disk: Disk) -> Text:
     """What is used and how long the room lasts; it stands out when the reserve is reached."""
     return Text(said(disk), style="bold yellow" if disk.is_low else "")
+
+
+def _no_progress(progress: Progress) -> str:
+    number = progress.evaluations_without_progress
+    return f"no progress for {number} evaluations" if number >= FEW else ""
+
+
+def _nothing_learned(progress: Progress) -> str:
+    number = progress.moves.for_nothing
+    return f"{number:,} events learned from, still the weights of version 0" if number else ""
 
 
 def _value(value: object) -> str:

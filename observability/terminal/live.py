@@ -2,7 +2,7 @@
 Knows `Progress` and what the supervisor tells it as an `Activity`; starts and stops nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from types import TracebackType
@@ -23,6 +23,7 @@ from observability.terminal.heat import HeatTable
 from observability.terminal.lines import disk_line, frontier, told, waiting
 
 _PLAIN_SECONDS = 5.0
+_PLAIN_FIRST_SECONDS = 1.0
 _SPARKS = 16
 _FIXED_LINES = 15
 
@@ -40,7 +41,8 @@ class ProcessState:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
     """What goes on besides the log: the phase in words ("warming up the seed model 120/250"),
-    how much of it is done (0 to 1), the processes, what the engines serve, and the disk."""
+    how much of it is done (0 to 1), the processes, what the engines serve, the disk, and the last
+    crash of every role, a line each."""
 
     phase: str
     fraction: float | None = None
@@ -49,6 +51,7 @@ class Activity:
     served: Mapping[str, int] = field(default_factory=dict)
     swap_pause_ms: float | None = None
     disk: Disk | None = None
+    crashes: Sequence[str] = ()
 
 
 class LiveView:
@@ -90,9 +93,14 @@ class LiveView:
             self._print(activity)
 
     def _print(self, activity: Activity) -> None:
-        """One line every few seconds, and at once when another phase begins."""
-        now, phase = monotonic(), activity.phase.rstrip("0123456789/ ")
-        if phase == self._printed_phase and now - self._printed_at < _PLAIN_SECONDS:
+        """One line every few seconds, every second until there is a version, and at once when
+        another phase begins or something crashed."""
+        now, phase = (
+            monotonic(),
+            activity.phase.rstrip("0123456789/, s") + "".join(activity.crashes),
+        )
+        pause = _PLAIN_SECONDS if activity.served else _PLAIN_FIRST_SECONDS
+        if phase == self._printed_phase and now - self._printed_at < pause:
             return
         self._printed_at, self._printed_phase = now, phase
         line = plain_line(self._progress, activity)
@@ -102,6 +110,8 @@ class LiveView:
 def plain_line(progress: Progress, activity: Activity) -> str:
     """The run in one line, without colour."""
     parts = [activity.phase]
+    if not activity.served:
+        parts += [f"{one.name}: {one.last_line}" for one in activity.processes if one.last_line]
     if progress.newest is not None:
         parts.append(f"version {progress.newest.number}")
     if (evaluation := progress.newest_evaluation) is not None:
@@ -117,6 +127,8 @@ def plain_line(progress: Progress, activity: Activity) -> str:
         parts.append(_restarts(restarts))
     if activity.disk is not None and activity.disk.is_low:
         parts.append(f"disk {said(activity.disk)}")
+    if activity.crashes:
+        parts.append(f"last crash {activity.crashes[-1]}")
     if activity.seconds_left is not None:
         parts.append(f"{clock(activity.seconds_left)} left")
     return " | ".join(parts)
@@ -164,7 +176,7 @@ class Screen:
         suites = len({score.suite for score in evaluation.scores}) if evaluation else 1
         families = len(curriculum.top) if curriculum else 0
         others = _FIXED_LINES + families + len(self._activity.processes) + 2 * suites
-        others += len(told(self._progress))
+        others += len(told(self._progress)) + len(self._activity.crashes)
         return max(2, min(self._rows, (height - others) // max(1, suites)))
 
 
@@ -204,6 +216,8 @@ def _facts(progress: Progress, activity: Activity) -> Table:
     grid.add_row("lag", " · ".join(waiting(progress)) or Text("none", style="dim"))
     for label, what in told(progress):
         grid.add_row(label, Text(what, style="bold yellow", no_wrap=True, overflow="ellipsis"))
+    for crash in activity.crashes:
+        grid.add_row("last crash", Text(crash, style="yellow", no_wrap=True, overflow="ellipsis"))
     if counts := _counts(progress):
         grid.add_row("log", counts)
     if activity.disk is not None:

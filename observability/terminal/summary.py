@@ -1,5 +1,6 @@
 """What a run has reached, said once at its end. Knows `Progress` and what it is handed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -22,13 +23,16 @@ def summary(
     report: Path | None = None,
     go_on: str = "",
     groups: RenderableType | None = None,
+    crashes: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> RenderableType:
-    """Accuracy by level at the start and now, the run's figures, where the report lies; below
-    the box how far the `groups` are, and the command that goes on."""
+    """Accuracy by level at the start and now, the run's figures, the last crash of every role,
+    where the report lies; below the box how far the `groups` are, what else a person should know,
+    and the command that goes on."""
     parts: list[RenderableType] = [_headline(progress), Text()]
     if progress.newest_evaluation is not None and progress.newest_evaluation.scores:
         parts += [_accuracy(progress), Text()]
-    parts.append(_figures(progress, restarts, disk))
+    parts.append(_figures(progress, restarts, disk, crashes))
     if report is not None:
         parts += [Text(), Text.assemble(("report    ", "dim"), (str(report), "bold"))]
     panel = Panel(
@@ -39,6 +43,7 @@ def summary(
         padding=(0, 1),
     )
     below: list[RenderableType] = [] if groups is None else [groups]
+    below += [Text(note, style="yellow") for note in notes]
     if go_on:
         below += [Text("Go on with:", style="dim"), _Command(go_on)]
     return Group(panel, *below)
@@ -118,7 +123,9 @@ def _cell(score: SuiteScore | None) -> Text:
     return Text(f"{score.accuracy:>6.1%} ", style=heat_style(score.accuracy))
 
 
-def _figures(progress: Progress, restarts: int | None, disk: Disk | None) -> Table:
+def _figures(
+    progress: Progress, restarts: int | None, disk: Disk | None, crashes: Sequence[str]
+) -> Table:
     versions = list(progress.versions.values())
     samples = sum(version.metric("samples") or 0.0 for version in versions)
     timed = [version for version in versions if version.tokens_per_second is not None]
@@ -151,4 +158,6 @@ def _figures(progress: Progress, restarts: int | None, disk: Disk | None) -> Tab
         grid.add_row("disk", disk_line(disk))
     if restarts is not None:
         grid.add_row("restarts", str(restarts))
+    for crash in crashes:
+        grid.add_row("last crash", Text(crash, style="yellow", overflow="fold"))
     return grid

@@ -1,0 +1,56 @@
+"""Whether learning moves anything: weights that are no longer version 0's, a held-out mean that
+rises. Knows nothing but events.
+"""
+
+from bus.events import Evaluation, Weights
+from observability.progress.held_out import HeldOutLevels
+
+FEW = 3
+"""Evaluations without progress that are not worth a word."""
+
+
+SOME, MANY = 10, 20_000
+"""Batches of right and wrong answers that leave something to learn, and events without any that
+are no beginning any more."""
+
+
+class Moves:
+    """What the versions of a run have done to the weights."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, str] | None = None
+        self._consumed = 0
+        self._moved = False
+        self._tried = False
+        self._mixed = 0
+
+    def add(self, weights: Weights) -> None:
+        if weights.number == 0:
+            self._first = weights.files
+            return
+        tried = weights.metrics.get("steps", 0.0) + weights.metrics.get("skipped", 0.0)
+        self._consumed += weights.trained
+        self._moved = self._moved or weights.files != self._first
+        self._tried = self._tried or tried > 0
+        self._mixed += 0 < weights.metrics.get("reward", 0.0) < 1
+
+    @property
+    def for_nothing(self) -> int:
+        """So many events were trained on while no version differs from version 0."""
+        return 0 if self._moved else self._consumed
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether there was something to learn from, or should have been by now, and no version
+        differs from version 0."""
+        learnable = self._tried or self._mixed >= SOME
+        return self.for_nothing > (0 if learnable else MANY)
+
+
+def evaluations_without_progress(evaluations: dict[int, Evaluation], levels: HeldOutLevels) -> int:
+    """How many there were since the best held-out mean; 0 where nothing is left to reach."""
+    means = [levels.held_out(evaluation) for _, evaluation in sorted(evaluations.items())]
+    known = [mean for mean in means if mean is not None]
+    if not known or max(known) >= 1.0:
+        return 0
+    return len(known) - 1 - known.index(max(known))
