@@ -1,14 +1,21 @@
 """The command line: which commands there are, and how a mistake of the user is told."""
 
 import sys
-from collections.abc import Sequence
-from typing import Annotated
 
-import typer
+INTERRUPTED = 130
 
-from evolvent.commands import about, control, evolve, kafka, look, serve
-from evolvent.errors import UsageError, disk_sentence, name_sentence
-from evolvent.output import flushed, nobody_reads, print_anyhow
+try:
+    from collections.abc import Sequence
+    from typing import Annotated
+
+    import typer
+
+    from evolvent.commands import about, control, evolve, kafka, look, serve
+    from evolvent.errors import UsageError, disk_sentence, name_sentence
+    from evolvent.output import flushed, nobody_reads, print_anyhow
+except KeyboardInterrupt:
+    # Whoever presses Ctrl-C at once wants no traceback of an import.
+    sys.exit(INTERRUPTED)
 
 app = typer.Typer(
     name="evolvent",
@@ -63,11 +70,11 @@ def _before(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. What a user can mend is one sentence and exit code 2; a reader that went away
-    ends it with 1 and without a word."""
-    from evolvent.doctor import check_names
-
-    print_anyhow()
+    ends it with 1 and without a word, Ctrl-C with 130."""
     try:
+        from evolvent.doctor import check_names
+
+        print_anyhow()
         check_names()
         app(args=arguments)
     except UsageError as error:
@@ -75,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         nobody_reads()
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except Exception as error:
         sentence = disk_sentence(error) or name_sentence(error)
         if _is_mendable(error):

@@ -4,8 +4,9 @@ import codecs
 import io
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 _PLAIN = str.maketrans(
@@ -66,6 +67,33 @@ def nobody_reads() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keys that are pressed meanwhile are not shown, and take away nothing of what is printed: a
+    `^C` at the end of a frame moves the next one, and a terminal forgets what it has not shown."""
+    terminal = sys.stdin.fileno() if sys.stdin and sys.stdin.isatty() else None
+    if terminal is None or not _is_ours(terminal):
+        yield
+        return
+    before = termios.tcgetattr(terminal)
+    quiet = [*before]
+    quiet[3] = (before[3] & ~(termios.ECHO | termios.ECHOCTL)) | termios.NOFLSH
+    termios.tcsetattr(terminal, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        if _is_ours(terminal):
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _is_ours(terminal: int) -> bool:
+    """Whoever sets the terminal of another job is stopped."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
 
 
 class Enduring(io.TextIOBase):

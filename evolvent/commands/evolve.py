@@ -20,6 +20,7 @@ from evolvent.commands.options import (
     terminal,
 )
 from evolvent.errors import UsageError
+from evolvent.output import undisturbed
 from evolvent.roles import NAMES
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def run(
     from evolvent.run.interrupts import Interrupts
 
     seconds = None if budget is None else seconds_of(budget)
-    with Interrupts() as told:
+    with undisturbed(), Interrupts() as told:
         try:
             outcome = _run(recipe, directory, settings, bus, seconds, until, told)
         except KeyboardInterrupt:

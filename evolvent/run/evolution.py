@@ -207,7 +207,8 @@ class Evolution:
             self.warming = warming
             fraction = warming["done"] / warming["total"]
             said = f"{warming['phase']} {warming['done']}/{warming['total']}"
-            phase = said if phase == "starting" else f"{phase}: {said}"
+            given_up = f"{phase}: {said} (Ctrl-C once more gives it up)"
+            phase = said if phase == "starting" else given_up
         elif phase == "starting":
             phase = f"{self._starting(children)}, {time.monotonic() - self._began:.0f} s"
         swaps = [child.swap for child in children if child.swap]
