@@ -71,11 +71,11 @@ class Evolution:
         `UsageError` and `CannotGoOn`."""
         watching = asyncio.create_task(self._watch.watch_disk())
         try:
-            await self._before(console)
+            await self._watched(console)
         finally:
             watching.cancel()
 
-    async def _before(self, console: Console) -> None:
+    async def _watched(self, console: Console) -> None:
         with LiveView(self._watch.progress, console) as view:
             await self._supervised(view, self._learn)
             await self._show(view, "stopping")
@@ -130,7 +130,9 @@ class Evolution:
             if (left is not None and left <= 0) or lost >= self._budget.seconds or self._reached():
                 return
             phase = "evolving" if deadline else "starting"
-            await self._show(view, "waiting for room" if self._watch.waits_for_room else phase, left)
+            await self._show(
+                view, "waiting for room" if self._watch.waits_for_room else phase, left
+            )
             await asyncio.sleep(_TICK_SECONDS)
 
     def _evolving(self) -> bool:

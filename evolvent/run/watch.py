@@ -1,5 +1,5 @@
-"""What log and disk say now, asked again and again beside everything else. While its broker is away,
-screen and Ctrl-C go on. Knows no process.
+"""What log and disk say now, asked again and again beside everything else. While the broker is
+away, screen and Ctrl-C go on. Knows no process.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ from tests.cases.run import CASES, HOLDS, names, tried
 HOLD = {
     "agent_missing_dir": 2,
     "batch_logits_memory": 20,
-    "crash_loop_exit_code": 50,
+    "crash_loop_exit_code": 34,
     "documented_domain": 8,
     "fenced_prune": 12,
     "grpo_one_sample": 3,
