@@ -45,6 +45,7 @@ for command in (
     about.schema,
     about.doctor,
     about.recipes,
+    about.families,
 ):
     app.command()(command)
 app.add_typer(kafka.app)

@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from agents.domains.families import Family
 from bus.events import Evaluation
 from bus.topics import DEAD_SUFFIX
 from evolvent.ask import Answer
@@ -133,3 +134,28 @@ def recipes_table(recipes: Sequence[Recipe]) -> Table:
     for recipe in recipes:
         table.add_row(Text(recipe.name, style="bold"), recipe.description)
     return table
+
+
+def families_table(families: Sequence[Family]) -> Group:
+    table = _table("domain", "family", "an example", "answer")
+    for family in families:
+        cells = (family.domain, family.name, family.question, family.answer)
+        table.add_row(*(Text(" ".join(cell.split())) for cell in cells))
+    for column, widest in zip(table.columns, (None, None, 40, 14), strict=True):
+        column.no_wrap, column.overflow, column.max_width = True, "ellipsis", widest
+    table.columns[1].min_width = max(len(family.name) for family in families)
+    return Group(table, Text("`evolvent families NAME` shows one in full.", style="dim"))
+
+
+def family_page(family: Family) -> Group:
+    """One family in full."""
+    table = _table("parameter", "default")
+    for name, value in family.parameters.items():
+        table.add_row(Text(name), Text(str(value)))
+    said = [f"{family.name}, a family of domain.type = {family.domain!r}", family.note]
+    parts: list[Any] = [Text(line) for line in said if line]
+    if family.parameters:
+        parts += [Text(""), table]
+    if family.prompt_fields:
+        parts += [Text(""), Text("a short prompt may name: " + ", ".join(family.prompt_fields))]
+    return Group(*parts, Text(""), Text(family.question), Text(f"answer: {family.answer}"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evolvent.commands.options import AsJson, display
+from evolvent.commands.options import AsJson, display, terminal
 from evolvent.errors import UsageError
 
 
@@ -62,6 +62,26 @@ def doctor(
     display(as_json, [asdict(found) for found in findings], lambda: findings_table(findings))
     if not all(found.well for found in findings if found.needed):
         raise typer.Exit(1)
+
+
+def families(
+    name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The families of tasks: parameters, the fields that short prompts may name, an example."""
+    from agents.domains.families import families as known
+    from evolvent.tables import families_table, family_page
+
+    try:
+        with terminal().status("looking at families") as status:
+            found = known(name, status.update)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    display(
+        as_json,
+        [asdict(family) for family in found],
+        lambda: families_table(found) if name is None else family_page(found[0]),
+    )
 
 
 def recipes(

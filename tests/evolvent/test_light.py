@@ -53,6 +53,7 @@ LIGHT = (
     "evolvent.cli",
     "evolvent.doctor",
     "evolvent.plugins",
+    "evolvent.preflight.preflight",
     "evolvent.recipe.explain",
     "evolvent.recipe.kinds",
     "evolvent.recipe.load",
@@ -89,6 +90,7 @@ COMMANDS = (
     "schema",
     "doctor",
     "recipes",
+    "families",
 )
 
 
