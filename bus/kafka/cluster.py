@@ -19,7 +19,7 @@ from aiokafka.helpers import create_ssl_context
 
 from bus.codec import MAX_VALUE_BYTES
 from bus.errors import BusError, Unreachable
-from bus.kafka.refusal import LASTING, in_words, refusal
+from bus.kafka.refusal import LASTING, Announced, in_words, refusal, unreachable_announced
 
 PASSWORD = "EVOLVENT_KAFKA_PASSWORD"
 """The environment variable of the password: it stands in no file."""
@@ -127,7 +127,7 @@ class Cluster:
             await self.start(client)
             yield client
         except (KafkaError, OSError, TimeoutError) as error:
-            raise self.unreachable(error) from error
+            raise await self.explained(error) from error
         finally:
             await _at_most(STOP_SECONDS, client.close())
 
@@ -144,7 +144,7 @@ class Cluster:
             if not isinstance(client, AIOKafkaAdminClient):
                 await self.stop(client)
             if isinstance(error, KafkaError | OSError | TimeoutError):
-                raise self.unreachable(await self.refusal() or error) from error
+                raise await self.explained(error) from error
             raise
 
     async def stop(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
@@ -163,11 +163,25 @@ class Cluster:
         await self.stop(producer)
 
     async def refusal(self) -> Exception | None:
-        """Why no connection can be made; None when one can."""
+        """Why no connection can be made, or none to where the brokers say they are; None when all
+        can."""
         options = self._common()
-        return await refusal(options.pop("bootstrap_servers"), options)
+        servers = options.pop("bootstrap_servers")
+        refused = await refusal(servers, options)
+        return refused or await unreachable_announced(servers, options)
+
+    async def explained(self, error: BaseException) -> BusError:
+        """An error on the way to the broker, with its cause where connections show one."""
+        return self.unreachable(await self.refusal() or error)
 
     def unreachable(self, error: BaseException) -> BusError:
+        if isinstance(error, Announced):
+            address, why = error.args
+            return Unreachable(
+                f"Kafka at {self.bootstrap_servers} announces a broker at {address}, where this "
+                f"machine cannot reach it ({why}): set advertised.listeners of that broker to an "
+                "address that clients reach."
+            )
         return (BusError if isinstance(error, LASTING) else Unreachable)(
             f"Kafka at {self.bootstrap_servers} does not answer as it should ({in_words(error)}): "
             "check that the broker runs, its address and the security settings."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from socket import gaierror
 from typing import Any
 
+from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
@@ -36,6 +37,28 @@ async def refusal(servers: str, options: Mapping[str, Any]) -> Exception | None:
             connection.close()
         except (KafkaError, OSError, TimeoutError) as error:
             return error
+    return None
+
+
+class Announced(Exception):
+    """A broker tells clients to come to an address, and nobody is there: the address and why."""
+
+
+async def unreachable_announced(servers: str, options: Mapping[str, Any]) -> Announced | None:
+    """Of the brokers that a server names, the first that cannot be talked to; None when every one
+    can."""
+    client = AIOKafkaClient(bootstrap_servers=servers, **options)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await client.bootstrap()
+        named = [f"{broker.host}:{broker.port}" for broker in client.cluster.brokers()]
+    except (KafkaError, OSError, TimeoutError):
+        return None
+    finally:
+        await client.close()
+    for address in named:
+        if (error := await refusal(address, options)) is not None:
+            return Announced(address, in_words(error))
     return None
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.codec import has_gzip, has_lz4, has_snappy, has_zstd
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from bus.errors import BusError
@@ -23,6 +24,8 @@ JOURNAL = "journal"
 BEATS = "beats"
 """One partition, kept for an hour: the signs of life of members."""
 
+_COMPRESSION = "compression.type"
+_CODECS = {"gzip": has_gzip, "snappy": has_snappy, "lz4": has_lz4, "zstd": has_zstd}
 _AT_LEAST = ("max.message.bytes", "min.insync.replicas")
 _WHY = {
     "cleanup.policy": "compaction drops events",
@@ -30,6 +33,7 @@ _WHY = {
     "retention.bytes": "old events are deleted",
     "max.message.bytes": "large events are refused",
     "min.insync.replicas": "too few copies make a commit",
+    _COMPRESSION: "events cannot be read here: install cramjam, or",
 }
 _UNKNOWN_TOPIC = 3
 _TRIES = 20
@@ -76,6 +80,10 @@ class KafkaTopic:
             enough = setting in _AT_LEAST and is_now.isdecimal() and int(is_now) >= int(wanted)
             if is_now != wanted and not enough:
                 found.append(Amiss(setting, is_now, wanted))
+        # Of a record as it was sent the client says itself what it lacks.
+        codec = self.settings.get(_COMPRESSION, "")
+        if codec in _CODECS and not _CODECS[codec]():
+            found.append(Amiss(_COMPRESSION, codec, "producer"))
         return found
 
 
@@ -109,7 +117,7 @@ async def inspect(
         described = {one["topic"]: one for one in await admin.describe_topics(ours)} if ours else {}
         settings = await _settings(admin, ours)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise cluster.unreachable(error) from error
+        raise await cluster.explained(error) from error
     found = []
     for name, partitions in wanted.items():
         parts = described.get(cluster.topic(name), {"partitions": []})["partitions"]
@@ -156,8 +164,9 @@ def problems(cluster: Cluster, topic: KafkaTopic) -> list[str]:
                 f"them with kafka-reassign-partitions.sh, or set bus.replication={is_now}."
             )
         else:
+            then = _WHY[what] if what == _COMPRESSION else f"{_WHY[what]}:"
             said.append(
-                f"The topic {name} has {what}={is_now}, with which {_WHY[what]}: run "
+                f"The topic {name} has {what}={is_now}, with which {then} run "
                 f"kafka-configs.sh --bootstrap-server {cluster.bootstrap_servers} --alter "
                 f"--entity-type topics --entity-name {name} --add-config {what}={should_be}"
             )
@@ -199,7 +208,7 @@ async def create_missing(
     try:
         answer = await admin.create_topics(fresh, timeout_ms=15_000)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise cluster.unreachable(error) from error
+        raise await cluster.explained(error) from error
     for name, code, message, *_ in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
             said = (message or for_code(code).__name__).rstrip(".")

@@ -16,6 +16,7 @@ HOLD = {
     "grpo_temperature": 12,
     "kafka_stranger_in_weights": 12,
     "model_kinds": 8,
+    "kafka_zstd_topics": 14,
     "narrow_stdout": 55,
     "no_warmup_levels": 15,
     "prune_cost": 4,

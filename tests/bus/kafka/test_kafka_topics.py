@@ -13,7 +13,14 @@ from bus.errors import BusError
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
 from bus.kafka.sizes import topic_bytes
-from bus.kafka.topics import JOURNAL, KafkaTopic, inspect, prepare, wanted_settings
+from bus.kafka.topics import (
+    JOURNAL,
+    KafkaTopic,
+    inspect,
+    prepare,
+    problems,
+    wanted_settings,
+)
 from bus.topics import TOPICS
 from tests.bus.contract.saying import task
 
@@ -145,3 +152,42 @@ def test_the_bytes_of_topics_are_known(cluster: Cluster) -> None:
             await bus.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_compressed_topics_are_read(cluster: Cluster, codec: str) -> None:
+    make(cluster)
+    for name in ("tasks", JOURNAL):
+        alter(cluster, name, {"compression.type": codec})
+
+    async def scenario() -> None:
+        bus = KafkaBus(cluster)
+        try:
+            await bus.publish([task(1), task(2)])
+            async with bus.subscribe(["tasks"], "solver", "solver") as solver:
+                taken = [*await solver.take(2, 20.0)]
+                while len(taken) < 2:
+                    taken += await solver.take(2, 20.0)
+            assert {one.event().id for one in taken} == {task(1).id, task(2).id}
+        finally:
+            await bus.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_codec_that_is_not_there_is_named(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiokafka.codec.cramjam", None)
+    topic = KafkaTopic(
+        name="tasks",
+        partitions=4,
+        wanted_partitions=4,
+        replication=1,
+        wanted_replication=1,
+        settings={"compression.type": "zstd"},
+        wanted={},
+    )
+    [said] = problems(cluster, topic)
+    assert "compression.type=zstd" in said and "install cramjam" in said
+    assert not problems(cluster, replace(topic, settings={"compression.type": "gzip"}))
