@@ -7,10 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.judges.combined import Rule
 from agents.judges.judge import Judge
-from bus.events import Attempt, Judgment, derive_id
+from bus.codec import VERDICTS_BYTES
+from bus.events import Attempt, Judgment, Verdict, derive_id
 from bus.runner import Rejected
 
 AGENT = "critic"
+
+_SHORT_REASON = 60
 
 
 class CriticConfig(BaseModel):
@@ -50,7 +53,34 @@ class Critic:
             run=self._run,
             agent=AGENT,
             attempt=event,
-            verdicts=verdicts,
+            verdicts=brief(verdicts),
             critic=self._name,
         )
         return [judgment]
+
+
+def brief(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """Verdicts as an attempt has room for them, one sample's no more than another's: what says too
+    much keeps its reward and its scores. Raises `Rejected` where even those are too much."""
+    share = VERDICTS_BYTES // max(len(verdicts), 1)
+    return tuple(one if _is_plain(one) else _within(one, share) for one in verdicts)
+
+
+def _is_plain(verdict: Verdict) -> bool:
+    """Whether it certainly fits into the least share."""
+    said = len(verdict.reason) + len(verdict.provenance) + sum(map(len, verdict.scores))
+    return verdict.turn is None and not verdict.combined and said + 24 * len(verdict.scores) < 60
+
+
+def _within(verdict: Verdict, share: int) -> Verdict:
+    shorter = {"turn": None, "reason": verdict.reason[:_SHORT_REASON]}
+    parts = tuple(one.model_copy(update=shorter) for one in verdict.combined)
+    tries = (
+        verdict,
+        verdict.model_copy(update={"combined": parts, **shorter}),
+        verdict.model_copy(update={"combined": (), **shorter}),
+    )
+    for one in tries:
+        if len(one.model_dump_json()) <= share:
+            return one
+    raise Rejected(f"{verdict.provenance[:80]} gave scores that take over {share:,} bytes a sample")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.parts import Parts
 from agents.sources.source import Draft, Refused, Source, SourceState
+from bus.codec import can_be_written
 from bus.errors import Unreadable
 from bus.events import Control, Curriculum, Event, Refusal, Task, Weights, derive_id
 from bus.log import Log
@@ -69,15 +70,16 @@ class Proposer:
         credit = max(0, event.consumed + self._open_tasks - self._proposed)
         random = Random(f"{self._seed}/{AGENT}/{event.number}")
         draw = await self._source.draw(credit, random, event.number, event.id)
-        self._proposed += len(draw.drafts)
-        return [
-            self._curriculum(event, len(draw.refused)),
-            *(self._task(event, 1 + i, draft) for i, draft in enumerate(draw.drafts)),
-            *(
-                self._refusal(event, 1 + len(draw.drafts) + i, refused)
-                for i, refused in enumerate(draw.refused)
-            ),
+        tasks = [self._task(event, 1 + i, draft) for i, draft in enumerate(draw.drafts)]
+        refusals = [
+            self._refusal(event, 1 + len(tasks) + i, refused)
+            for i, refused in enumerate(draw.refused)
         ]
+        # What no log takes is not asked: the other tasks are.
+        tasks = [task for task in tasks if can_be_written(task)]
+        refusals = [refusal for refusal in refusals if can_be_written(refusal)]
+        self._proposed += len(tasks)
+        return [self._curriculum(event, len(refusals)), *tasks, *refusals]
 
     def _go_on(self, event: Weights) -> None:
         """From the last state on the log, if another proposer, or an earlier process of this one,

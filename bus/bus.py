@@ -48,7 +48,8 @@ class Subscription(Protocol):
 
         `done` may name records that were not taken, as long as this member owns their
         partition. Records already done and outputs already on the log are passed over.
-        Raises `Fenced` (nothing was written) or `BusError` (outcome unknown: stop).
+        Raises `Fenced` or `Unwritable` (nothing was written), or `BusError` (outcome unknown:
+        stop).
         """
         ...
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from bus import trace
-from bus.errors import BusError, Unreadable
+from bus.errors import Unreadable, Unwritable
 from bus.events import EVENTS, Attempt, Event, Judgment, Weights
 
 SPECVERSION = "1.0"
@@ -20,6 +20,12 @@ TYPE_PREFIX = "evolvent."
 MAX_VALUE_BYTES = 16 * 1024 * 1024
 """A larger body is neither written nor read. The JSON parser itself refuses to nest deeper
 than 200."""
+
+VERDICTS_BYTES = 2 * 1024 * 1024
+"""What an attempt leaves free, so that it can be judged: its judgment carries it."""
+
+MIN_VERDICT_BYTES = 512
+"""The least that each sample's verdict may take of that."""
 
 _QUOTED = 80
 _BY_CE_TYPE = {TYPE_PREFIX + name: model for name, model in EVENTS.items()}
@@ -35,13 +41,9 @@ _CONSTANT_HEADERS = {
 
 
 def encode(event: Event) -> tuple[str, dict[str, str], bytes]:
-    """Key, headers and value. Raises `BusError` when the value is over `MAX_VALUE_BYTES`."""
-    value = event.__pydantic_serializer__.to_json(event)
-    if len(value) > MAX_VALUE_BYTES:
-        raise BusError(
-            f"{event.type()} {event.id} takes {len(value):,} bytes on the wire, "
-            f"{MAX_VALUE_BYTES:,} are allowed: draw fewer or shorter samples."
-        )
+    """Key, headers and value. Raises `Unwritable`, for an attempt also when no judgment of it
+    could be written."""
+    value = _body(event)
     key = event.key
     headers = _CONSTANT_HEADERS[type(event)].copy()
     headers["ce_id"] = event.id
@@ -55,6 +57,15 @@ def encode(event: Event) -> tuple[str, dict[str, str], bytes]:
         headers["ce_modelversion"] = str(version)
     trace.inject(event, headers)
     return key, headers, value
+
+
+def can_be_written(event: Event) -> bool:
+    """Whether `encode` takes it."""
+    try:
+        _body(event)
+    except Unwritable:
+        return False
+    return True
 
 
 def decode(headers: Mapping[str, str], value: bytes) -> Event:
@@ -79,6 +90,28 @@ def decode(headers: Mapping[str, str], value: bytes) -> Event:
     if event.id != headers.get("ce_id"):
         raise Unreadable(f"ce_id is {_quoted(headers.get('ce_id'))}, the body's is '{event.id}'")
     return event
+
+
+def _body(event: Event) -> bytes:
+    try:
+        value: bytes = event.__pydantic_serializer__.to_json(event)
+    except (ValueError, RecursionError) as error:
+        said = ascii(str(error)[:_QUOTED])
+        raise Unwritable(f"{event.type()} {event.id} cannot be written as JSON: {said}.") from None
+    allowed = MAX_VALUE_BYTES
+    if isinstance(event, Attempt):
+        allowed -= VERDICTS_BYTES
+        if len(event.samples) * MIN_VERDICT_BYTES > VERDICTS_BYTES:
+            raise Unwritable(
+                f"attempt {event.id} has {len(event.samples):,} samples, "
+                f"{VERDICTS_BYTES // MIN_VERDICT_BYTES:,} are allowed: draw fewer."
+            )
+    if len(value) > allowed:
+        raise Unwritable(
+            f"{event.type()} {event.id} takes {len(value):,} bytes on the wire, "
+            f"{allowed:,} are allowed: draw fewer or shorter samples."
+        )
+    return value
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,14 @@ class Unreachable(BusError):
     """No broker answers: it may later."""
 
 
+class Unwritable(BusError):
+    """An event that no log takes, being too large or no text: nothing was written."""
+
+
+class Outage(Exception):
+    """The world is at fault, not the event that was handled."""
+
+
 class Fenced(Exception):
     """Another owner has taken these partitions over: this one must stop writing."""
 

@@ -5,10 +5,12 @@ makes them in a thread (`asyncio.to_thread`), never on its event loop.
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from bus.cursor import Cursor
 from bus.records import Lag, Record
+from bus.shares import Stream
 
 
 class Log(Protocol):
@@ -43,3 +45,22 @@ class Log(Protocol):
     def members(self, group: str) -> list[str]:
         """The members of a group, without those known to have been silent for a lease."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """What lies in a topic of a run without a place on its log: a copy of an event that has one, or
+    what nobody has read or nobody was allowed to write. `ours` was written by a bus: its commit
+    came too late, or another had the same event."""
+
+    stream: Stream
+    raw: int
+    event_id: str
+    ours: bool
+
+
+@runtime_checkable
+class HasStrays(Protocol):
+    """A log in topics that every program can read and write."""
+
+    def strays(self) -> list[Stray]: ...

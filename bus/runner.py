@@ -3,13 +3,15 @@
     subscription -take-> up to `concurrency` handlers -results-> committer -complete-> subscription
 
 Handlers finish in any order; whatever has finished while one commit was under way goes into
-the next one, so a slow handler holds nobody and many quick ones share a commit.
+the next one, so a slow handler holds nobody and many quick ones share a commit. What cannot be
+written is a dead letter of its own record, and so is a record that ends its process (`hands`).
 """
 
 import asyncio
 import base64
+import logging
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from opentelemetry.trace import Span, SpanContext, Status, StatusCode
@@ -17,9 +19,10 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode
 from bus import trace
 from bus.bus import Subscription
 from bus.control import Switch
-from bus.errors import Unreadable, first_of
+from bus.errors import Unreadable, Unwritable, first_of
 from bus.events import DeadLetter, Event, derive_id
 from bus.faults import fault_point
+from bus.hands import Hands, hand_of
 from bus.processing import ERROR_TYPE, processing
 from bus.records import Delivery
 
@@ -31,6 +34,8 @@ _LOOK_SECONDS = 0.2
 
 _MAX_HEADERS = 64
 _MAX_TEXT = 2000
+
+_log = logging.getLogger(__name__)
 
 In = TypeVar("In", bound=Event)
 In_contra = TypeVar("In_contra", bound=Event, contravariant=True)
@@ -68,7 +73,8 @@ class _Result:
 
 
 class Runner(Generic[In]):
-    """One role on one subscription. While its `switch` is not open nothing new is taken."""
+    """One role on one subscription. While its `switch` is not open nothing new is taken. `hands`
+    remember what is in hand beyond the end of the process."""
 
     def __init__(
         self,
@@ -80,6 +86,7 @@ class Runner(Generic[In]):
         concurrency: int = 1,
         grace_seconds: float = 30.0,
         switch: Switch | None = None,
+        hands: Hands | None = None,
     ) -> None:
         self.counters = Counters()
         self._role = role
@@ -89,6 +96,7 @@ class Runner(Generic[In]):
         self._concurrency = concurrency
         self._grace_seconds = grace_seconds
         self._switch = switch or Switch()
+        self._hands = hands or Hands()
         self._room = asyncio.Event()
         self._handlers: set[asyncio.Task[None]] = set()
         self._results: asyncio.Queue[_Result | None] = asyncio.Queue()
@@ -120,16 +128,26 @@ class Runner(Generic[In]):
                 self._room.clear()
                 await self._room.wait()
             await self._switch.opened()
-            for delivery in await self._subscription.take(room, _LOOK_SECONDS):
-                self.counters.in_flight += 1
-                handler = tasks.create_task(self._handle(delivery))
-                self._handlers.add(handler)
-                handler.add_done_callback(self._handlers.discard)
+            taken = await self._subscription.take(room, _LOOK_SECONDS)
+            self.counters.in_flight += len(taken)
+            for some in self._hands.together([self._hand(delivery) for delivery in taken]):
+                await self._hands.hold(some)
+                for delivery in taken[: len(some)]:
+                    handler = tasks.create_task(self._handle(delivery))
+                    self._handlers.add(handler)
+                    handler.add_done_callback(self._handlers.discard)
+                del taken[: len(some)]
+
+    def _hand(self, delivery: Delivery) -> str:
+        return hand_of(self._group, delivery)
 
     async def _handle(self, delivery: Delivery) -> None:
-        with processing(delivery, self._group) as span:
+        hand = self._hand(delivery)
+        with processing(delivery, self._group) as span, self._hands.at(hand):
             rejected = False
             try:
+                if (why := self._hands.condemned(hand)) is not None:
+                    raise Rejected(why)
                 event = delivery.event()
                 if event.channel != delivery.topic:
                     raise Rejected(f"{event.type()} does not belong on topic {delivery.topic}")
@@ -164,13 +182,31 @@ class Runner(Generic[In]):
         with trace.made_by(makers):
             done = [result.delivery for result in results]
             fault_point(f"{self._group}.completing")
-            await _whole(self._subscription.complete(done, outputs))
+            try:
+                await _whole(self._subscription.complete(done, outputs))
+            except Unwritable as error:
+                await self._apart(results, error)
+                return
         fault_point(f"{self._group}.completed")
+        self._hands.release([self._hand(result.delivery) for result in results])
         rejected = sum(result.rejected for result in results)
         self.counters.rejected += rejected
         self.counters.handled += len(results) - rejected
         self.counters.in_flight -= len(results)
         self._room.set()
+
+    async def _apart(self, results: Sequence[_Result], error: Unwritable) -> None:
+        """Of results that cannot be written together: each alone, or a dead letter."""
+        if len(results) > 1:
+            for one in results:
+                await self._complete([one])
+            return
+        [result] = results
+        if result.rejected:
+            raise error
+        _log.warning("group %s rejects %s: %s", self._group, self._hand(result.delivery), error)
+        letter = dead_letter(result.delivery, error, group=self._group, run=self._run)
+        await self._complete([replace(result, outputs=[letter], rejected=True)])
 
     async def _finish_handlers(self) -> None:
         if handlers := set(self._handlers):

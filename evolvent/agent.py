@@ -60,6 +60,7 @@ async def _serve(role: str, folder: RunFolder, recipe: Recipe, name: str) -> Non
             told = (await asyncio.to_thread(bus.log.heads))["control", 0]
             if services(recipe)[role].leads:
                 await bus.publish([started(folder, recipe, told)])
+            hands = folder.hands(f"agent {role} {_host()}", folder.recipe())
             place = Workplace(
                 folder.path,
                 folder.run_id,
@@ -68,8 +69,12 @@ async def _serve(role: str, folder: RunFolder, recipe: Recipe, name: str) -> Non
                 LogVoice(),
                 arrived=lambda weights: files_arrived(folder.path, weights),
                 since=told,
+                hands=hands,
             )
-            await Worker(place, member=name).run([role], stop)
+            try:
+                await Worker(place, member=name).run([role], stop)
+            finally:
+                hands.close()
         finally:
             await bus.close()
 

@@ -4,6 +4,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bus.errors import Outage
+
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 _OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
@@ -14,7 +16,7 @@ _CERTAIN = (ImportError, SyntaxError, LookupError, TypeError, ValueError, Attrib
 _MAX_CHARACTERS = 500
 
 
-class UsageError(Exception):
+class UsageError(Outage):
     """The user's input, files or machine are at fault."""
 
 

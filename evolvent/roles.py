@@ -231,6 +231,7 @@ def _running(place: "Workplace", role: "Role[Any]", name: str, concurrency: int 
         run=place.parts.run,
         concurrency=concurrency,
         switch=switch,
+        hands=place.hands,
     )
 
 

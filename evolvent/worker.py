@@ -118,9 +118,12 @@ async def serve(path: Path, names: list[str], voice: Voice) -> None:
     async with until_input_ends() as stop:
         bus = await reached(lambda: folder.build_log(recipe.bus, writable=True), stop)
         if bus is not None:
+            hands = folder.hands("+".join(names), recipe)
             try:
-                await Worker(Workplace(path, run_id, recipe, bus, voice)).run(names, stop)
+                place = Workplace(path, run_id, recipe, bus, voice, hands=hands)
+                await Worker(place).run(names, stop)
             finally:
+                hands.close()
                 await bus.close()
 
 

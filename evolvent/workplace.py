@@ -16,6 +16,7 @@ from agents.policies.serving import Serving
 from bus.bus import Bus
 from bus.control import Operator
 from bus.events import Weights
+from bus.hands import Hands
 from evolvent.recipe.recipe import Recipe
 from evolvent.voice import Voice
 
@@ -26,7 +27,7 @@ class Workplace:
     Engines and the domain are built when they are first asked for; the services share the thread,
     and the engine of a policy that several of them name. `arrived` waits for the files of a version
     where they may come later than its event. Stops that the operator said before offset `since` of
-    `control` were for others.
+    `control` were for others. What is in `hands` is remembered when the process dies.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Workplace:
         *,
         arrived: Callable[[Weights], Awaitable[None]] | None = None,
         since: int = 0,
+        hands: Hands | None = None,
     ) -> None:
         self.path = path
         self.recipe = recipe
         self.bus = bus
         self.voice = voice
         self.operator = Operator(since)
+        self.hands = hands or Hands()
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self.policies = Policies(self._policy)
         self._arrived = arrived

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from bus.errors import Outage
 from bus.events import Span
 
 
-class SwapRefused(Exception):
+class SwapRefused(Outage):
     """New weights were not taken (a digest, a shape, a value); the old version still serves."""
 
 
-class EngineUnusable(Exception):
+class EngineUnusable(Outage):
     """This engine cannot serve here; the sentence says what is wrong and what mends it."""
 
 

@@ -27,9 +27,9 @@ from bus.kafka.pages import Pages, find_strays
 from bus.kafka.subscription import KafkaSubscription
 from bus.kafka.thread import Background, end
 from bus.kafka.topics import prepare
+from bus.log import Stray
 from bus.records import Lag, Record, check_places, to_records
 from bus.shares import Stream
-from bus.strays import Stray
 from bus.topics import TOPICS, Topic
 
 PAGE = 500

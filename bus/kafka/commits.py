@@ -22,7 +22,7 @@ from aiokafka.errors import IllegalOperation, KafkaError, MessageSizeTooLargeErr
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from bus.cursor import Cursor
-from bus.errors import BusError, Unreachable
+from bus.errors import BusError, Unreachable, Unwritable
 from bus.faults import fault_point
 from bus.kafka.batches import Job, merge, register, write
 from bus.kafka.cluster import Cluster
@@ -127,6 +127,13 @@ class Committer:
         except asyncio.CancelledError:
             _fail(jobs, BusError("The bus is closed."))
             raise
+        except Unwritable as error:
+            if len(jobs) == 1:
+                _fail(jobs, error)
+                return
+            # Whose record it is shows when each goes alone.
+            for job in jobs:
+                await self._carry(job.entry, job.outputs, [job])
         except Exception as error:
             _fail(jobs, error)
         else:
@@ -153,7 +160,7 @@ class Committer:
                         return verdict.result()
                 except MessageSizeTooLargeError as error:
                     await self._drop()
-                    raise BusError(f"A record is too large for Kafka: {error}.") from error
+                    raise Unwritable(f"A record is too large for Kafka: {error}.") from error
                 except (*BROKEN, BusError) as error:
                     self._in_doubt = True
                     await self._drop()

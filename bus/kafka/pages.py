@@ -15,9 +15,9 @@ from bus.kafka.batches import OURS
 from bus.kafka.cluster import TRANSACTION_SECONDS, Cluster
 from bus.kafka.refusal import in_words, is_passing
 from bus.kafka.watch import Watch
+from bus.log import Stray
 from bus.records import Record
 from bus.shares import Stream
-from bus.strays import Stray
 
 RETRY_SECONDS = 0.5
 PATIENCE_SECONDS = 3 * TRANSACTION_SECONDS

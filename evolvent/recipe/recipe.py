@@ -20,6 +20,7 @@ from agents.solver import SolverConfig
 from agents.sources.config import SourceConfig
 from agents.sources.curriculum import CurriculumConfig
 from bus.config import BusConfig, SqliteConfig
+from bus.hands import HANDLE_SECONDS
 from evolvent.errors import UsageError
 from evolvent.reserve import DiskConfig
 from trainer.batch import BatchConfig
@@ -43,7 +44,8 @@ Section = TypeVar("Section", bound=BaseModel)
 class RunConfig(BaseModel):
     """`budget_seconds` of evolution per start; `without` names the roles that this run leaves out;
     `processes` lists the roles that share a process, None leaves that to the bus; `keep_states`
-    checkpoints keep what training resumes from."""
+    checkpoints keep what training resumes from. Whatever a role works on for over `handle_seconds`
+    ends its process."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -51,6 +53,7 @@ class RunConfig(BaseModel):
     without: tuple[str, ...] = ()
     processes: Processes | None = None
     keep_states: int = Field(default=3, gt=0)
+    handle_seconds: float = Field(default=HANDLE_SECONDS, gt=0)
 
 
 class Recipe(BaseModel):

@@ -3,6 +3,7 @@
 RUN/recipe.json   the recipe it was started with, its id     RUN/log.sqlite   the log, or a broker
 RUN/checkpoints/  one folder per version                     RUN/report/      pictures, page
 RUN/logs/         one file per process                       RUN/lock         held while it runs
+RUN/hands/        what each process is working on
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from bus.bus import Bus
 from bus.config import BusConfig
 from bus.errors import BusError
 from bus.events import Plugin
+from bus.hands import Hands
 from evolvent.errors import UsageError
 from evolvent.plugins import installed
 from evolvent.recipe.explain import explain
@@ -183,6 +185,13 @@ class RunFolder:
             raise UsageError(f"another evolvent is running {self.path}: stop it first") from None
         finally:
             os.close(descriptor)
+
+    def hands(self, name: str, recipe: Recipe) -> Hands:
+        """What the processes of a name have in hand, remembered in the folder."""
+        try:
+            return Hands(self.path / "hands", name, recipe.run.handle_seconds)
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
 
     @property
     def has_learned(self) -> bool:

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from bus.cursor import Cursor
 from bus.errors import BusError
-from bus.log import Log
-from bus.strays import HasStrays
+from bus.log import HasStrays, Log
 from observability.audit.duties import COMPLETERS
 from observability.audit.findings import Findings, Violation
 from observability.audit.learning import Learning

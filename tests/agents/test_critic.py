@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from agents.critic import Critic
+from agents.critic import Critic, brief
 from agents.judges.chance import ChanceConfig
 from agents.judges.exact import ExactConfig
 from agents.judges.judge import Judge
 from agents.judges.vote import VoteConfig
+from bus.codec import can_be_written
 from bus.events import Attempt, Verdict
 from bus.runner import Rejected
 from tests.agents.asking import RUN, attempt, task
@@ -122,3 +123,31 @@ def test_an_attempt_without_proper_verdicts_is_rejected(
     critic = Critic(RUN, Sloppy(), "sloppy")
     with pytest.raises(Rejected, match=said):
         asyncio.run(critic.handle(attempt(task("r12"), ["21", "12"])))
+
+
+def test_a_legal_attempt_has_a_legal_judgment_whatever_the_judge_says() -> None:
+    class Talker:
+        async def judge(self, event: Attempt) -> tuple[Verdict, ...]:
+            [first] = (sample.turns[0] for sample in event.samples[:1])
+            said = first.model_copy(update={"text": "z" * 400_000})
+            whole = Verdict(
+                scores={"right": 1.0}, reward=1.0, reason="y" * 300_000, provenance="talker",
+                turn=said,
+            )  # fmt: skip
+            return (whole.model_copy(update={"combined": (whole,)}),) * len(event.samples)
+
+    group = attempt(task("r12"), ["21"] * 64)
+    turn = group.samples[0].turns[0].model_copy(update={"text": "x" * 14_600_000})
+    sample = group.samples[0].model_copy(update={"turns": (turn,)})
+    group = group.model_copy(update={"samples": (sample, *group.samples[1:])})
+    assert can_be_written(group)
+    [judgment] = asyncio.run(Critic(RUN, Talker(), "talker").handle(group))
+    assert can_be_written(judgment)
+    assert {verdict.reward for verdict in judgment.verdicts} == {1.0}
+    assert {verdict.scores["right"] for verdict in judgment.verdicts} == {1.0}
+
+
+def test_a_short_verdict_stays_as_it_is() -> None:
+    spoken = attempt(task("r12"), ["21"]).samples[0].turns[0]
+    verdict = Verdict(scores={}, reward=0.0, reason="r" * 900, provenance="model", turn=spoken)
+    assert brief((verdict,) * 8) == (verdict,) * 8

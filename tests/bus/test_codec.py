@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.codec import MAX_VALUE_BYTES, encode
-from bus.errors import BusError, Unreadable
+from bus.codec import MAX_VALUE_BYTES, VERDICTS_BYTES, encode
+from bus.errors import BusError, Unreadable, Unwritable
 from bus.events import EVENTS, Attempt, Event, Sample, Span, Task, Turn, Weights, derive_id
 from bus.records import Record
 from bus.trace import extract
@@ -279,3 +279,13 @@ def test_four_thousand_tokens_take_less_than_half_of_plain_json() -> None:
         finish_reason="stop", spans=(),
     )  # fmt: skip
     assert len(encode(attempt(task(), turn))[2]) < 46_000
+
+
+def test_an_attempt_leaves_room_for_its_judgment() -> None:
+    room = MAX_VALUE_BYTES - VERDICTS_BYTES
+    with pytest.raises(Unwritable, match="14,680,064 are allowed"):
+        encode(attempt(task(question="x" * room)))
+    largest = attempt(task(question="x" * (room - 4096)))
+    assert encode(largest)
+    with pytest.raises(Unwritable, match="4,097 samples"):
+        encode(largest.model_copy(update={"samples": (Sample(turns=()),) * 4097}))

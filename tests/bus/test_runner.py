@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bus.bus import Subscription
-from bus.events import DeadLetter, Event, derive_id
+from bus.codec import MAX_VALUE_BYTES
+from bus.events import DeadLetter, Event, Task, derive_id
 from bus.memory.bus import MemoryBus
 from bus.records import Delivery, Positioned
 from bus.runner import MAX_DEAD_BYTES, Counters, Rejected, dead_letter
 from tests.bus.solving import (
     RUN,
     Solver,
+    answer,
     backlog,
     dead,
     levels,
@@ -143,6 +145,25 @@ def test_a_rejected_event_becomes_a_dead_letter_and_holds_nobody() -> None:
         assert letter.reason == "no such family"
         assert base64.b64decode(letter.value) == record.value
         assert letter.headers == record.headers
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_cannot_be_written_is_a_dead_letter_of_its_record_alone() -> None:
+    class Verbose(Solver):
+        async def handle(self, event: Task) -> Sequence[Event]:
+            said = {7: "x" * MAX_VALUE_BYTES, 11: "\ud800"}.get(event.level, "short")
+            return [answer(event.model_copy(update={"question": said}))]
+
+    async def scenario() -> None:
+        bus = MemoryBus()
+        await bus.publish([task(index) for index in range(20)])
+        counters = await work(bus, Verbose(), lambda: backlog(bus) == 0, concurrency=20)
+        assert levels(bus) == [level for level in range(20) if level not in (7, 11)]
+        assert counters == Counters(handled=18, rejected=2, in_flight=0)
+        large, no_text = sorted(letter.reason for letter in dead(bus))
+        assert "14,680,064 are allowed" in large or "14,680,064 are allowed" in no_text
+        assert any("cannot be written as JSON" in reason for reason in (large, no_text))
 
     asyncio.run(scenario())
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bus.errors import Outage
 from bus.events import EventId, Weights, derive_id
 from bus.records import Position
 
@@ -25,7 +26,7 @@ CHECKPOINTS = "checkpoints"
 _FORMAT = 1
 
 
-class DamagedCheckpoint(Exception):
+class DamagedCheckpoint(Outage):
     """A checkpoint is not what its manifest says: one sentence."""
 
 
