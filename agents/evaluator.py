@@ -31,9 +31,11 @@ class EvaluatorConfig(BaseModel):
 
 
 class Evaluator:
-    """Weights (or a request for one version) in, an evaluation out."""
+    """Weights (or a request for one version) in, an evaluation out. The texts `stop` end an answer
+    as they end the solver's."""
 
-    def __init__(self, parts: Parts, config: EvaluatorConfig) -> None:
+    def __init__(self, parts: Parts, config: EvaluatorConfig, stop: tuple[str, ...] = ()) -> None:
+        self._stop = stop
         self._run = parts.run
         self._domain = parts.domain
         self._config = config
@@ -107,17 +109,20 @@ class Evaluator:
         return scores
 
     async def _right(self, engine: Engine, problem: Problem) -> bool:
-        answer, ended, _ = await answer_to(engine, self._domain, problem)
+        answer, ended, _ = await answer_to(engine, self._domain, problem, self._stop)
         return self._domain.score(problem, answer, ended).right
 
 
-async def answer_to(engine: Engine, domain: Domain, problem: Problem) -> tuple[str, bool, int]:
+async def answer_to(
+    engine: Engine, domain: Domain, problem: Problem, stop: tuple[str, ...] = ()
+) -> tuple[str, bool, int]:
     """The greedy answer, whether the model ended it, and the version that gave it."""
     [turn] = await sample(
         engine,
         problem.prompt,
         max_tokens=domain.max_answer_tokens(problem.level),
         temperature=0.0,
+        stop=stop,
     )
     return turn.text, turn.finish_reason == "stop", turn.spans[-1].version
 

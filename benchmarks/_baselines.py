@@ -13,6 +13,7 @@ from pathlib import Path
 from agents.engines.config import VllmConfig
 from agents.engines.engine import Request
 from benchmarks._work import GROUP
+from harness.runs import say
 
 
 class RawVllm:
@@ -162,16 +163,20 @@ def running(command: Sequence[str], variables: Mapping[str, str]) -> Iterator[No
         server.wait()
 
 
-def wait_for(url: str, seconds: float = 200.0) -> None:
-    """Until the server at `url` is healthy."""
+def wait_for(url: str, seconds: float = 900.0) -> None:
+    """Until the server at `url` is healthy: the first start of vLLM on a machine takes minutes."""
     from urllib.error import URLError
     from urllib.request import urlopen
 
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    started = time.monotonic()
+    said = 0.0
+    while (waited := time.monotonic() - started) < seconds:
         try:
             with urlopen(url + "/health", timeout=1):
                 return
         except (URLError, OSError):
             time.sleep(0.2)
+        if waited > said + 10:
+            said = waited
+            say(f"waiting for {url} for {waited:.0f} s")
     raise TimeoutError(f"{url} did not become healthy in {seconds:.0f} s")

@@ -176,17 +176,19 @@ async def measure(folder: Path, sizes: Sequence[int], count: int, rounds: int) -
     }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description="What one event costs on the bus.")
     parser.add_argument("--quick", action="store_true", help="under a minute")
     parser.add_argument("--kafka", action="store_true", help="on a broker of its own, not SQLite")
     chosen = parser.parse_args()
     if chosen.kafka:
         # Only here: whoever measures SQLite needs neither Kafka's client nor those of others.
-        from benchmarks.kafka.bench import kafka_figures
+        from benchmarks.kafka.bench import kafka_figures, shown
 
-        print(json.dumps(asyncio.run(kafka_figures(quick=chosen.quick))))
-        return
+        on_kafka = asyncio.run(kafka_figures(quick=chosen.quick))
+        code = shown(on_kafka, quick=chosen.quick)
+        print(json.dumps(on_kafka))
+        return code
     quick = chosen.quick
     sizes = [1_000, 10_000, 100_000] if quick else [1_000, 10_000, 100_000, 1_000_000]
     with tempfile.TemporaryDirectory(prefix="evolvent-bus-") as folder:
@@ -194,7 +196,8 @@ def main() -> None:
             measure(Path(folder), sizes, count=10_000 if quick else 50_000, rounds=3)
         )
     print(json.dumps(figures))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

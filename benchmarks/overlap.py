@@ -12,6 +12,7 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
 from statistics import fmean, median
 
@@ -25,6 +26,7 @@ from harness.runs import Score, events, follow, opened, say, scores, started
 ALONE = [["proposer", "solver", "critic", "evaluator", "trainer"]]
 APART = [["proposer", "solver", "critic", "evaluator"], ["trainer"]]
 LAYOUTS = {"two_processes": APART, "one_process": ALONE}
+LIMIT_SECONDS = 900
 METRICS = ("seconds_wait", "seconds_train", "seconds_checkpoint")
 
 
@@ -35,7 +37,10 @@ async def until(folder: Path, arguments: list[str], target: float) -> dict[str, 
         try:
             reached: Score | None = None
             evaluated = 0
+            deadline = time.monotonic() + LIMIT_SECONDS
             while reached is None:
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"{folder.name} did not come to {target} in {LIMIT_SECONDS} s")
                 if not await follow(bus, start, 0.5):
                     raise SystemExit(f"{folder} ended early:\n{start.last_words()}")
                 if (found := bus.log.heads()["evaluations", 0]) > evaluated:

@@ -55,11 +55,11 @@ def _posed(domain: Domain, inputs: list[str], family: str | None) -> list[Proble
 
 
 async def _answers(place: Workplace, weights: Weights, problems: Sequence[Problem]) -> list[Answer]:
-    domain, answers = place.parts.domain, []
+    domain, stop, answers = place.parts.domain, place.recipe.solver.stop, []
     try:
         async with place.parts.serving(weights) as engine:
             for problem in problems:
-                text, ended, version = await answer_to(engine, domain, problem)
+                text, ended, version = await answer_to(engine, domain, problem, stop)
                 known = bool(problem.answer)
                 answers.append(
                     Answer(
@@ -82,7 +82,7 @@ async def evaluate(folder: RunFolder, version: int | None, count: int | None) ->
         if count is not None:
             config = config.model_copy(update={"count": count})
         weights = await asyncio.to_thread(find_whole, folder, place.bus.log, version)
-        evaluator = Evaluator(place.parts, config)
+        evaluator = Evaluator(place.parts, config, place.recipe.solver.stop)
         try:
             return await evaluator.evaluate(weights)
         except (SwapRefused, EngineUnusable, ValueError) as error:

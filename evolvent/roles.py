@@ -92,7 +92,10 @@ def _evaluator(place: "Workplace") -> Opened:
     from agents.evaluator import Evaluator
 
     _ = place.parts.serving.engine
-    return _running(place, Evaluator(place.parts, place.recipe.evaluator), "evaluator")
+    recipe = place.recipe
+    return _running(
+        place, Evaluator(place.parts, recipe.evaluator, recipe.solver.stop), "evaluator"
+    )
 
 
 def _trainer(place: "Workplace") -> Opened:

@@ -53,7 +53,7 @@ class Plan:
         """One kill, one restart of the broker and one cut, all in a hurry."""
         return cls(
             kills=1,
-            seconds=25,
+            seconds=600,
             broker_restarts=1,
             cuts=1,
             zombies=0,
@@ -65,6 +65,17 @@ class Plan:
             hurry=1.0,
             strikes=(0, 1, 0),
         )
+
+    def wanted(self) -> dict[str, float]:
+        """The figures that a run must come to for all of it to be done."""
+        return {
+            "kills": self.kills,
+            "broker_restarts": self.broker_restarts,
+            "cuts": self.cuts,
+            "zombies": self.zombies,
+            "rebalances": self.rebalances,
+            "audits": self.audits,
+        }
 
     def steps(self, random: Random) -> list[str]:
         steps = [
@@ -95,9 +106,9 @@ class KafkaTormentor:
     async def torment(self, plan: Plan) -> None:
         """All of the plan, or until its time is over; then a clean stop."""
         patient, random = self.patient, self._random
-        deadline = time.monotonic() + plan.seconds
         async with patient.watched() as self._bus:
             await patient.until(lambda: patient.version >= 1)
+            deadline = time.monotonic() + plan.seconds
             patient.employ("solver", SOLVERS[0])
             steps = plan.steps(random)
             while steps and time.monotonic() < deadline:
@@ -106,6 +117,8 @@ class KafkaTormentor:
                 if random.random() >= plan.hurry:
                     await patient.recovered()
                 self._say(plan, len(steps))
+            while patient.harm.total < plan.kills and time.monotonic() < deadline:
+                await self._kill_some(plan, 1)
             await patient.recovered()
             last = patient.version
             await patient.until(lambda: patient.version >= last + plan.versions)

@@ -16,10 +16,12 @@ class Tormentor:
         self._random = random
 
     async def torment(self, kills: int, seconds: float) -> None:
-        """Until so many processes were killed, or the time is over; then a clean stop."""
-        deadline, patient = time.monotonic() + seconds, self._patient
+        """Until so many processes were killed, in `seconds` at most from when the run is up; then a
+        clean stop."""
+        patient = self._patient
         async with patient.watched():
             await patient.until(lambda: patient.version >= 1)
+            deadline = time.monotonic() + seconds
             while patient.harm.total < kills and time.monotonic() < deadline:
                 await self.strike(kills - patient.harm.total)
                 if self._random.random() < 0.4:

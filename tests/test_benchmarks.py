@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from benchmarks.kafka.client import ROWS, Row
 from benchmarks.kafka.trial import ROOT
+from harness.kafka_harm import Plan
+from harness.shown import exit_code
 
 SCRIPTS = sorted(
     path.name for path in (ROOT / "benchmarks").glob("*.py") if not path.name.startswith("_")
@@ -39,3 +43,22 @@ def test_the_clients_of_a_trial_find_what_they_import() -> None:
 def test_a_row_of_the_table_names_a_client(row: Row) -> None:
     module = import_module(f"benchmarks.kafka.{row.module}")
     assert callable(getattr(module, row.function))
+
+
+def test_a_benchmark_that_did_less_than_it_counts_has_shown_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert exit_code({"kills": 5, "lost": 0}, {"kills": 5}, ("lost",)) == 0
+    assert exit_code({"kills": 0, "lost": 0}, {"kills": 5}, ("lost",)) == 1
+    assert exit_code({"kills": 5, "lost": 2}, {"kills": 5}, ("lost",)) == 1
+    assert exit_code({"learned": False}, {"learned": True}) == 1
+    said = capsys.readouterr().err
+    assert "kills: 0 of 5" in said and "lost: 2, not 0" in said
+
+
+@pytest.mark.parametrize("plan", [Plan(), Plan.quick()], ids=["whole", "quick"])
+def test_all_of_a_plan_of_harm_is_counted(plan: Plan) -> None:
+    steps = Counter(plan.steps(Random(0)))
+    wanted = plan.wanted()
+    assert wanted["kills"] >= 1
+    assert wanted["broker_restarts"] == steps["broker"] and wanted["cuts"] == steps["cut"]

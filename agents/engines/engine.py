@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypedDict
 
 from bus.errors import Outage
 from bus.events import Span
@@ -38,18 +38,48 @@ def messages_of(prompt: Prompt) -> tuple[Message, ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """`n` samples for one prompt, of `max_tokens` or what the model's context leaves. Temperature 0
-    is greedy. `seed` fixes the samples."""
+    is greedy. `seed` fixes the samples.
+
+    Of the distribution at `temperature` the `top_k` likeliest tokens are left (0: all), and of
+    these the fewest that make up `top_p`. A sample ends with the token that makes its text hold one
+    of the texts `stop`.
+    """
 
     prompt_tokens: tuple[int, ...]
     n: int = 1
     max_tokens: int
     temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
     seed: int | None = None
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether some tokens cannot be drawn that could be."""
+        return self.temperature > 0 and (self.top_p < 1 or self.top_k > 0)
+
+
+class Drawing(TypedDict, total=False):
+    """How a turn is drawn; what is left out is as a `Request` has it."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    stop: tuple[str, ...]
 
 
 class Unservable(ValueError):
     """A request that no model, or not this one, could serve: the event that asks for it is at
     fault."""
+
+
+def check_drawing(request: Request) -> None:
+    """Raises `Unservable` for what no engine could draw."""
+    if not 0 < request.top_p <= 1 or request.top_k < 0:
+        raise Unservable("a request needs 0 < top_p <= 1 and top_k >= 0")
+    if not all(request.stop):
+        raise Unservable("a request cannot stop at an empty text")
 
 
 def fitted(request: Request, vocab: int, max_length: int | None = None) -> Request:
@@ -61,6 +91,7 @@ def fitted(request: Request, vocab: int, max_length: int | None = None) -> Reque
         raise Unservable(f"prompt tokens must lie in [0, {vocab}), the model's vocabulary")
     if request.n < 1 or request.max_tokens < 1 or request.temperature < 0:
         raise Unservable("a request needs n >= 1, max_tokens >= 1 and temperature >= 0")
+    check_drawing(request)
     if max_length is None:
         return request
     room = max_length - len(request.prompt_tokens)
@@ -74,8 +105,9 @@ def fitted(request: Request, vocab: int, max_length: int | None = None) -> Reque
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """One sample. `logprobs[i]` is that of `tokens[i]` under the sampling distribution (for
-    greedy: under the untempered softmax). A stop token, when sampled, is the last token."""
+    """One sample. `logprobs[i]` is that of `tokens[i]` under the sampling distribution: what was
+    left to draw from has the probability 1 (for greedy: under the untempered softmax). A stop
+    token, when sampled, is the last token."""
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]

@@ -10,7 +10,15 @@ from pathlib import Path
 from random import Random
 
 from agents.engines.checkpoint.verified import read_verified
-from agents.engines.engine import Completion, Prompt, Request, Swap, messages_of
+from agents.engines.engine import (
+    Completion,
+    Prompt,
+    Request,
+    Swap,
+    check_drawing,
+    messages_of,
+)
+from agents.engines.stopping import stopped
 from bus.events import Span
 
 PAD_ID, EOS_ID = 0, 1
@@ -71,7 +79,9 @@ class ScriptedEngine:
             raise ValueError("a request needs at least one prompt token")
         if request.n < 1 or request.max_tokens < 1 or request.temperature < 0:
             raise ValueError("a request needs n >= 1, max_tokens >= 1 and temperature >= 0")
-        completions = [self._complete(request, index) for index in range(request.n)]
+        check_drawing(request)
+        made = [self._complete(request, index) for index in range(request.n)]
+        completions = [stopped(each, request.stop, self.decode) for each in made]
         self._in_flight += request.n
         try:
             await self._wait()

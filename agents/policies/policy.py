@@ -5,9 +5,10 @@ its rule says, and the one way to draw turns from it. Knows no role and no kind 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import Protocol, TypedDict, Unpack
 
-from agents.engines.engine import Completion, Engine, Prompt, Request, Unservable
+from agents.engines.engine import Completion, Drawing, Engine, Prompt, Request, Unservable
+from agents.engines.stopping import text_before
 from bus.events import Turn
 from bus.runner import Rejected
 
@@ -38,14 +39,16 @@ class Policy:
         n: int = 1,
         *,
         max_tokens: int,
-        temperature: float = 1.0,
         since: int = 0,
         seat: str = "",
         trainable: bool = True,
+        **drawing: Unpack[Drawing],
     ) -> list[Turn]:
-        """`n` answers to `prompt`, drawn together: by what is due once version `since` is the
-        newest, or a later one. `seat` says whose turn they are; what is not `trainable` is never
-        learned from and does not age an attempt. Raises `Rejected` for what could not be served."""
+        """`n` answers to `prompt`, drawn together, `drawing` (temperature, top_p, top_k, stop) as
+        `Request` has it: by what is due once version `since` is the newest, or a later one. A text
+        that stops an answer is not part of the turn's text. `seat` says whose turn they are; what
+        is not `trainable` is never learned from and does not age an attempt. Raises
+        `Rejected` for what could not be served."""
         await self.follower.at_least(since)
         try:
             return await sample(
@@ -53,8 +56,8 @@ class Policy:
                 prompt,
                 n,
                 max_tokens=max_tokens,
-                temperature=temperature,
                 said=_Said(seat=seat, trainable=trainable, policy=self.name),
+                **drawing,
             )
         except Unservable as error:
             raise Rejected(str(error)) from None
@@ -102,17 +105,15 @@ async def sample(
     n: int = 1,
     *,
     max_tokens: int,
-    temperature: float,
     said: _Said | None = None,
+    **drawing: Unpack[Drawing],
 ) -> list[Turn]:
     """`n` turns that no swap has cut off.
 
     A group with an aborted sample is drawn anew as a whole, under the new weights: to replace
     only what was cut off would prefer short answers within a group.
     """
-    request = Request(
-        prompt_tokens=engine.encode(prompt), n=n, max_tokens=max_tokens, temperature=temperature
-    )
+    request = Request(prompt_tokens=engine.encode(prompt), n=n, max_tokens=max_tokens, **drawing)
     while True:
         completions = await engine.generate(request)
         if all(completion.finish_reason != "abort" for completion in completions):
@@ -125,8 +126,11 @@ def _turn(engine: Engine, request: Request, completion: Completion, said: _Said)
         prompt_tokens=request.prompt_tokens,
         tokens=completion.tokens,
         logprobs=completion.logprobs,
-        text=engine.decode(completion.tokens),
+        text=text_before(engine.decode(completion.tokens), request.stop),
         finish_reason=completion.finish_reason,
         spans=completion.spans,
+        temperature=request.temperature,
+        top_p=request.top_p if request.narrowed else 1.0,
+        top_k=request.top_k if request.narrowed else 0,
         **said,
     )

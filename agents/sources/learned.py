@@ -14,6 +14,7 @@ from pydantic import Field
 from agents.domains.domain import NotATask, Problem
 from agents.parts import PartConfig, Parts
 from agents.policies.config import CURRENT
+from agents.policies.drawing import Stop, TopK, TopP
 from agents.sources.curriculum import Curriculum, CurriculumConfig
 from agents.sources.source import Draft, Draw, Refused, SourceState
 from bus.events import LevelCount, Proposal, Task, Turn
@@ -21,13 +22,17 @@ from bus.log import Log
 
 
 class LearnedConfig(PartConfig):
-    """`share` of every draw is asked of the model, by the weights of `policy`; the rest, and
+    """`share` of every draw is asked of the model, by the weights of `policy`, drawn as the solver
+    draws; the rest, and
     whatever the gate refuses, of the rule `curriculum`. A task above the warm-up levels is novel if
     none of the last `memory` tasks was the same."""
 
     type: Literal["learned"] = "learned"
     share: float = Field(default=1.0, gt=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
+    top_p: TopP = 1.0
+    top_k: TopK = 0
+    stop: Stop = ()
     memory: int = Field(default=20_000, ge=0)
     policy: str = CURRENT
     curriculum: CurriculumConfig = CurriculumConfig()
@@ -90,6 +95,9 @@ class Learned:
             num_asked,
             max_tokens=self._domain.max_proposal_tokens(),
             temperature=self._config.temperature,
+            top_p=self._config.top_p,
+            top_k=self._config.top_k,
+            stop=self._config.stop,
             since=version,
             seat="proposer",
         )

@@ -123,12 +123,15 @@ class Trial:
         )
         self._client.cpu_affinity([self._core])
 
-    def kill(self) -> None:
-        """With SIGKILL."""
-        if self._client is not None:
-            self._client.kill()
-            self._client.wait()
-            self._client = None
+    def kill(self) -> bool:
+        """With SIGKILL; whether there was somebody to kill."""
+        if self._client is None:
+            return False
+        was_alive = self._client.poll() is None
+        self._client.kill()
+        self._client.wait()
+        self._client = None
+        return was_alive
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from trainer.seed_model import make_model
 from trainer.updates.update import Update
 
 _COUNT = 12
+_WARM = 0.5
 _TINY = ModelConfig(hidden=16, intermediate=16, layers=1, heads=1, head_dim=16)
 _REFERENCES = (None, "previous", "first")
 
@@ -86,9 +87,36 @@ async def a_reference_that_is_asked_for_is_used(subject: Subject) -> None:
     )
 
 
-async def _rows(subject: Subject) -> list[Row]:
+async def what_is_compared_with_the_behaviour_policy_is_at_its_temperature(
+    subject: Subject,
+) -> None:
     update: Update = subject.build()
-    batch = replace(Batch.empty(), judgments=tuple(await judgments(subject.parts, _COUNT)))
+    scored = await _scored(subject, make_model(_TINY))
+    shift_BT = 0.1 * torch.arange(scored.behaviour_BT.numel()).view_as(scored.behaviour_BT)
+    if torch.equal(
+        update(scored), update(replace(scored, behaviour_BT=scored.behaviour_BT - shift_BT))
+    ):
+        return
+    expect(
+        getattr(subject.config, "takes_ratios", False),
+        "its configuration does not say `takes_ratios = True`: recipes that sample with top_p or "
+        "top_k would not be refused",
+    )
+    expect(
+        all(row.temperature == _WARM for row in await _rows(subject, _WARM)),
+        "its rows are not at the temperature of their attempts: make them with `sampled_row`",
+    )
+
+
+async def _rows(subject: Subject, temperature: float = 1.0) -> list[Row]:
+    update: Update = subject.build()
+    judged = tuple(
+        each.model_copy(
+            update={"attempt": each.attempt.model_copy(update={"temperature": temperature})}
+        )
+        for each in await judgments(subject.parts, _COUNT)
+    )
+    batch = replace(Batch.empty(), judgments=judged)
     return [row for rows in update.steps(batch, Replay(8), Random(1)) for row in rows]
 
 
@@ -113,4 +141,5 @@ PROMISES: tuple[Promise, ...] = (
     padding_changes_nothing,
     the_reference_is_one_that_there_is,
     a_reference_that_is_asked_for_is_used,
+    what_is_compared_with_the_behaviour_policy_is_at_its_temperature,
 )

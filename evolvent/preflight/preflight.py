@@ -3,24 +3,36 @@
 the domain -> the problems of every level -> what the model reads and writes -> memory
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from agents.domains.domain import Domain, Problem
 from evolvent.errors import UsageError
 from evolvent.preflight.levels import Show, built, problems_of
+from evolvent.preflight.machine import free_bytes
+from evolvent.preflight.memory import check_devices, check_memory, check_records
 from evolvent.preflight.reader import Reader, fresh, reader_of
 from evolvent.preflight.rehearsal import Need, Rehearsal, unreadable
 from evolvent.recipe.recipe import Recipe
 from trainer.config import LEAST_POSITIONS
 
+NAMES = ("solver", "evaluator", "trainer")
+"""The services that hold a model."""
+
 _STEP = 64
 
 
-def check(run: Path, recipe: Recipe, show: Show = lambda doing: None) -> None:
-    """Raises `UsageError` for a run in the folder `run` that could not work with `recipe`; `show`
-    is told what is being done."""
+def check(
+    run: Path,
+    recipe: Recipe,
+    show: Show = lambda doing: None,
+    *,
+    roles: Collection[str] = NAMES,
+) -> None:
+    """Raises `UsageError` for a run in the folder `run` that could not work with `recipe`, the
+    services `roles` of it on this machine; `show` is told what is being done."""
     show("reading the recipe's domain")
+    check_devices(recipe, roles)
     reader = reader_of(run, recipe)
     domain = built(recipe.domain)
     problems = problems_of(recipe, domain, show)
@@ -30,6 +42,10 @@ def check(run: Path, recipe: Recipe, show: Show = lambda doing: None) -> None:
     needs = _read(recipe, domain, problems, reader)
     if reader.context is not None:
         _check_context(needs, reader.context, reader.mend)
+    check_records(recipe, needs)
+    if (free := free_bytes()) is not None:
+        here = set(roles) - set(recipe.run.without)
+        check_memory(recipe, here, reader.sizes, needs, free)
 
 
 def positions(recipe: Recipe, domain: Domain) -> int:

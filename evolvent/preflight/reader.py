@@ -18,6 +18,7 @@ from agents.engines.config import VllmConfig
 from agents.engines.engine import SwapRefused
 from evolvent.errors import UsageError
 from evolvent.own_model import check_model
+from evolvent.preflight.sizes import Sizes
 from evolvent.recipe.recipe import Recipe
 from trainer.alphabet import build_tokenizer
 from trainer.checkpoint.manifest import checkpoint_folders
@@ -31,6 +32,7 @@ class Reader:
 
     prompting: Prompting
     context: int | None
+    sizes: Sizes
     mend: str
 
     def missing(self, text: str) -> str | None:
@@ -76,6 +78,7 @@ def fresh(model: ModelConfig) -> Reader:
     return Reader(
         prompting=read_prompting({TOKENIZER: tokenizer.to_str()}),
         context=model.max_positions,
+        sizes=Sizes.fresh(model),
         mend="raise model.max_positions or leave it out",
     )
 
@@ -95,6 +98,7 @@ def _in_folder(folder: Path, recipe: Recipe) -> Reader:
     return Reader(
         prompting=prompting,
         context=min(limits, default=None),
+        sizes=Sizes.of_folder(folder),
         mend="choose a model that reads more",
     )
 

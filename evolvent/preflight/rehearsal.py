@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from agents.domains.domain import Domain, Problem
+from agents.judges.config import JudgeConfig
 from agents.parts import Parts
 from agents.policies.policy import Policy
 from agents.policies.serving import Serving
@@ -78,14 +79,14 @@ class Rehearsal:
             max_tokens=room,
             temperature=config.temperature,
         )
-        sampler = self._recipe.sampler.build(self._parts)
         task = _task(problem, index)
+        asked = (f"level {problem.level} of {problem.family}", problem.level)
+        writes = stated or len(self._listener.answer) + 1
         return await self._noted(
-            f"level {problem.level} of {problem.family}",
-            problem.level,
-            stated or len(self._listener.answer) + 1,
-            lambda: sampler.sample(task, 1, speak),
-        )
+            *asked,
+            writes,
+            lambda: self._recipe.sampler.build(self._parts).sample(task, 1, speak),
+        ) or await self._noted(*asked, writes, lambda: speak(problem.prompt))
 
     async def _judging(self, problem: Problem) -> list[Need]:
         needs: list[Need] = []
@@ -96,9 +97,12 @@ class Rehearsal:
                 f"the question of judge.type = {judge.type!r} on level {problem.level}",
                 problem.level,
                 None,
-                partial(judge.build(self._parts).judge, attempt),
+                partial(self._judged, judge, attempt),
             )
         return needs
+
+    async def _judged(self, judge: JudgeConfig, attempt: Attempt) -> None:
+        await judge.build(self._parts).judge(attempt)
 
     async def _attempt(self, problem: Problem, answer: tuple[int, ...]) -> Attempt:
         self._listener.answer = answer

@@ -13,6 +13,7 @@ def check(recipe: Recipe) -> None:
     """Raises `ValueError` for a recipe whose weights would stay as they are, or learn from nothing
     that was judged."""
     _check_group(recipe)
+    _check_ratios(recipe)
     _check_band(recipe)
     _check_coins(recipe)
     _check_rows(recipe)
@@ -32,6 +33,19 @@ def _check_group(recipe: Recipe) -> None:
         raise ValueError(
             f"solver.samples = {samples}: judge.type = 'vote' would find every answer in the "
             "majority; draw 2 or more"
+        )
+
+
+def _check_ratios(recipe: Recipe) -> None:
+    """What was drawn from a narrowed distribution has a probability that no learner computes."""
+    solver = recipe.solver
+    if solver.narrowed and getattr(recipe.loss, "takes_ratios", False):
+        narrowed = "top_p" if solver.top_p < 1 else "top_k"
+        raise ValueError(
+            f"solver.{narrowed} = {getattr(solver, narrowed)}: loss.type = {recipe.loss.type!r} "
+            "compares the learner with the distribution that was sampled from, which must hold "
+            "every token; leave solver.top_p at 1 and solver.top_k at 0, or choose loss.type = "
+            "'nll'"
         )
 
 

@@ -1,6 +1,5 @@
 """A recipe: the settings of every part of a run. Loads no part and no torch."""
 
-import hashlib
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -22,6 +21,7 @@ from agents.sources.curriculum import CurriculumConfig
 from bus.config import BusConfig, SqliteConfig
 from bus.hands import HANDLE_SECONDS
 from evolvent.errors import UsageError
+from evolvent.recipe.digest import digest_of, operated_as
 from evolvent.reserve import DiskConfig
 from trainer.batch import BatchConfig
 from trainer.config import (
@@ -150,15 +150,14 @@ class Recipe(BaseModel):
 
     @property
     def digest(self) -> str:
-        """sha256 of everything that decides what is learned, engines with their places included;
-        how the run is laid out, and where its log lies, is not."""
-        settings = self.model_dump_json(exclude={"run", "bus", "checkpoints", "disk"})
-        return hashlib.sha256(settings.encode()).hexdigest()
+        """sha256 of what decides learning and differs from its default: no device, no place, and
+        nothing of how the run is laid out and operated."""
+        return digest_of(self)
 
     def gone_on_with(self, wanted: "Recipe") -> "Recipe":
-        """This recipe with what `wanted`, otherwise the same, says of how it is run."""
+        """This recipe with what `wanted`, otherwise the same, says of how and where it is run."""
         said = wanted.model_fields_set & {"run", "bus", "checkpoints", "disk"}
-        return self.model_copy(
+        return operated_as(self, wanted).model_copy(
             update={name: _updated(getattr(self, name), getattr(wanted, name)) for name in said}
         )
 

@@ -26,6 +26,7 @@ from bus.events import Plugin
 from bus.hands import Hands
 from evolvent.errors import UsageError
 from evolvent.plugins import installed
+from evolvent.recipe.digest import former_digests
 from evolvent.recipe.explain import explain
 from evolvent.recipe.load import read_bus
 from evolvent.recipe.recipe import Recipe
@@ -94,7 +95,8 @@ class RunFolder:
             return str(named)
         for checkpoint in reversed(list(checkpoint_folders(self.path))):
             return read_manifest(checkpoint).weights.run
-        return new_run_id(self.path, self.recipe())
+        [digest] = former_digests(self.settings)
+        return f"{self.bus().name(self.path)}-{digest[:8]}"
 
     @property
     def has_stored_id(self) -> bool:

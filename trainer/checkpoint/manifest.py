@@ -66,7 +66,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     format: int = _FORMAT
-    recipe: str = Field(description="sha256 of the recipe that the run was started with")
+    recipe: str = Field(description="digest of the recipe that the version was learned by")
     trained: tuple[Consumed, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     files: dict[str, str]

@@ -7,7 +7,7 @@ GRPO (Shao et al. 2024, arXiv 2402.03300, eq. 3 and 4), with the asymmetric clip
 from collections.abc import Iterator
 from random import Random
 from statistics import fmean, pstdev
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,8 @@ class GrpoConfig(BaseModel):
     weight of the divergence from `reference`: the version before, or version 0 ("first")."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    takes_ratios: ClassVar[bool] = True
 
     type: Literal["grpo"] = "grpo"
     steps: int = Field(default=1, gt=0)

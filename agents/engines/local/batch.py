@@ -17,9 +17,12 @@ from agents.engines.local.cache import reserve, select
 from agents.engines.local.kinds import takes
 from agents.engines.local.sampling import Sampling
 from agents.engines.local.served import Served
+from agents.engines.stopping import length_until, stopped
 from bus.events import Span
 
 _COMPACT_BELOW = 0.7
+_READ_EVERY = 8
+"""Steps after which the texts of rows are looked at that may stop in mid-text."""
 
 
 class Batch:
@@ -40,6 +43,8 @@ class Batch:
         self._tokens_RN = self._owners.new_zeros(len(owners), self._room)
         self._logprobs_RN = torch.zeros(len(owners), self._room, device=self._device)
         self._stop_ids = torch.tensor(served.stop_ids, dtype=torch.long, device=self._device)
+        self._decode = served.prompting.decode
+        self._texts = any(request.stop for request in requests)
         self._sampling = Sampling(requests, self._room, generator, self._device, served.unknown_V)
         self._own_masks = served.way == "rows"
         self._takes = takes(served.model)
@@ -112,6 +117,8 @@ class Batch:
         self.num_steps += 1
         ended = torch.isin(tokens_R, self._stop_ids) | (self._limits[self._rows] <= self.num_steps)
         self._live &= ~ended
+        if self._texts and self.num_steps % _READ_EVERY == 0:
+            self._end_what_is_said()
         self._last_R = tokens_R
         self.num_live = int(self._live.sum())
         if self.num_live >= _COMPACT_BELOW * len(self._rows):
@@ -119,6 +126,18 @@ class Batch:
         if self.num_live:
             self._compact()
         return True
+
+    def _end_what_is_said(self) -> None:
+        """End the rows that hold a text that stops them; what comes after it is cut off later."""
+        so_far = self._tokens_RN[self._rows, : self.num_steps].tolist()
+        owners = self._owners[self._rows].tolist()
+        said = [
+            length_until(tokens, self._requests[owner].stop, self._decode) is not None
+            for tokens, owner in zip(so_far, owners, strict=True)
+        ]
+        said_R = torch.tensor(said, device=self._device)
+        self._limits[self._rows[said_R & self._live]] = self.num_steps
+        self._live &= ~said_R
 
     def _compact(self) -> None:
         kept = self._live.nonzero().squeeze(1)
@@ -173,6 +192,7 @@ class Batch:
         stops = torch.isin(tokens_RN, self._stop_ids)
         first_stop = torch.where(stops.any(1), stops.int().argmax(1), self._room)
         rows = zip(
+            self._limits[chosen].tolist(),
             first_stop.tolist(),
             tokens_RN.tolist(),
             self._logprobs_RN[chosen, : self.num_steps].tolist(),
@@ -185,18 +205,24 @@ class Batch:
         ]
 
     def _completion(
-        self, request: Request, first_stop: int, tokens: list[int], logprobs: list[float]
+        self,
+        request: Request,
+        limit: int,
+        first_stop: int,
+        tokens: list[int],
+        logprobs: list[float],
     ) -> Completion:
-        stopped = first_stop < request.max_tokens
-        length = first_stop + 1 if stopped else request.max_tokens
+        ended = first_stop < limit
+        length = first_stop + 1 if ended else limit
         if length not in self._spans_by_length:
             self._spans_by_length[length] = self._spans(length)
-        return Completion(
+        made = Completion(
             tokens=tuple(tokens[:length]),
             logprobs=tuple(logprobs[:length]),
-            finish_reason="stop" if stopped else "length",
+            finish_reason="stop" if ended else "length",
             spans=self._spans_by_length[length],
         )
+        return stopped(made, request.stop, self._decode)
 
     def _spans(self, length: int) -> tuple[Span, ...]:
         ends = [start for _, start in self._marks[1:]] + [length]

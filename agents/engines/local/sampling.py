@@ -12,8 +12,8 @@ from agents.engines.engine import Request
 
 
 class Sampling:
-    """Draws from softmax(logits / temperature), without the tokens of `unknown_V`, by inverting its
-    cumulative sum."""
+    """Draws from softmax(logits / temperature) without the tokens of `unknown_V`, or what `top_k`
+    and `top_p` leave of it, by inverting its cumulative sum."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Sampling:
         self._all_greedy = not any(temperatures)
         self._any_greedy = 0 in temperatures
         self._tempered = any(t not in (0, 1) for t in temperatures)
+        self._narrowing = Narrowing(requests, device) if _narrow(requests) else None
 
     def draw(
         self, logits_RV: torch.Tensor, rows: torch.Tensor, step: int
@@ -41,6 +42,8 @@ class Sampling:
             logits_RV = logits_RV.masked_fill(self._unknown_V, -torch.inf)
         if self._tempered:
             logits_RV = logits_RV / self._temperature_R[rows, None]
+        if self._narrowing is not None:
+            logits_RV = self._narrowing.left(logits_RV, rows)
         logprobs_RV = torch.log_softmax(logits_RV, dim=-1)
         if self._all_greedy:
             tokens_R = logprobs_RV.argmax(-1)
@@ -53,6 +56,34 @@ class Sampling:
             if self._any_greedy:
                 tokens_R = torch.where(self._greedy_R[rows], logprobs_RV.argmax(-1), tokens_R)
         return tokens_R, logprobs_RV.gather(1, tokens_R[:, None])[:, 0]
+
+
+class Narrowing:
+    """Which tokens are left to draw from: the `top_k` likeliest, of these the fewest that make up
+    `top_p`. Of equally likely ones those with the lower ids."""
+
+    def __init__(self, requests: Sequence[Request], device: torch.device) -> None:
+        rows = [request for request in requests for _ in range(request.n)]
+        # A greedy row's log-probabilities are those of the whole vocabulary.
+        shares = [each.top_p if each.narrowed and each.top_p < 1 else torch.inf for each in rows]
+        counts = [each.top_k if each.narrowed and each.top_k else 2**62 for each in rows]
+        self._share_R = torch.tensor(shares, device=device, dtype=torch.float64)
+        self._count_R = torch.tensor(counts, device=device)
+
+    def left(self, logits_RV: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """The logits, -inf where a token is not left."""
+        ordered_RV, order_RV = logits_RV.sort(dim=-1, descending=True, stable=True)
+        places_V = torch.arange(logits_RV.shape[1], device=logits_RV.device)
+        left_RV = places_V < self._count_R[rows, None]
+        shares_RV = torch.softmax(ordered_RV.masked_fill(~left_RV, -torch.inf).double(), dim=-1)
+        # The likeliest is always left: nothing comes before it.
+        left_RV &= shares_RV.cumsum(-1) - shares_RV < self._share_R[rows, None]
+        kept_RV = torch.zeros_like(left_RV).scatter(1, order_RV, left_RV)
+        return logits_RV.masked_fill(~kept_RV, -torch.inf)
+
+
+def _narrow(requests: Sequence[Request]) -> bool:
+    return any(request.narrowed for request in requests)
 
 
 def _uniforms(requests: Sequence[Request], room: int, shared: torch.Generator) -> torch.Tensor:

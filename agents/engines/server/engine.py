@@ -18,6 +18,7 @@ from agents.engines.checkpoint.prompting import PROMPTING, Prompting, read_promp
 from agents.engines.engine import Completion, EngineUnusable, Prompt, Request, Swap, SwapRefused
 from agents.engines.server.link import Link, Lost
 from agents.engines.server.wire import digest_of
+from agents.engines.stopping import stopped
 
 _Found = TypeVar("_Found")
 _LOOK_SECONDS = 1.0
@@ -71,7 +72,8 @@ class ServerEngine:
         while True:
             link = await self._found(lambda: self._best(at_least))
             try:
-                return await link.generate(name, request, at_least)
+                made = await link.generate(name, request, at_least)
+                return [stopped(each, request.stop, self.decode) for each in made]
             except Lost:
                 # Its news may come a moment later than the loss.
                 await asyncio.sleep(_AGAIN_SECONDS)

@@ -224,6 +224,8 @@ def _sampling(request: Request, stop_ids: tuple[int, ...]) -> dict[str, Any]:
         "n": request.n if request.temperature else 1,
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
+        "top_p": request.top_p if request.narrowed else 1.0,
+        "top_k": request.top_k if request.narrowed else 0,
         # Sample j of a group has seed + j, so the seeds of two requests lie far apart.
         "seed": None if request.seed is None else (request.seed << 20) % 2**63,
         "logprobs": 0,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.engines.engine import Completion, Request, Swap
 
-PROTOCOL = "evolvent.2"
+PROTOCOL = "evolvent.3"
 """The WebSocket subprotocol; both sides must name the same."""
 
 SOCKET_PATH = "/evolvent/generate"

@@ -28,6 +28,7 @@ from agents.engines.checkpoint.prompting import (
 )
 from agents.engines.checkpoint.verified import read_verified
 from agents.engines.engine import Completion, Prompt, Request, Swap, SwapRefused, fitted
+from agents.engines.stopping import stopped
 from agents.engines.vllm.runtime import VllmRuntime
 from agents.engines.vllm.setup import check_temperature, params, scoring
 from bus.events import Span
@@ -108,7 +109,8 @@ class VllmEngine:
             finally:
                 await self._land(flight)
             if not flight.again:
-                return _completions(output, request.n)
+                made = _completions(output, request.n)
+                return [stopped(each, request.stop, self.decode) for each in made]
 
     async def swap(self, version: int, folder: Path, files: dict[str, str]) -> Swap:
         """See `Engine`. The files are read and checked while generation goes on."""

@@ -134,7 +134,8 @@ def check_temperature(request: Request) -> None:
 
 
 def params(request: Request, stop_ids: tuple[int, ...]) -> Any:
-    """vLLM's `SamplingParams`. Greedy samples are all the same: one is drawn."""
+    """vLLM's `SamplingParams`. Greedy samples are all the same: one is drawn. It is never told of
+    texts that stop, because it decodes none."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -142,6 +143,8 @@ def params(request: Request, stop_ids: tuple[int, ...]) -> Any:
         n=request.n if request.temperature else 1,
         max_tokens=request.max_tokens,
         temperature=request.temperature,
+        top_p=request.top_p if request.narrowed else 1.0,
+        top_k=request.top_k if request.narrowed else 0,
         # Sample j of a group has seed + j, so the seeds of two requests lie far apart.
         seed=None if request.seed is None else (request.seed << 20) % 2**63,
         logprobs=0,

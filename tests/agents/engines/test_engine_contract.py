@@ -1,6 +1,7 @@
 """What every engine promises: the same tests over each of them."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,6 +98,36 @@ def test_a_seed_fixes_samples_alone_and_in_a_crowd(
             assert [each.tokens for each in together] == [each.tokens for each in alone]
             assert [each.tokens for each in other] != [each.tokens for each in alone]
             assert len({each.tokens for each in alone}) > 1
+
+    asyncio.run(scenario())
+
+
+def test_a_text_that_stops_ends_a_sample_with_the_token_that_completes_it(
+    open_engine: Open, checkpoints: list[Checkpoint]
+) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            asked = request(engine, n=12, max_tokens=40, seed=5)
+            whole = await engine.generate(asked)
+            texts = [engine.decode(each.tokens) for each in whole]
+            longest = max(texts, key=len)
+            stop = ("no such text", longest[len(longest) // 2 :][:2])
+            cut = await engine.generate(replace(asked, stop=stop))
+            for one, other, text in zip(cut, whole, texts, strict=True):
+                length = len(one.tokens)
+                assert (one.tokens, one.logprobs) == (
+                    other.tokens[:length],
+                    other.logprobs[:length],
+                )
+                assert (one.spans[0].start, one.spans[-1].end) == (0, length)
+                if stop[1] in text:
+                    assert one.finish_reason == "stop"
+                    assert engine.decode(one.tokens).endswith(stop[1])
+                    assert stop[1] not in engine.decode(one.tokens[:-1])
+                else:
+                    assert one == other
+            assert sum(len(each.tokens) for each in cut) < sum(len(each.tokens) for each in whole)
 
     asyncio.run(scenario())
 
@@ -200,7 +231,15 @@ def test_close_leaves_nobody_waiting(open_engine: Open, checkpoints: list[Checkp
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"prompt_tokens": ()}, {"n": 0}, {"max_tokens": 0}, {"temperature": -1.0}],
+    [
+        {"prompt_tokens": ()},
+        {"n": 0},
+        {"max_tokens": 0},
+        {"temperature": -1.0},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+    ],
 )
 def test_a_senseless_request_is_an_error_of_its_caller(
     open_engine: Open, checkpoints: list[Checkpoint], wrong: dict[str, Any]

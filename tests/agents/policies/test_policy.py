@@ -82,6 +82,23 @@ def test_a_group_of_which_a_sample_was_cut_off_is_drawn_anew_as_a_whole() -> Non
     asyncio.run(scenario())
 
 
+def test_a_turn_says_how_it_was_drawn_and_its_text_ends_before_what_stopped_it() -> None:
+    async def scenario() -> None:
+        own = engine(says("12;34"))
+        [turn] = await sample(
+            own, "r12>", max_tokens=9, temperature=0.5, top_p=0.75, top_k=7, stop=(";",)
+        )
+        assert (turn.temperature, turn.top_p, turn.top_k, turn.whole) == (0.5, 0.75, 7, False)
+        assert (turn.text, turn.finish_reason) == ("12", "stop")
+        assert own.decode(turn.tokens) == "12;"
+        assert len(turn.logprobs) == turn.spans[-1].end == len(turn.tokens)
+        [greedy] = await sample(own, "r12>", max_tokens=9, temperature=0.0, top_p=0.5)
+        # The likeliest token was taken: its log-probability is that among all.
+        assert (greedy.temperature, greedy.whole, greedy.text) == (0.0, True, "12;34")
+
+    asyncio.run(scenario())
+
+
 def test_a_policy_draws_with_no_weights_older_than_is_asked(tmp_path: Path) -> None:
     async def scenario() -> None:
         bus, own = MemoryBus(), engine(says("21"), version=-1)

@@ -10,6 +10,11 @@ from evolvent.recipe.load import load_recipe
     ("settings", "said"),
     [
         (["loss.type=grpo", "solver.samples=1"], "never learn from a group of one"),
+        (
+            ["loss.type=grpo", "solver.top_p=0.9"],
+            "solver.top_p = 0.9: loss.type = 'grpo'",
+        ),
+        (["loss.type=grpo", "solver.top_k=5"], "solver.top_k = 5: loss.type = 'grpo'"),
         (["judge.type=vote", "solver.samples=1"], "every answer in the majority"),
         (["filter.type=band", "solver.samples=1"], "no share of solver.samples = 1"),
         (["filter={type='band', low=0, high=0}"], "no share of solver.samples = 8"),
@@ -33,6 +38,8 @@ def test_what_can_never_learn_is_refused(settings: list[str], said: str) -> None
     [
         ["loss.type=grpo", "solver.samples=2"],
         ["solver.samples=1"],
+        ["solver.top_p=0.9", "solver.top_k=5", "solver.temperature=0.6"],
+        ["loss.type=grpo", "solver.temperature=0.6", "solver.stop=[';']"],
         ["filter.type=band", "solver.samples=2"],
         ["judge={type='chance', rate=1}"],
         ["judge={type='chance', rate=0.5}", "loss.type=grpo"],

@@ -26,7 +26,19 @@ def test_there_is_a_recipe_for_each_method() -> None:
 
 def test_how_and_where_a_run_lies_is_left_out_of_the_digest() -> None:
     plain = load_recipe("strings")
-    for setting in ("run.budget_seconds=7", "run.keep_states=9", "bus.type=kafka"):
+    for setting in (
+        "run.budget_seconds=7",
+        "run.keep_states=9",
+        "bus.type=kafka",
+        "checkpoints.keep_every=7",
+        "disk.reserve_gb=2",
+        "engine.device=cuda",
+        "engine.max_rows=7",
+        "learner.device=cpu",
+        "policies.current.engine.max_rows=7",
+        "solver.concurrency=7",
+        "name=mine",
+    ):
         assert load_recipe("strings", [setting]).digest == plain.digest
     for setting in (
         "seed=9",

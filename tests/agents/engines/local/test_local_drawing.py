@@ -1,0 +1,92 @@
+"""What is left of a distribution to draw from, against sums done by hand; log-probabilities are
+those of what was drawn from."""
+
+import asyncio
+from math import exp
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from agents.engines.engine import Request
+from agents.engines.local.sampling import Sampling
+from tests.agents.engines.checkpoint.tiny_checkpoint import local_engine, save_checkpoint
+
+CPU = torch.device("cpu")
+
+
+def left_of(logits: list[float], temperature: float, top_p: float, top_k: int) -> dict[int, float]:
+    """Probabilities of the tokens that are left, by the definition."""
+    weights = {token: exp(value / temperature) for token, value in enumerate(logits)}
+    ranked = sorted(weights, key=lambda token: (-weights[token], token))[: top_k or None]
+    total, mass, kept = sum(weights[token] for token in ranked), 0.0, []
+    for token in ranked:
+        if top_p < 1 and mass >= top_p * total:
+            break
+        kept.append(token)
+        mass += weights[token]
+    return {token: weights[token] / mass for token in kept}
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize(
+    ("top_p", "top_k"), [(1.0, 0), (0.9, 0), (0.3, 0), (1.0, 3), (0.8, 4), (1e-6, 0), (1.0, 99)]
+)
+def test_draws_are_from_what_is_left(temperature: float, top_p: float, top_k: int) -> None:
+    random = Random(3)
+    logits = [random.gauss(0, 2) for _ in range(12)]
+    logits[5] = logits[7]  # as likely as each other
+    expected = left_of(logits, temperature, top_p, top_k)
+    count = 4000
+    asked = Request(
+        prompt_tokens=(1,), n=count, max_tokens=1, temperature=temperature, top_p=top_p, top_k=top_k
+    )
+    sampling = Sampling([asked], 1, torch.Generator().manual_seed(1), CPU)
+    rows = torch.arange(count)
+    tokens, logprobs = sampling.draw(torch.tensor([logits]).expand(count, -1), rows, 0)
+    assert set(tokens.tolist()) <= expected.keys()
+    for token, logprob in zip(tokens.tolist(), logprobs.exp().tolist(), strict=True):
+        assert logprob == pytest.approx(expected[token], rel=1e-4)
+    for token, share in expected.items():
+        found = tokens.tolist().count(token) / count
+        assert abs(found - share) < 5 * (share * (1 - share) / count) ** 0.5 + 1e-9
+
+
+def test_every_request_of_a_batch_has_its_own_and_a_greedy_one_none(tmp_path: Path) -> None:
+    checkpoint = save_checkpoint(tmp_path / "v", 1)
+    model = AutoModelForCausalLM.from_pretrained(checkpoint.folder)
+    ways = [
+        {"temperature": 1.0},
+        {"temperature": 0.7, "top_k": 2},
+        {"temperature": 1.5, "top_p": 0.6},
+        {"temperature": 0.0, "top_p": 0.1, "top_k": 1},
+        {"temperature": 2.0, "top_p": 0.9, "top_k": 5},
+    ]
+
+    async def scenario() -> None:
+        with local_engine(seed=4) as engine:
+            await engine.swap(0, checkpoint.folder, checkpoint.files)
+            asked = [
+                Request(prompt_tokens=engine.encode("rabc>"), n=6, max_tokens=9, **way)  # type: ignore[arg-type]
+                for way in ways
+            ]
+            answers = await asyncio.gather(*map(engine.generate, asked))
+            for way, request, completions in zip(ways, asked, answers, strict=True):
+                greedy = not way["temperature"]
+                for each in completions:
+                    ids = torch.tensor([[*request.prompt_tokens, *each.tokens]])
+                    logits = model(ids).logits[0, len(request.prompt_tokens) - 1 : -1]
+                    for place, token in enumerate(each.tokens):
+                        left = left_of(
+                            logits[place].tolist(),
+                            way["temperature"] or 1.0,
+                            1.0 if greedy else way.get("top_p", 1.0),
+                            0 if greedy else int(way.get("top_k", 0)),
+                        )
+                        found = torch.tensor(each.logprobs[place]).exp()
+                        assert float(found) == pytest.approx(left[token], rel=1e-3)
+
+    with torch.no_grad():
+        asyncio.run(scenario())
