@@ -37,6 +37,7 @@ for command in (
     control.resume,
     control.stop,
     control.objective,
+    control.dead,
     evolve.seed,
     evolve.agent,
     evolve.copy,

@@ -33,6 +33,17 @@ def answers_table(answers: Sequence[Answer]) -> Table:
     return table
 
 
+def dead_table(letters: Sequence[Mapping[str, Any]]) -> Table | Text:
+    if not letters:
+        return Text("no dead letters")
+    table = _table("id", "about", "group", "when", "bytes", "sent again", "reason")
+    for one in letters:
+        again = "yes" if one["sent_again"] else ""
+        cells = (one["id"][:12], one["origin"], one["group"], one["when"][:19])
+        table.add_row(*map(Text, cells), f"{one['bytes']:,}", again, Text(one["reason"]))
+    return table
+
+
 def counts_table(counts: Mapping[str, int]) -> Table:
     table = _table("what", "count")
     table.columns[1].justify = "right"

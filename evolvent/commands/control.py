@@ -1,13 +1,17 @@
 """Commands that tell the roles of a run what to do, through its log."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evolvent.commands.options import Plugins, Run, run_folder
+from evolvent.commands.options import AsJson, Plugins, Run, display, on_log, run_folder
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from bus.events import Control
 
 Role = Annotated[
@@ -44,6 +48,35 @@ def objective(
     said = ", ".join(f"{name} = {value}" for name, value in told.settings.items())
     asks = f"asks by {said}" if said else "asks by the recipe alone"
     print(f"{run}: from the next version on the source {asks}")
+
+
+def dead(
+    run: Run,
+    requeue: Annotated[
+        str | None,
+        typer.Option("--requeue", metavar="ID", help="Send one round of this letter again."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the roles could not answer, and why; one of it may be sent again."""
+    from evolvent.run.dead import letters, send_again
+
+    if requeue is None:
+        found = on_log(run_folder(run), lambda log: [asdict(one) for one in letters(log)])
+        display(as_json, {"dead": found}, lambda: _dead_table(found))
+        return
+    letter, event, new = asyncio.run(send_again(run_folder(run), requeue))
+    sent = {"letter": letter.id, "event": event.id, "topic": event.channel, "new": new}
+    how = "is sent again" if new else "was sent again before: nothing more is sent"
+    print(
+        json.dumps(sent) if as_json else f"{run}: {letter.id} {how}, as {event.type()} {event.id}"
+    )
+
+
+def _dead_table(found: list[dict[str, Any]]) -> "RenderableType":
+    from evolvent.tables import dead_table
+
+    return dead_table(found)
 
 
 def _say(run: Run, command: str, role: str | None, does: str, do: str) -> None:

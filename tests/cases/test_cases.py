@@ -17,6 +17,7 @@ HOLD = {
     "kafka_stranger_in_weights": 12,
     "model_kinds": 8,
     "kafka_zstd_topics": 14,
+    "poison_judgment": 2,
     "narrow_stdout": 55,
     "no_warmup_levels": 15,
     "prune_cost": 4,
