@@ -11,6 +11,7 @@ from agents.evaluator import Evaluator, answer_to
 from bus.events import Evaluation, Weights
 from bus.log import Log
 from bus.versions import Versions
+from evolvent.asked_server import AskedServer, NotServed, named_server, running_server
 from evolvent.errors import UsageError
 from evolvent.run.folder import RunFolder
 from evolvent.voice import LogVoice
@@ -30,28 +31,67 @@ class Answer:
 
 
 async def ask(
-    folder: RunFolder, inputs: list[str], versions: list[int], family: str | None
+    folder: RunFolder,
+    inputs: list[str],
+    versions: list[int],
+    family: str | None,
+    *,
+    raw: bool = False,
+    server: str | None = None,
 ) -> list[Answer]:
-    """Greedy answers, version by version. No `versions` means the newest."""
+    """Greedy answers, version by version. No `versions` means the newest.
+
+    The server at `server` is asked, else one that runs beside the run, else versions are loaded
+    here. `raw` inputs are what the model reads, letter by letter.
+    """
     async with _opened(folder) as place:
-        domain = place.parts.domain
-        problems = _posed(domain, inputs, family)
-        answers = []
+        problems = _posed(place.parts.domain, inputs, family, raw)
+        log, answers = place.bus.log, []
         wanted: list[int | None] = [*versions] or [None]
-        for number in wanted:
-            weights = await asyncio.to_thread(find_whole, folder, place.bus.log, number)
-            answers += await _answers(place, weights, problems)
+        chosen = [await asyncio.to_thread(find_whole, folder, log, number) for number in wanted]
+        if server is not None:
+            asked: AskedServer | None = await asyncio.to_thread(named_server, server, log)
+        else:
+            asked = await asyncio.to_thread(running_server, folder.path, log)
+        for weights in chosen:
+            try:
+                answers += await asyncio.to_thread(_told, asked, place, weights, problems)
+            except NotServed as error:
+                if server is not None:
+                    raise UsageError(str(error)) from None
+                answers += await _answers(place, weights, problems)
     return answers
 
 
-def _posed(domain: Domain, inputs: list[str], family: str | None) -> list[Problem]:
+def _told(
+    asked: AskedServer | None, place: Workplace, weights: Weights, problems: Sequence[Problem]
+) -> list[Answer]:
+    """What a server answers. Raises `NotServed`."""
+    if asked is None:
+        raise NotServed("no server of this run is there")
+    domain, answers = place.parts.domain, []
+    for problem in problems:
+        room, stop = domain.max_answer_tokens(problem.level), place.recipe.solver.stop
+        text, ended = asked.answer(weights.number, problem.prompt, room, stop)
+        answers.append(_judged(domain, problem, text, ended, weights.number))
+    return answers
+
+
+def _posed(domain: Domain, inputs: list[str], family: str | None, raw: bool) -> list[Problem]:
     if family is not None and family not in domain.families:
         names = ", ".join(domain.families)
         raise UsageError(f"there is no family {family} in this run: there are {names}")
+    if raw:
+        chosen = family or domain.families[0]
+        return [_raw(chosen, domain.levels[-1], text) for text in inputs]
     try:
         return [domain.pose(text, family) for text in inputs]
     except NotATask as error:
         raise UsageError(str(error)) from None
+
+
+def _raw(family: str, level: int, text: str) -> Problem:
+    return Problem(family=family, level=level, prompt=text, question=text, answer="")
 
 
 async def _answers(place: Workplace, weights: Weights, problems: Sequence[Problem]) -> list[Answer]:
@@ -60,19 +100,21 @@ async def _answers(place: Workplace, weights: Weights, problems: Sequence[Proble
         async with place.parts.serving(weights) as engine:
             for problem in problems:
                 text, ended, version = await answer_to(engine, domain, problem, stop)
-                known = bool(problem.answer)
-                answers.append(
-                    Answer(
-                        version=version,
-                        prompt=problem.prompt,
-                        completion=text,
-                        expected=problem.answer or None,
-                        correct=domain.score(problem, text, ended).right if known else None,
-                    )
-                )
+                answers.append(_judged(domain, problem, text, ended, version))
     except (SwapRefused, EngineUnusable, Unservable) as error:
         raise UsageError(str(error)) from None
     return answers
+
+
+def _judged(domain: Domain, problem: Problem, text: str, ended: bool, version: int) -> Answer:
+    known = bool(problem.answer)
+    return Answer(
+        version=version,
+        prompt=problem.prompt,
+        completion=text,
+        expected=problem.answer or None,
+        correct=domain.score(problem, text, ended).right if known else None,
+    )
 
 
 async def evaluate(folder: RunFolder, version: int | None, count: int | None) -> Evaluation:

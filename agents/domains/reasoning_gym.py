@@ -7,6 +7,7 @@ One real task, `spell_backward` with the short prompt `r{word}>`, level 8: the m
 """
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from random import Random
@@ -189,15 +190,15 @@ class ReasoningGym:
         return problem.prompt.removesuffix(MARK)
 
     def pose(self, question: str, family: str | None = None) -> Problem:
-        """The user's own word, of any length up to 60. Of other datasets: the text as it is,
-        with the answer unknown (empty), so that no score but 0 is possible."""
+        """The user's own word, of any length up to 60. Of other datasets: the text in the prompt's
+        short form, with the answer unknown (empty), so that no score but 0 is possible."""
         if family not in (None, self._config.dataset):
             raise NotATask(f"there is no family {family!r} here, only {self._config.dataset}")
         if not self._config.spells:
             return Problem(
                 family=self._config.dataset,
                 level=self.levels[0],
-                prompt=question,
+                prompt=_in_form(self._config.prompt, question),
                 question=question,
                 answer="",
             )
@@ -306,3 +307,18 @@ class ReasoningGym:
         if config.spells:
             dataset.words = plain_words(dataset.words, level)
         return dataset
+
+
+def _in_form(form: str | None, text: str) -> str:
+    """What a user wrote, as the model reads it. Raises `NotATask` where a form has several fields
+    and the text is not of that form."""
+    if form is None:
+        return text
+    parsed = list(Formatter().parse(form))
+    fields = [place for place, (_, field, _, _) in enumerate(parsed) if field is not None]
+    literals = [literal for literal, *_ in parsed] + [""] * (len(parsed) == len(fields))
+    if re.fullmatch(".+".join(map(re.escape, literals)), text, re.DOTALL):
+        return text
+    if len(fields) > 1:
+        raise NotATask(f"{text!r} is not of the form {form!r}: write it so, or as --raw")
+    return text.join(literals)

@@ -4,6 +4,7 @@ Every configuration says who serves with it (`build`), at which addresses (`serv
 servers), and what serves a chosen version in this process (`in_process`).
 """
 
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Literal
@@ -116,7 +117,8 @@ class ServerConfig(BaseModel):
     """Servers elsewhere, at `urls`. `control` says who swaps their weights: servers started by
     `evolvent serve` follow the log themselves ("evolvent"); vLLM's own servers are swapped by the
     agent ("vllm"), which must be their only one. Whatever finds no server waits
-    `patience_seconds` for one."""
+    `patience_seconds` for one. The token that servers of evolvent ask for is taken from
+    EVOLVENT_SERVE_TOKEN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -148,13 +150,15 @@ class ServerConfig(BaseModel):
             from agents.engines.server.engine import ServerEngine
             from agents.engines.server.link import Link, ServerLink
             from agents.engines.server.vllm_link import VllmLink
+            from agents.engines.server.wire import TOKEN_VARIABLE
         except ModuleNotFoundError as error:
             raise EngineUnusable(
                 f"engine.type = server needs the extra `server` ({error}): install it with "
                 "`uv sync --extra server`"
             ) from None
+        token = os.environ.get(TOKEN_VARIABLE, "")
         links: list[Link] = [
-            VllmLink(url) if self.control == "vllm" else ServerLink(url) for url in self.urls
+            VllmLink(url) if self.control == "vllm" else ServerLink(url, token) for url in self.urls
         ]
         return ServerEngine(links, patience_seconds=self.patience_seconds)
 

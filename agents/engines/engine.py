@@ -1,9 +1,9 @@
 """Who generates: the `Engine` protocol, token ids in and token ids out. Knows no task."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, Protocol, TypedDict, runtime_checkable
 
 from bus.errors import Outage
 from bus.events import Span
@@ -124,6 +124,17 @@ class Swap:
     load_ms: float = 0.0
     pause_ms: float = 0.0
     in_flight: int = 0
+
+
+Heard = Callable[[int, Sequence[int], Sequence[float], int], None]
+"""Hears of tokens as they are drawn: of which sample, the tokens, log-probabilities, version."""
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """An engine that also tells what it draws while it draws it: of every sample a beginning."""
+
+    async def generate_telling(self, request: Request, heard: Heard) -> list[Completion]: ...
 
 
 class Engine(Protocol):

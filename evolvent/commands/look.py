@@ -65,6 +65,15 @@ def ask(
     family: Annotated[
         str | None, typer.Option(help="Family of tasks, where the domain has several.")
     ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The inputs are the whole prompt, letter by letter.")
+    ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Server to ask. [default: one that serves the run, else none]"
+        ),
+    ] = None,
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,7 +81,8 @@ def ask(
     from evolvent.ask import ask as ask_versions
     from evolvent.tables import answers_table
 
-    answers = asyncio.run(ask_versions(run_folder(run), inputs, version or [], family))
+    asking = ask_versions(run_folder(run), inputs, version or [], family, raw=raw, server=server)
+    answers = asyncio.run(asking)
     display(as_json, [asdict(answer) for answer in answers], lambda: answers_table(answers))
 
 

@@ -19,23 +19,31 @@ def serve(
         str, typer.Option(help="Policy of the recipe: current, previous, reference, or its own.")
     ] = "current",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8200,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EVOLVENT_SERVE_TOKEN",
+            show_envvar=True,
+            help="What clients must bear; needed beyond loopback. Others see an option, not this.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a setting of the engine: engine.field=value."),
     ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """Serve a run's weights to agents anywhere (engine.type = server); Ctrl-C stops."""
+    """Serve a run's weights to people, programs (OpenAI's API) and agents; Ctrl-C stops."""
     from evolvent.run.folder import RunFolder
-    from evolvent.serve import bind, hosted
+    from evolvent.serve import bind, check_token, hosted
     from evolvent.serve import serve as serve_run
 
+    check_token(host, token)
     folder = RunFolder(run)
     recipe = folder.recipe()
-    chosen = recipe.policy(policy)
-    engine = hosted(recipe, chosen, settings or [])
+    engine = hosted(recipe, recipe.policy(policy), settings or [])
     with bind(host, port) as listener:
-        asyncio.run(serve_run(folder, chosen, engine, listener, _say))
+        asyncio.run(serve_run(folder, policy, engine, listener, token or "", _say))
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ and the newest version where a page names a later one. A python block whose firs
 file (`# my_judge.py`) lies there when the commands of its page run.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -27,7 +28,7 @@ TREE = ROOT / "docs" / "tree.md"
 LISTED = ("bus", "agents", "trainer", "observability", "evolvent", "harness", "benchmarks")
 """What both trees show whole; of what else there is the README names the folders."""
 BESIDE = ("tests", "tests/cases", "deploy", "docs")
-MOST_LINES = 210
+MOST_LINES = 224
 TINY = [
     "warmup.steps=2",
     "trainer.size=2",
@@ -121,6 +122,33 @@ def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
             ran = shell(quick(command, folder), folder)
             assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
             assert "--json" not in command or ran.stdout.startswith(("{", "["))
+
+
+def served_pages() -> list[Path]:
+    return [page for page in PAGES if blocks(page, "sh server")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", served_pages(), ids=lambda page: page.stem)
+def test_what_a_page_asks_a_server_is_answered(page: Path, folder: Path) -> None:
+    for block in blocks(page, "sh server"):
+        serve, *asking = block.replace("8200", str(port := free_port())).splitlines()
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        server = subprocess.Popen(["bash", "-c", f"exec {serve}"], cwd=folder, env=environment)
+        try:
+            healthy = (
+                f"curl -sf --retry 200 --retry-delay 1 --retry-all-errors localhost:{port}/health"
+            )
+            assert shell(healthy, folder).returncode == 0
+            assert asking
+            for command in asking:
+                ran = shell(command, folder)
+                assert ran.returncode == 0, ran.stderr
+                assert json.loads(ran.stdout).get("error") is None, ran.stdout
+        finally:
+            server.terminate()
+            assert server.wait(60) == 0
 
 
 @pytest.mark.vllm

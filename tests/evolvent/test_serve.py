@@ -2,10 +2,13 @@
 whose agents ask it."""
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
@@ -13,9 +16,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from openai import OpenAI
 
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
-from agents.engines.engine import Completion, Request
+from agents.engines.engine import Completion, EngineUnusable, Request
+from agents.engines.server.wire import TOKEN_VARIABLE
 from agents.policies.config import BUILT_IN
 from agents.policies.follower import PolicyFollower
 from bus.events import Weights
@@ -35,6 +40,7 @@ from tests.agents.engines.serving import agent, free_port
 from tests.evolvent.conftest import EVOLVENT, evolvent
 
 _START_SECONDS = 150
+_TOKEN = "s3cret"
 
 
 class Served:
@@ -265,6 +271,68 @@ def _newest(run: Path) -> int:
     return len(list(run.glob("checkpoints/v*"))) - 1
 
 
+@pytest.mark.slow
+def test_people_and_programs_ask_a_server(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two versions under OpenAI's API; `evolvent ask` goes there, and knows when it cannot."""
+
+    async def scenario(server: Served) -> None:
+        async with RunFolder(run).log(writable=True) as bus:
+            await bus.publish([version(run, number)[0] for number in range(2)])
+            await server.ready()
+            client = OpenAI(base_url=server.url + "/v1", api_key=_TOKEN, max_retries=0)
+            for number in (1, 0):
+                said = await asyncio.to_thread(
+                    client.completions.create,
+                    model=f"v{number}",
+                    prompt="rcanoe>",
+                    max_tokens=7,
+                    temperature=0,
+                )
+                asked = await asyncio.to_thread(
+                    evolvent, "ask", str(run), "canoe", "--version", str(number), "--json"
+                )
+                [answer] = json.loads(asked.stdout)
+                assert said.model == f"v{number}"
+                assert answer["completion"] == said.choices[0].text
+                assert (answer["version"], answer["prompt"]) == (number, "rcanoe>")
+            async with agent(server.url) as stranger:
+                _, checkpoint = version(run, 1)
+                with pytest.raises(EngineUnusable, match="needs its token: set EVOLVENT_SERVE_TOK"):
+                    await stranger.swap(1, checkpoint.folder, checkpoint.files)
+            with ThreadPoolExecutor(1) as executor:
+                known = ServerConfig(urls=(server.url,)).build(executor, 0)
+                await known.swap(1, checkpoint.folder, checkpoint.files)
+                assert await known.generate(request(known))
+                await known.close()
+        code = "import sys; from evolvent.cli import main; code = main(sys.argv[1:])\n"
+        loaded = "sys.exit(code or 3 * ('torch' in sys.modules))"
+        light = [sys.executable, "-c", code + loaded, "ask", str(run), "canoe"]
+        assert (await asyncio.to_thread(subprocess.run, light, check=False)).returncode == 0
+        elsewhere = await asyncio.to_thread(
+            evolvent, "ask", str(run), "canoe", "--server", "http://127.0.0.1:1"
+        )
+        assert elsewhere.returncode == 2 and "does not answer" in elsewhere.stderr
+
+    monkeypatch.setenv(TOKEN_VARIABLE, _TOKEN)
+    settings = ["engine.type=local"]
+    with served(run, free_port(), tmp_path / "said.txt", settings) as [server]:
+        asyncio.run(scenario(server))
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        assert not (run / "servers").exists()
+
+
+def test_beyond_loopback_a_token_is_needed(run: Path) -> None:
+    for host in ("0.0.0.0", "::"):
+        done = evolvent("serve", str(run), "--port", "0", "--host", host)
+        assert done.returncode == 2
+        assert "give --token or set EVOLVENT_SERVE_TOKEN" in done.stderr
+    odd = evolvent("serve", str(run), "--port", "0", "--token", "two words")
+    assert odd.returncode == 2 and "without spaces" in odd.stderr
+
+
 def test_a_port_in_use_is_said_before_anything_is_loaded(run: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -276,7 +344,7 @@ def test_a_port_in_use_is_said_before_anything_is_loaded(run: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--host", "192.0.2.1"), "cannot listen at 192.0.2.1"),
+        (("--host", "192.0.2.1", "--token", "x"), "cannot listen at 192.0.2.1"),
         (("--set", "engine.type=server"), "a server cannot host engine.type = server"),
         (("--set", "engine.type=nothing"), "engine.type = 'nothing'"),
         (("--set", "engine.max_rows=0"), "engine.max_rows = 0"),

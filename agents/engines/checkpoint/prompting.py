@@ -52,6 +52,10 @@ class Prompting:
             tokens += own or self._tokens(message.text, special=not tokens)
         return tokens
 
+    def plain(self, text: str) -> tuple[int, ...]:
+        """A text as it is, through no template."""
+        return self._tokens(text, special=True)
+
     def _tokens(self, text: str, *, special: bool) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=special).ids)
 

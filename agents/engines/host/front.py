@@ -1,5 +1,6 @@
-"""What a server shows to the network: health, metrics, version, prompting, generation, and
-nothing else. Swapping has no address here: only the follower in the process can do it.
+"""What a server shows to the network: health, metrics, version, prompting, generation, OpenAI's API
+where it is given, and nothing else. Swapping has no address here: only the follower in the process
+can do it.
 """
 
 import asyncio
@@ -13,8 +14,10 @@ from aiohttp import WSMsgType, web
 from opentelemetry import context, propagate
 from pydantic import ValidationError
 
+from agents.engines.host.guard import HEALTH_PATH, Guard
 from agents.engines.host.host import Host
 from agents.engines.host.metrics import CONTENT_TYPE, page
+from agents.engines.openai.routes import MAX_BODY_BYTES, OpenAi
 from agents.engines.server.wire import (
     MAX_MESSAGE_BYTES,
     MAX_SAMPLES,
@@ -35,14 +38,22 @@ _log = logging.getLogger(__name__)
 
 
 class Front:
-    """The routes of one server."""
+    """The routes of one server, for whom `guard` lets in."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(
+        self, host: Host, guard: Guard | None = None, openai: OpenAi | None = None
+    ) -> None:
         self._host = host
+        self._guard = guard or Guard()
+        self._openai = openai
 
     def application(self) -> web.Application:
-        application = web.Application()
-        application.router.add_get("/health", self._health)
+        application = web.Application(
+            middlewares=[self._guard.middleware], client_max_size=MAX_BODY_BYTES
+        )
+        if self._openai is not None:
+            self._openai.add_to(application.router)
+        application.router.add_get(HEALTH_PATH, self._health)
         application.router.add_get("/metrics", self._show_metrics)
         application.router.add_get(STATE_PATH, self._state)
         application.router.add_get(PROMPTING_PATH, self._prompting)
@@ -52,7 +63,10 @@ class Front:
     @asynccontextmanager
     async def listening(self, listener: socket) -> AsyncIterator[None]:
         """Answer on `listener` for as long as the context lasts."""
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=1.0)
+        # What nobody waits for any more is not drawn to its end.
+        runner = web.AppRunner(
+            self.application(), access_log=None, shutdown_timeout=1.0, handler_cancellation=True
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()
@@ -60,10 +74,12 @@ class Front:
         finally:
             await runner.cleanup()
 
-    async def _health(self, _: web.Request) -> web.Response:
+    async def _health(self, request: web.Request) -> web.Response:
+        """Open to all, so that whoever restarts a server needs no token; they learn no more."""
         state = self._host.state
         well = state.version >= 0 and not state.draining
-        return web.json_response(text=state.model_dump_json(), status=200 if well else 503)
+        shown = state.model_dump_json() if self._guard.knows(request) else "{}"
+        return web.json_response(text=shown, status=200 if well else 503)
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=page(self._host), headers={"Content-Type": CONTENT_TYPE})

@@ -7,9 +7,24 @@ from collections.abc import Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from agents.engines.checkpoint.prompting import PROMPTING, TOKENIZER, prompting_texts
+from agents.engines.checkpoint.prompting import (
+    PROMPTING,
+    TOKENIZER,
+    Prompting,
+    prompting_texts,
+    read_prompting,
+)
 from agents.engines.checkpoint.verified import read_verified
-from agents.engines.engine import Completion, Engine, Prompt, Request, Swap, SwapRefused
+from agents.engines.engine import (
+    Completion,
+    Engine,
+    Heard,
+    Prompt,
+    Request,
+    Swap,
+    SwapRefused,
+    Tells,
+)
 from agents.engines.server.wire import State, digest_of
 
 
@@ -31,6 +46,7 @@ class Host:
         self.num_swaps = 0
         self.num_refused = 0
         self.texts: dict[str, str] = {}
+        self._prompting: Prompting | None = None
         self.failed = asyncio.Event()
 
     @property
@@ -52,6 +68,11 @@ class Host:
         )
 
     @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken."""
+        return self._draining
+
+    @property
     def change(self) -> asyncio.Event:
         """Set when `state` says something new; take it before looking at `state`."""
         return self._changed
@@ -62,9 +83,21 @@ class Host:
     def decode(self, tokens: Sequence[int]) -> str:
         return self._engine.decode(tokens)
 
+    def plain(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text as it is, through no chat template."""
+        if self._prompting is None:
+            raise RuntimeError("no weights are served yet")
+        return self._prompting.plain(text)
+
     async def generate(self, request: Request) -> list[Completion]:
+        return await self.generate_telling(request, None)
+
+    async def generate_telling(self, request: Request, heard: Heard | None) -> list[Completion]:
+        """See `Tells`: as far as the engine tells anything."""
         self.in_flight += request.n
         try:
+            if heard is not None and isinstance(self._engine, Tells):
+                return await self._engine.generate_telling(request, heard)
             return await self._engine.generate(request)
         except RuntimeError:
             self.failed.set()
@@ -80,13 +113,14 @@ class Host:
         try:
             # Prompts are made as for the first version for ever: engines see to that.
             texts = self.texts or await asyncio.to_thread(_read_texts, folder, files)
+            prompting = self._prompting or await asyncio.to_thread(read_prompting, texts)
             swap = await self._engine.swap(version, folder, files)
         except SwapRefused as error:
             self._refused = (version, str(error))
             self.num_refused += 1
             self._tell()
             raise
-        self.texts = texts
+        self.texts, self._prompting = texts, prompting
         if swap.to_version != before:
             self._served = (swap.to_version, digest_of(files))
             self._swap = swap

@@ -180,6 +180,19 @@ class Batch:
         self._live &= self._owners[self._rows] != request
         self.num_live = int(self._live.sum())
 
+    def just_drawn(self, requests: Sequence[int]) -> list[tuple[int, int, int, float]]:
+        """The last token of every row of `requests` that goes on: whose, of which sample, the token
+        and its log-probability."""
+        wanted = self._live & torch.isin(
+            self._owners[self._rows], torch.tensor(requests, device=self._device)
+        )
+        rows = self._rows[wanted]
+        owners = self._owners[rows]
+        samples = rows - torch.searchsorted(self._owners, owners)
+        drawn = self._last_R[wanted], self._logprobs_RN[rows, self.num_steps - 1]
+        columns = (column.tolist() for column in (owners, samples, *drawn))
+        return list(zip(*columns, strict=True))
+
     def collect(self) -> list[tuple[int, list[Completion]]]:
         """The requests that have ended since the last call, with their completions."""
         busy = self._collected.union(self._owners[self._rows[self._live]].tolist())

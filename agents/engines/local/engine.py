@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 
-from agents.engines.engine import Completion, Prompt, Request, Swap, fitted
+from agents.engines.engine import Completion, Heard, Prompt, Request, Swap, fitted
 from agents.engines.local.batch import Batch
 from agents.engines.local.exact import load
 from agents.engines.local.served import Served
@@ -25,6 +25,7 @@ from agents.engines.local.served import Served
 class _Waiting:
     request: Request
     future: asyncio.Future[list[Completion]]
+    heard: Heard | None = None
 
 
 class LocalEngine:
@@ -76,10 +77,14 @@ class LocalEngine:
 
     async def generate(self, request: Request) -> list[Completion]:
         """See `Engine`. Raises `Unservable` for a request that no model could serve."""
+        return await self.generate_telling(request, None)
+
+    async def generate_telling(self, request: Request, heard: Heard | None) -> list[Completion]:
+        """See `Tells`."""
         served = self._ready()
         request = fitted(request, served.vocab, served.max_length)
         future: asyncio.Future[list[Completion]] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(request=request, future=future))
+        self._queue.append(_Waiting(request=request, future=future, heard=heard))
         self._wake()
         return await future
 
@@ -194,7 +199,9 @@ class LocalEngine:
     ) -> None:
         dropped: set[int] = set()
         while not self._closed:
-            if batch.sample():
+            worth_collecting = batch.sample()
+            self._tell(batch, served, loop, waiting)
+            if worth_collecting:
                 ended = [(waiting[index], made) for index, made in batch.collect()]
                 loop.call_soon_threadsafe(_deliver, ended)
             for index, each in enumerate(waiting):
@@ -209,6 +216,17 @@ class LocalEngine:
                 self._recompute(batch, served)
             else:
                 batch.forward()
+
+    def _tell(
+        self,
+        batch: Batch,
+        served: Served,
+        loop: asyncio.AbstractEventLoop,
+        waiting: list[_Waiting],
+    ) -> None:
+        listening = [index for index, each in enumerate(waiting) if each.heard is not None]
+        if listening and batch.num_live:
+            loop.call_soon_threadsafe(_hear, waiting, batch.just_drawn(listening), served.version)
 
     def _recompute(self, batch: Batch, served: Served) -> None:
         started = time.perf_counter()
@@ -229,6 +247,12 @@ def _cut(waiting: list[_Waiting], max_rows: int) -> list[list[_Waiting]]:
         batches[-1].append(each)
         num_rows += each.request.n
     return batches
+
+
+def _hear(waiting: list[_Waiting], drawn: list[tuple[int, int, int, float]], version: int) -> None:
+    for index, sample, token, logprob in drawn:
+        if (heard := waiting[index].heard) is not None:
+            heard(sample, (token,), (logprob,), version)
 
 
 def _deliver(ended: list[tuple[_Waiting, list[Completion]]]) -> None:

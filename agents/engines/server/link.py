@@ -19,6 +19,7 @@ from agents.engines.server.wire import (
     PROMPTING_PATH,
     PROTOCOL,
     SOCKET_PATH,
+    TOKEN_VARIABLE,
     Answer,
     Ask,
     Asked,
@@ -92,10 +93,11 @@ class Link(Protocol):
 
 
 class ServerLink:
-    """`Link` to an `evolvent serve`, which follows `weights` itself."""
+    """`Link` to an `evolvent serve`, which follows `weights` itself and may ask for a `token`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.fault = ""
         self.in_flight = 0
         self._state: State | None = None
@@ -126,7 +128,8 @@ class ServerLink:
 
     async def run(self, changed: Callable[[], None]) -> None:
         pause = _FIRST_PAUSE_SECONDS
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+        timeout = aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(timeout=timeout, headers=self._headers) as session:
             self._session = session
             while True:
                 try:
@@ -156,6 +159,11 @@ class ServerLink:
         except aiohttp.WSServerHandshakeError as error:
             if error.status >= 500:
                 raise
+            if error.status == 401:
+                raise Unfit(
+                    f"{self.url} needs its token: set {TOKEN_VARIABLE} to what the server was "
+                    "started with"
+                ) from None
             raise Unfit(await self._what_answers(error.status)) from None
         async with channel:
             if channel.protocol != PROTOCOL:

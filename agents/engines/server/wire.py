@@ -20,6 +20,9 @@ SOCKET_PATH = "/evolvent/generate"
 STATE_PATH = "/evolvent/version"
 PROMPTING_PATH = "/evolvent/tokenizer"
 
+TOKEN_VARIABLE = "EVOLVENT_SERVE_TOKEN"
+"""The variable of the environment that holds the token of a server, on both sides."""
+
 MAX_SAMPLES = 4096
 MAX_MESSAGE_BYTES = 32 << 20
 

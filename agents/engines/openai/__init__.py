@@ -1,0 +1,1 @@
+"""An engine behind OpenAI's API: for people and programs that know no evolvent."""
