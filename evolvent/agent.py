@@ -35,7 +35,8 @@ def run_agent(
     name = name or f"{role}-{_host()}-{os.getpid()}"
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name):
         raise UsageError(f"--name {name}: up to 100 letters, digits, '.', '_' and '-'")
-    check(folder.path, wanted, roles=[role])
+    if not folder.has_learned:
+        check(folder.path, wanted, roles=[role])
     if not folder.exists:
         if not begins:
             raise UsageError(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -117,10 +118,11 @@ def seed(
 ) -> None:
     """Make a run's seed model (version 0) and stop; `evolvent run` goes on from there."""
     from evolvent.run.log import prepare
-    from evolvent.run.seed import make_version_0
+    from evolvent.run.seed import make_version_0, maker
 
     folder, named = folder_and_recipe(recipe, directory, settings)
-    _check_first(folder, named, terminal(stderr=True))
+    made_by = maker(prepare(folder, named)).name
+    _check_first(folder, named, terminal(stderr=True), roles=[made_by])
     with folder.locked():
         wanted = prepare(folder, named)
         with begun(terminal(stderr=True), "loading what makes version 0") as show:
@@ -168,13 +170,19 @@ def copy(
     )
 
 
-def _check_first(folder: "RunFolder", named: "Recipe | None", console: "Console") -> None:
-    """Before anything is written. Raises `UsageError`."""
+def _check_first(
+    folder: "RunFolder",
+    named: "Recipe | None",
+    console: "Console",
+    roles: Sequence[str] | None = None,
+) -> None:
+    """Before anything is written; `roles` are those that will be here, None for all. Raises
+    `UsageError`."""
     with begun(console, "checking the recipe") as show:
-        from evolvent.preflight.preflight import check
+        from evolvent.preflight.preflight import HOLD_A_MODEL, check
         from evolvent.run.log import prepare
 
-        check(folder.path, prepare(folder, named), show)
+        check(folder.path, prepare(folder, named), show, roles=roles or HOLD_A_MODEL)
 
 
 def seconds_of(budget: str) -> float:

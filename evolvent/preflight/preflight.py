@@ -16,7 +16,7 @@ from evolvent.preflight.rehearsal import Need, Rehearsal, unreadable
 from evolvent.recipe.recipe import Recipe
 from trainer.config import LEAST_POSITIONS
 
-NAMES = ("solver", "evaluator", "trainer")
+HOLD_A_MODEL = ("solver", "evaluator", "trainer")
 """The services that hold a model."""
 
 _STEP = 64
@@ -27,7 +27,7 @@ def check(
     recipe: Recipe,
     show: Show = lambda doing: None,
     *,
-    roles: Collection[str] = NAMES,
+    roles: Collection[str] = HOLD_A_MODEL,
 ) -> None:
     """Raises `UsageError` for a run in the folder `run` that could not work with `recipe`, the
     services `roles` of it on this machine; `show` is told what is being done."""

