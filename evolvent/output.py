@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import select
 import sys
 import termios
 from collections.abc import Callable, Iterator
@@ -98,7 +99,8 @@ def _is_ours(terminal: int) -> bool:
 
 class Enduring(io.TextIOBase):
     """A stream that may lose its reader: the first time is told by `on_gone`, and from then on what
-    is written goes nowhere."""
+    is written goes nowhere. It writes by itself: Python's own buffers lose what is left of a write
+    that a signal has cut short."""
 
     def __init__(self, stream: TextIO, on_gone: Callable[[], None]) -> None:
         self._stream = stream
@@ -106,19 +108,24 @@ class Enduring(io.TextIOBase):
         self._gone = False
 
     def write(self, text: str) -> int:
-        if not self._gone:
-            try:
-                self._stream.write(text)
-            except OSError:
-                self._lose()
+        left = b"" if self._gone else text.encode(self.encoding, self._stream.errors or "strict")
+        try:
+            self._stream.flush()
+            while left:
+                left = left[self._written(left) :]
+        except OSError:
+            self._lose()
         return len(text)
 
+    def _written(self, data: bytes) -> int:
+        try:
+            return os.write(self.fileno(), data)
+        except BlockingIOError:
+            select.select([], [self.fileno()], [])
+            return 0
+
     def flush(self) -> None:
-        if not self._gone:
-            try:
-                self._stream.flush()
-            except OSError:
-                self._lose()
+        """Nothing is held back."""
 
     def isatty(self) -> bool:
         return self._stream.isatty()

@@ -22,7 +22,8 @@ from evolvent.run.folder import RunFolder
 from evolvent.run.interrupts import Interrupts
 from evolvent.run.supervisor import Supervisor
 from evolvent.run.watch import Watch
-from observability.terminal.live import Activity, LiveView, ProcessState
+from observability.terminal.activity import Activity, ProcessState
+from observability.terminal.live import LiveView
 
 LEARNS, MEASURES = "trainer", "evaluator"
 """Whom the end of a run waits for."""

@@ -11,7 +11,8 @@ from bus.errors import Unreachable
 from bus.log import Log
 from observability.progress.disk import Disk, DiskWatch
 from observability.progress.progress import Progress
-from observability.terminal.live import Activity, LiveView
+from observability.terminal.activity import Activity
+from observability.terminal.live import LiveView
 
 _ANSWER_SECONDS = 2.0
 

@@ -10,7 +10,7 @@ FEW = 3
 
 
 SOME, MANY = 10, 20_000
-"""Batches of right and wrong answers that leave something to learn, and events without any that
+"""Batches, those of right and wrong answers leave something to learn, and events of any kind, that
 are no beginning any more."""
 
 
@@ -20,6 +20,7 @@ class Moves:
     def __init__(self) -> None:
         self._first: dict[str, str] | None = None
         self._consumed = 0
+        self._batches = 0
         self._moved = False
         self._tried = False
         self._mixed = 0
@@ -30,6 +31,7 @@ class Moves:
             return
         tried = weights.metrics.get("steps", 0.0) + weights.metrics.get("skipped", 0.0)
         self._consumed += weights.trained
+        self._batches += 1
         self._moved = self._moved or weights.files != self._first
         self._tried = self._tried or tried > 0
         self._mixed += 0 < weights.metrics.get("reward", 0.0) < 1
@@ -38,6 +40,11 @@ class Moves:
     def for_nothing(self) -> int:
         """So many events were trained on while no version differs from version 0."""
         return 0 if self._moved else self._consumed
+
+    @property
+    def is_worth_a_word(self) -> bool:
+        """Whether more than the first few batches have changed nothing."""
+        return self.for_nothing > 0 and self._batches >= SOME
 
     @property
     def is_broken(self) -> bool:

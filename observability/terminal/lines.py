@@ -64,8 +64,10 @@ def _no_progress(progress: Progress) -> str:
 
 
 def _nothing_learned(progress: Progress) -> str:
+    if not progress.moves.is_worth_a_word:
+        return ""
     number = progress.moves.for_nothing
-    return f"{number:,} events learned from, still the weights of version 0" if number else ""
+    return f"{number:,} events learned from, still the weights of version 0"
 
 
 def _value(value: object) -> str:

@@ -15,8 +15,10 @@ from bus.memory.bus import MemoryBus
 from observability.progress.progress import Progress
 from observability.progress.status import as_json
 from observability.report.report import write_report
+from observability.terminal.activity import Activity
 from observability.terminal.curve import accuracy_curve
-from observability.terminal.live import Activity, Screen, plain_line
+from observability.terminal.live import plain_line
+from observability.terminal.screen import Screen
 from observability.terminal.summary import summary
 from tests.observability.story import Story, judgment, mean
 

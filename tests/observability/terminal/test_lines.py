@@ -11,7 +11,9 @@ from rich.console import Console, RenderableType
 from bus.events import Control, Event, derive_id
 from bus.memory.bus import MemoryBus
 from observability.progress.progress import Progress
-from observability.terminal.live import Activity, Screen, plain_line
+from observability.terminal.activity import Activity
+from observability.terminal.live import plain_line
+from observability.terminal.screen import Screen
 from observability.terminal.summary import summary
 from tests.observability.story import RUN, Story
 

@@ -13,9 +13,11 @@ from rich.console import Console, RenderableType
 from bus.events import Event
 from bus.memory.bus import MemoryBus
 from observability.progress.progress import Progress
+from observability.terminal.activity import Activity, ProcessState, clock
 from observability.terminal.curve import accuracy_curve
 from observability.terminal.heat import HeatTable, heat_style, thinned
-from observability.terminal.live import Activity, LiveView, ProcessState, Screen, clock, plain_line
+from observability.terminal.live import LiveView, plain_line
+from observability.terminal.screen import Screen
 from observability.terminal.summary import summary
 from tests.observability.story import Story, dead_letter
 
