@@ -17,8 +17,9 @@ _NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+")
 
 _LOOPS, _ENDS, _ENDS_OF_A_BEGINNER = 2, 8, 4
 """So many deaths in a row, of the same reason and with no answer between, are a loop, and so many
-end the run. A beginner has not answered anything since the start. An event that was at fault has
-been laid aside by the third death; the fourth shows that it was not the event."""
+end the run. A beginner has not answered anything since the start. A record whose handler raised an
+error is laid aside by the third death (`bus.hands`): the fourth shows that it was not the record.
+Where nobody knows which record it was, finding that out takes more of them."""
 
 _TOLD, _TOLD_OF_A_BEGINNER = 3, 1
 """So many make the run fail that comes to its end without another answer."""
@@ -43,10 +44,12 @@ class Death:
 
 @dataclass(slots=True, kw_only=True)
 class Series:
-    """Deaths of one process in a row, of one reason. `roles` are those that died, `answered` what
-    they had answered by the last of them, `at_start` by the start of the run."""
+    """Deaths of one process in a row, of one reason. `roles` are those that died, if that
+    `is_known`, `answered` what they had answered by the last of them, `at_start` by the start of
+    the run."""
 
     reason: str
+    is_known: bool = True
     roles: set[str] = field(default_factory=set)
     times: int = 0
     answered: int = 0
@@ -88,6 +91,7 @@ class Deaths:
             self._series.pop(process, None)
             series = self._series[process] = Series(reason=reason)
         series.roles |= {role} if role else {*process}
+        series.is_known = series.is_known and bool(role)
         series.times += 1
         series.answered = sum(map(self._answered, series.roles))
         series.at_start = sum(self._at_start.get(one, 0) for one in series.roles)
@@ -107,7 +111,8 @@ class Deaths:
         series = self._series.get(process)
         if series is None or not self._lasts(series):
             return None
-        limit = _ENDS_OF_A_BEGINNER if series.is_of_a_beginner else _ENDS
+        soon = series.is_of_a_beginner and series.is_known
+        limit = _ENDS_OF_A_BEGINNER if soon else _ENDS
         return series if series.times >= limit else None
 
     def looping(self) -> list[Series]:

@@ -39,6 +39,14 @@ def test_who_never_answers_and_dies_the_same_death_is_hopeless_after_the_fourth(
     assert str(series) == "the solver died 4 times in a row: ValueError: 0 tokens"
 
 
+def test_where_nobody_knows_who_it_was_more_of_them_are_waited_for(run: Run) -> None:
+    for _ in range(7):
+        run.dies("", "killed by SIGSEGV")
+        assert run.deaths.hopeless(AGENTS) is None
+    run.dies("", "killed by SIGSEGV")
+    assert run.deaths.hopeless(AGENTS) is not None
+
+
 def test_roles_of_one_process_die_one_death(run: Run) -> None:
     run.dies("solver", "ValueError: 519 tokens")
     run.dies("evaluator", "ValueError: 521 tokens")
