@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from tokenizers import Tokenizer
 
-from agents.engines.checkpoint.prompting import TOKENIZER_CONFIG
+from agents.engines.checkpoint.prompting import TOKENIZER_CONFIG, Prompting
 from agents.engines.checkpoint.verified import read_json
 from agents.engines.engine import SwapRefused
 
@@ -19,6 +19,9 @@ CONFIG, GENERATION = "config.json", "generation_config.json"
 # These would make a configuration run code or fetch files instead of describing a model.
 _FORBIDDEN = ("auto_map", "quantization_config", "_attn_implementation", "attn_implementation")
 _PROVENANCE = ("transformers_version", "_name_or_path")
+
+_MOST_NEVER_DRAWN = 1024
+_NEVER = -1e30
 
 
 def read_config(content: bytes) -> dict[str, Any]:
@@ -53,6 +56,18 @@ def stop_ids(
     for entry in found:
         ids.update(entry if isinstance(entry, list) else [] if entry is None else [entry])
     return tuple(sorted(ids))
+
+
+def never_drawn(prompting: Prompting, vocab: int) -> dict[int, float]:
+    """What vLLM must add to the logits of tokens that the tokenizer has not, so that nothing is
+    left for them. Raises `SwapRefused` for more of them than it takes."""
+    unknown = prompting.unknown(vocab)
+    if len(unknown) > _MOST_NEVER_DRAWN:
+        raise SwapRefused(
+            f"the model has {len(unknown)} tokens more than its tokenizer, vLLM leaves out at most "
+            f"{_MOST_NEVER_DRAWN}: choose engine.type = local, or cut the model's embeddings"
+        )
+    return dict.fromkeys(unknown, _NEVER)
 
 
 def check_tensors(tensors: Mapping[str, torch.Tensor], slots: Mapping[str, torch.Tensor]) -> None:

@@ -41,6 +41,7 @@ class _Wanted:
     folder: Path
     files: dict[str, str]
     stop_ids: tuple[int, ...]
+    never: dict[int, float]
     vocab: int
     texts: Mapping[str, str]
 
@@ -170,7 +171,7 @@ class VllmLink:
         body = {
             "model": self._model,
             "token_ids": request.prompt_tokens,
-            "sampling_params": _sampling(request, wanted.stop_ids),
+            "sampling_params": _sampling(request, wanted.stop_ids, wanted.never),
         }
         self.in_flight += request.n
         try:
@@ -200,7 +201,13 @@ class _Failed(aiohttp.ClientError):  # type: ignore[misc]
 
 def _wanted(version: int, folder: Path, files: dict[str, str]) -> _Wanted:
     """What requests to a version need; its weights are the server's to check."""
-    from agents.engines.checkpoint.fitting import CONFIG, GENERATION, read_config, stop_ids
+    from agents.engines.checkpoint.fitting import (
+        CONFIG,
+        GENERATION,
+        never_drawn,
+        read_config,
+        stop_ids,
+    )
 
     names = (CONFIG, GENERATION, *PROMPTING)
     if missing := [name for name in (CONFIG, TOKENIZER) if name not in files]:
@@ -209,17 +216,21 @@ def _wanted(version: int, folder: Path, files: dict[str, str]) -> _Wanted:
     contents = read_verified(folder, listed, names)
     config = read_config(contents[CONFIG])
     prompting = read_prompting(prompting_texts(contents))
+    vocab = int(config.get("vocab_size", 0))
     return _Wanted(
         version=version,
         folder=folder.resolve(),
         files=files,
         stop_ids=stop_ids(contents, config, prompting.tokenizer),
-        vocab=int(config.get("vocab_size", 0)),
+        never=never_drawn(prompting, vocab),
+        vocab=vocab,
         texts=prompting.texts,
     )
 
 
-def _sampling(request: Request, stop_ids: tuple[int, ...]) -> dict[str, Any]:
+def _sampling(
+    request: Request, stop_ids: tuple[int, ...], never: Mapping[int, float]
+) -> dict[str, Any]:
     return {
         "n": request.n if request.temperature else 1,
         "max_tokens": request.max_tokens,
@@ -229,6 +240,7 @@ def _sampling(request: Request, stop_ids: tuple[int, ...]) -> dict[str, Any]:
         # Sample j of a group has seed + j, so the seeds of two requests lie far apart.
         "seed": None if request.seed is None else (request.seed << 20) % 2**63,
         "logprobs": 0,
+        **({"logit_bias": dict(never)} if never else {}),
         "stop_token_ids": list(stop_ids),
         "detokenize": False,
     }

@@ -17,7 +17,13 @@ from typing import Any, Literal
 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from agents.engines.checkpoint.fitting import CONFIG, GENERATION, read_config, stop_ids
+from agents.engines.checkpoint.fitting import (
+    CONFIG,
+    GENERATION,
+    never_drawn,
+    read_config,
+    stop_ids,
+)
 from agents.engines.checkpoint.probe import Probe, failure, read_probes
 from agents.engines.checkpoint.prompting import (
     PROMPTING,
@@ -42,6 +48,7 @@ class _Model:
 
     prompting: Prompting
     stop_ids: tuple[int, ...]
+    never: dict[int, float]
     vocab: int
     dtype: str
 
@@ -103,7 +110,10 @@ class VllmEngine:
             self._flights.add(flight)
             try:
                 output = await runtime.generate(
-                    flight.name, request.prompt_tokens, params(request, model.stop_ids), trace
+                    flight.name,
+                    request.prompt_tokens,
+                    params(request, model.stop_ids, model.never),
+                    trace,
                 )
                 await self._probed.wait()
             finally:
@@ -248,6 +258,7 @@ def _read_model(folder: Path, files: dict[str, str]) -> _Model:
     return _Model(
         prompting=prompting,
         stop_ids=stop_ids(contents, config, prompting.tokenizer),
+        never=never_drawn(prompting, config["vocab_size"]),
         vocab=config["vocab_size"],
         dtype=str(config.get("dtype") or config.get("torch_dtype") or "float32"),
     )

@@ -4,6 +4,7 @@ not. Knows no request; loads vLLM only in `arguments` and `params`.
 
 import json
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -133,9 +134,11 @@ def check_temperature(request: Request) -> None:
         )
 
 
-def params(request: Request, stop_ids: tuple[int, ...]) -> Any:
-    """vLLM's `SamplingParams`. Greedy samples are all the same: one is drawn. It is never told of
-    texts that stop, because it decodes none."""
+def params(
+    request: Request, stop_ids: tuple[int, ...], never: Mapping[int, float] | None = None
+) -> Any:
+    """vLLM's `SamplingParams`; `never` is added to the logits. Greedy samples are all the same: one
+    is drawn. It is never told of texts that stop, because it decodes none."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -148,6 +151,7 @@ def params(request: Request, stop_ids: tuple[int, ...]) -> Any:
         # Sample j of a group has seed + j, so the seeds of two requests lie far apart.
         seed=None if request.seed is None else (request.seed << 20) % 2**63,
         logprobs=0,
+        logit_bias=dict(never) if never else None,
         stop_token_ids=list(stop_ids),
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,

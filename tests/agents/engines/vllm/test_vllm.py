@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from agents.engines.config import VllmConfig
 from agents.engines.engine import Completion, Engine, EngineUnusable, Request, SwapRefused
@@ -25,6 +25,7 @@ from tests.agents.engines.checkpoint.tiny_checkpoint import (
 )
 from trainer.checkpoint.probe import PROBE, make_probe
 from trainer.config import ModelConfig
+from trainer.seed_model import make_tokenizer, save_model
 
 pytestmark = pytest.mark.vllm
 
@@ -383,3 +384,42 @@ def test_the_process_draws_other_random_numbers_than_vllms(checkpoints: list[Che
 
     asyncio.run(scenario())
     assert random.random() != random.Random(0).random()
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 0.0])
+def test_tokens_that_the_tokenizer_has_not_are_never_drawn(
+    padded: Checkpoint, temperature: float
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(padded.folder)
+
+    async def scenario() -> None:
+        async with vllm() as engine:
+            await engine.swap(0, padded.folder, padded.files)
+            asked = request(engine, n=16, max_tokens=16, temperature=temperature)
+            for one in await engine.generate(asked):
+                assert max(one.tokens) < 64
+                ids = torch.tensor([[*asked.prompt_tokens, *one.tokens]])
+                with torch.no_grad():
+                    logits = model(ids).logits[0, len(asked.prompt_tokens) - 1 : -1, :64]
+                said = torch.log_softmax(logits / (temperature or 1.0), -1)
+                chosen = said.gather(1, torch.tensor(one.tokens)[:, None])[:, 0]
+                assert torch.allclose(chosen, torch.tensor(one.logprobs), atol=TOLERANCE)
+
+    asyncio.run(scenario())
+
+
+@pytest.fixture(scope="module")
+def padded(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """A model with 32 tokens more than its tokenizer, which it finds likelier than all others; its
+    probe asks for them too."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("padded")
+    sizes = {"hidden_size": 64, "intermediate_size": 48, "num_hidden_layers": 2}
+    model = LlamaForCausalLM(
+        LlamaConfig(vocab_size=96, num_attention_heads=2, eos_token_id=1, **sizes)
+    )
+    with torch.no_grad():
+        model.lm_head.weight[64:] *= 50
+    save_model(model, make_tokenizer(64), folder)
+    (folder / PROBE).write_bytes(make_probe(model, dict(model.named_parameters())))
+    return Checkpoint(folder=folder, files=digests(folder))
