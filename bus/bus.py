@@ -12,7 +12,10 @@ appears twice, and no finished work waits for a straggler.
   that grows with every change of owner. A commit under an older epoch raises `Fenced` and
   changes nothing.
 - A member that subscribes again under its own name takes its partitions over at once; those
-  of a silent member fall to the others after a lease.
+  of a silent member fall to the others after a lease, by the monotonic clock of each of these.
+- A commit with an event of a durable topic (`Topic.durable`) is on the disk, with all commits
+  before it, before anybody sees it. A power cut may take the commits after the last such one:
+  whole ones, from the end, with their cursors; they are made again.
 - The cursor of a group on a partition is (base, done): the lowest offset not done, and the
   offsets done beyond it.
 """

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 class SqliteConfig(BaseModel):
-    """One file in the run's folder. `synchronous` FULL also survives a power cut, at the price
-    of a disk flush per commit; NORMAL survives every crash of a process."""
+    """One file in the run's folder. With `synchronous` NORMAL a published version survives a power
+    cut, with all that came before it, and the work since is done again; with FULL, at the price of
+    a disk flush per commit, every commit does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -48,7 +49,13 @@ class SqliteConfig(BaseModel):
         from bus.sqlite.bus import SqliteBus
 
         path = run / "log.sqlite"
-        return SqliteBus(path, synchronous=self.synchronous, create=create, read_only=read_only)
+        return SqliteBus(
+            path,
+            synchronous=self.synchronous,
+            create=create,
+            read_only=read_only,
+            patience_seconds=None,
+        )
 
 
 class KafkaSecurityConfig(BaseModel):

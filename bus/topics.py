@@ -16,7 +16,8 @@ class Topic:
 
     `answers` is the topic of the events that these answer, "" for roots; with `once` an event is
     answered by one of these at most. `completed_by` is the group that must bring every record to
-    an end, "" where nobody must.
+    an end, "" where nobody must. What is `durable` outlives a power cut from the moment on that
+    anybody sees it, and all that was committed before it.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Topic:
     answers: str = ""
     once: bool = False
     completed_by: str = ""
+    durable: bool = False
     description: str = field(default="", compare=False)
 
 
@@ -76,6 +78,7 @@ _LIVE = (
         name="weights",
         answers="weights",
         key="run",
+        durable=True,
         description="Pointers to the published versions of the model.",
     ),
     Topic(
@@ -94,6 +97,7 @@ _LIVE = (
         name="promotions",
         answers="weights",
         key="weights version",
+        durable=True,
         description="A gate's decisions on a version.",
     ),
     Topic(

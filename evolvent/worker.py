@@ -20,6 +20,7 @@ from evolvent.run.folder import RunFolder
 from evolvent.run.log import reached
 from evolvent.voice import JsonVoice, SayingHandler, Voice
 from evolvent.workplace import Workplace
+from trainer.checkpoint.recovery import highest_epoch
 
 # As the main module it would have a name that no setting of ours reaches.
 _log = logging.getLogger("evolvent.worker")
@@ -86,9 +87,10 @@ class Worker:
         ]
         # Whoever starts again under its name takes over at once, without waiting for a lease.
         member = self._member or row.name
+        above = highest_epoch(self._place.path) if row.leads else 0
         try:
             async with self._bus.subscribe(
-                row.topics, row.name, member, exclusive=row.exclusive
+                row.topics, row.name, member, exclusive=row.exclusive, above=above
             ) as subscription:
                 with certain(f"the {row.name} cannot work"):
                     service = opened(subscription, switch)

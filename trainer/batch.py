@@ -4,7 +4,6 @@ A batch is ready when `size` judgments are fresh enough, or when `timeout_second
 since the first record of it arrived. What is not learned from is dropped with a reason.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bus.errors import Unreadable
 from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal
 from bus.records import Delivery
-from trainer.checkpoint.manifest import Consumed, Dropped, id_of_place
+from trainer.checkpoint.manifest import Consumed, Dropped, id_of_record
 
 
 class BatchConfig(BaseModel):
@@ -66,10 +65,8 @@ class Batch:
 
 def arrival(delivery: Delivery) -> Arrival:
     """Read a delivery; a record that cannot be read becomes an arrival without an event."""
-    place = (delivery.topic, delivery.partition, delivery.offset)
-    known = re.fullmatch("[0-9a-f]{32}", delivery.record.event_id) is not None
     consumed = Consumed(
-        id=delivery.record.event_id if known else id_of_place(*place),
+        id=id_of_record(delivery.record),
         topic=delivery.topic,
         partition=delivery.partition,
         offset=delivery.offset,

@@ -123,11 +123,13 @@ class Learner:
 
     @torch.no_grad()
     def restore(self, published: dict[str, Tensor], state: dict[str, Tensor], step: int) -> None:
+        """Go on from a version; with an empty `state` from its weights alone, all else fresh."""
         for name, parameter in trainable(self.model).items():
-            parameter.copy_(state[f"raw.{name}"])
+            parameter.copy_(state[f"raw.{name}"] if state else published[name])
             self.ema[name].copy_(published[name])
-        self.optimizer.restore(state)
-        self.replay.restore(state)
+        if state:
+            self.optimizer.restore(state)
+            self.replay.restore(state)
         self.num_steps = step
 
 

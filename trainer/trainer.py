@@ -5,9 +5,14 @@
 
 A crash before the rename repeats the batch; a crash after it publishes what the manifest says,
 without training again. The newest trainer fences every older one. Knows no agent.
+
+A version is published durably, and with it all that came before on the log: what others build on it
+is never taken back. A power cut may take the judgments that an unpublished checkpoint was made of:
+such a checkpoint is set aside, and the log alone says where learning goes on (see `recovery`).
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +24,6 @@ from typing import ParamSpec, TypeVar
 
 from bus.bus import Bus, Subscription
 from bus.control import Switch
-from bus.errors import BusError
 from bus.events import Weights, derive_id
 from bus.faults import fault_point
 from bus.records import Position
@@ -27,8 +31,9 @@ from bus.topics import completed_by
 from bus.versions import Versions
 from trainer.batch import Batch, BatchConfig, Gathering, arrival
 from trainer.checkpoint.checkpoint import Checkpoints, Snapshot
-from trainer.checkpoint.manifest import Manifest
+from trainer.checkpoint.manifest import Manifest, is_thinned
 from trainer.checkpoint.probe import make_probe
+from trainer.checkpoint.recovery import Agreed, agreed, newest_whole, set_aside
 from trainer.learner import Learner
 from trainer.needs import Needs
 from trainer.reference import References
@@ -39,6 +44,8 @@ TOPICS = completed_by(GROUP)
 
 _LOOK_SECONDS = 0.5
 """A trainer that waits notices within this time that it has been paused, or is to stop."""
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,6 +97,7 @@ class Trainer:
         self._make_learner = make_learner
         self._executor = executor
         self._switch = switch or Switch()
+        self._log = bus.log
         self._versions = Versions(bus.log)
         self._references = References(bus.log, lineage.checkpoints)
 
@@ -121,31 +129,54 @@ class Trainer:
 
     async def _recover(self) -> tuple[Manifest, Learner]:
         """The version to go on from, published, and the learner that holds it."""
-        head = await self._compute(self._versions.newest)
-        on_disk = self._checkpoints.newest()
-        following = 0 if head is None else head.number + 1
-        if on_disk is not None and on_disk > following:
-            raise BusError(
-                f"the log went back: it ends at version {following - 1}, the checkpoints at "
-                f"{on_disk}; restore log.sqlite or start a new run"
-            )
-        pending = self._checkpoints.pending(None if head is None else head.number)
-        if pending is not None:
-            if pending.weights.parent_id != (head.id if head else None):
-                raise BusError(f"checkpoint {pending.folder_name} does not follow the log's head")
-            learner = await self._compute(self._load, pending)
-            await self._publish(pending)
-            return pending, learner
-        if head is None:
+        found = await self._compute(self._agree)
+        if found.pending is not None:
+            learner = await self._compute(self._load, found.pending)
+            await self._publish(found.pending)
+            return found.pending, learner
+        if found.head is None:
             return await self._seed()
-        manifest = self._checkpoints.published(head)
-        return manifest, await self._compute(self._load, manifest)
+        if is_thinned(self._checkpoints.root / found.head.folder_name):
+            return await self._stand_in(found.head)
+        return found.head, await self._compute(self._load, found.head)
+
+    def _agree(self) -> Agreed:
+        run = self._checkpoints.run
+        found = agreed(run, self._log, below_epoch=self._subscription.epoch)
+        if found.beyond:
+            _log.warning("%s", found.sentence)
+            set_aside(run, found)
+        return found
 
     def _load(self, manifest: Manifest) -> Learner:
         snapshot = self._checkpoints.load(manifest)
         learner = self._make_learner(snapshot.shared_from)
+        if not snapshot.state:
+            _log.warning(
+                "version %d has lost what training resumes from: going on from its weights with a "
+                "fresh optimiser",
+                manifest.version,
+            )
         learner.restore(snapshot.model, snapshot.state, manifest.weights.step)
         return learner
+
+    async def _stand_in(self, head: Manifest) -> tuple[Manifest, Learner]:
+        """The log ends at a version whose weights were thinned out, since newer ones were there:
+        the next one has those of an older version that is whole, and learns nothing."""
+        lineage = self._versions.lineage(head.weights)
+        whole = await self._compute(newest_whole, self._checkpoints.run, lineage)
+        _log.warning(
+            "the weights of version %d were thinned out: version %d is that of version %d again",
+            head.version, head.version + 1, whole.version,
+        )  # fmt: skip
+        learner = await self._compute(self._load, whole)
+        # No step is taken back on the log.
+        learner.num_steps = head.weights.step
+        metrics = {"weights_of_version": float(whole.version)}
+        folder = self._checkpoints.root / whole.folder_name
+        manifest = await self._compute(self._write, learner, head, Batch.empty(), metrics, folder)
+        await self._publish(manifest)
+        return manifest, learner
 
     async def _seed(self) -> tuple[Manifest, Learner]:
         seeded = await self._compute(self._make_seed)

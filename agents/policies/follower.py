@@ -87,6 +87,8 @@ class PolicyFollower:
                 continue
             # The engine of a server moves on by itself: then nothing is left to swap.
             if due.number > self._engine.version:
+                if await asyncio.to_thread(self._is_gone, due):
+                    continue
                 refused = await self._serve(due)
             if refused is None:
                 async with self._moved:
@@ -97,6 +99,11 @@ class PolicyFollower:
         """The newest version, and the one that is due: in this order, so that what is due is never
         older than what the newest asks for."""
         return self._versions.newest(), self._rule.due(self._versions)
+
+    def _is_gone(self, weights: Weights) -> bool:
+        """Whether the weights were thinned out: then the trainer is about to follow it with a
+        version that is whole."""
+        return (self._run_folder / weights.location / "thinned.json").exists()
 
     async def _serve(self, weights: Weights) -> SwapRefused | None:
         """Swap to a version; why not, if the one before serves on."""

@@ -19,12 +19,14 @@ from bus.errors import BusError
 from bus.events import Event
 from bus.records import Lag, Record, check_places
 from bus.shares import Stream
+from bus.sqlite.beats import LOOKS_PER_LEASE, Beats
 from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors
-from bus.sqlite.groups import MAX_LEASE_SECONDS, Membership, group_names, live_members
+from bus.sqlite.groups import Membership, group_names
 from bus.sqlite.log import (
     Entry,
     all_heads,
     append,
+    are_durable,
     as_entry,
     check_end,
     damaged,
@@ -39,14 +41,16 @@ from bus.topics import TOPICS, Topic
 
 Result = TypeVar("Result")
 
-RENEWALS_PER_LEASE = 4
+MAX_LEASE_SECONDS = 600.0
+PATIENCE_SECONDS = 20.0
 
 
 class SqliteBus:
     """Implements `Bus`. `create=False` and `read_only=True` want a log that exists already.
 
-    With `synchronous="NORMAL"` a commit survives a killed process; a power cut may take the last
-    ones. With "FULL" it survives that too.
+    With `synchronous="NORMAL"` a commit survives a killed process; a power cut may take those since
+    the last one that held an event of a durable topic. With "FULL" it takes none. A process that
+    holds the log is waited for `patience_seconds`, with None for ever.
     """
 
     def __init__(
@@ -58,13 +62,17 @@ class SqliteBus:
         create: bool = True,
         read_only: bool = False,
         lease_seconds: float = 10.0,
+        patience_seconds: float | None = PATIENCE_SECONDS,
     ) -> None:
         if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
             raise BusError(f"A lease lasts up to {MAX_LEASE_SECONDS:.0f} s, not {lease_seconds}.")
         self._path, self._topics, self._lease_seconds = path, topics, lease_seconds
         self._members: list[Membership] = []
+        self._beats: dict[str, Beats] = {}
         self._closed = False
-        writing = None if read_only else open_writer(path, topics, synchronous, create)
+        writing = None
+        if not read_only:
+            writing = open_writer(path, topics, synchronous, create, patience_seconds)
         try:
             self._connection = open_reader(path)
             self._replay = open_reader(path)
@@ -77,8 +85,10 @@ class SqliteBus:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bus-reader")
         self._writer: Writer | None = None
         if writing is not None:
-            tick_seconds = lease_seconds / RENEWALS_PER_LEASE
-            self._writer = Writer(writing, path, self._renew, tick_seconds, self._watch.notify)
+            tick_seconds = lease_seconds / LOOKS_PER_LEASE
+            self._writer = Writer(
+                writing, path, self._renew, tick_seconds, self._watch.notify, patience_seconds
+            )
 
     @property
     def log(self) -> "SqliteBus":
@@ -86,13 +96,11 @@ class SqliteBus:
         return self
 
     async def publish(self, events: Sequence[Event]) -> None:
-        entries = to_entries(events, self._topics)
-        await asyncio.wrap_future(self._writing().submit(lambda at: _append(at, entries)))
+        await self._append(to_entries(events, self._topics))
 
     async def append(self, records: Sequence[Record]) -> None:
         check_places(records, self._topics)
-        entries = [as_entry(record) for record in records]
-        await asyncio.wrap_future(self._writing().submit(lambda at: _append(at, entries)))
+        await self._append([as_entry(record) for record in records])
 
     def subscribe(
         self,
@@ -161,7 +169,11 @@ class SqliteBus:
         return self._look(lambda connection: list(group_names(connection)))
 
     def members(self, group: str) -> list[str]:
-        return self._look(lambda connection: sorted(live_members(connection, group)))
+        def look(connection: apsw.Connection) -> list[str]:
+            beats = self._beats.setdefault(group, Beats(group, self._lease_seconds))
+            return [member.name for member in beats.look(connection)[0]]
+
+        return self._look(look)
 
     async def close(self) -> None:
         """Members that did not close their subscription lose it when its lease has passed."""
@@ -179,6 +191,11 @@ class SqliteBus:
             self._replay.close()
         if self._writer is not None:
             self._writer.close()
+
+    async def _append(self, entries: list[Entry]) -> None:
+        durable = are_durable(entries, self._topics)
+        future = self._writing().submit(lambda at: _append(at, entries), durable)
+        await asyncio.wrap_future(future)
 
     def _writing(self) -> Writer:
         if self._writer is None:

@@ -4,7 +4,7 @@ Knows no event and no group.
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -12,13 +12,17 @@ from typing import Literal
 import apsw
 
 from bus.errors import BusError
+from bus.sqlite.neighbours import begin_writing, holder
 from bus.topics import Topic
 
 Synchronous = Literal["NORMAL", "FULL"]
 
 APPLICATION_ID = 0x65766C76
 SCHEMA_VERSION = 1
-BUSY_SECONDS = 15.0
+BUSY_SECONDS = 0.5
+"""How long one try to get a lock takes; who tries again is `neighbours`."""
+READ_SECONDS = 15.0
+"""A reader waits for nobody but who repairs the file after a crash."""
 WRITER_CACHE_KIB = 64 * 1024
 """Holds the index of event ids of a million events, so that the cost of one stays flat."""
 READER_CACHE_KIB = 4 * 1024
@@ -77,8 +81,7 @@ def explain(error: apsw.Error, path: Path) -> BusError:
         ),
         (
             apsw.BusyError,
-            f"{path} stayed locked by another process for {BUSY_SECONDS:.0f} s: "
-            "end that process or its long transaction.",
+            f"{path} is held by {holder(path)}: let it go on, or end it; whatever waits goes on.",
         ),
         (
             apsw.CantOpenError,
@@ -97,9 +100,13 @@ def explain(error: apsw.Error, path: Path) -> BusError:
 
 
 def open_writer(
-    path: Path, topics: Mapping[str, Topic], synchronous: Synchronous, create: bool
+    path: Path,
+    topics: Mapping[str, Topic],
+    synchronous: Synchronous,
+    create: bool,
+    patience_seconds: float | None,
 ) -> apsw.Connection:
-    """The writing connection to a log whose schema is in place."""
+    """The writing connection to a log whose schema is in place, on the disk too."""
     if not path.exists() and not create:
         raise BusError(f"There is no log at {path}: check the path, or start a run there first.")
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
@@ -110,17 +117,19 @@ def open_writer(
             if os.path.getsize(path):
                 _check_identity(connection, path)
             _use_wal(connection)
-            connection.pragma("synchronous", synchronous)
+            connection.pragma("synchronous", "FULL")
             connection.pragma("temp_store", "MEMORY")
             connection.pragma("cache_size", -WRITER_CACHE_KIB)
             connection.wal_autocheckpoint(CHECKPOINT_PAGES)
             connection.pragma("journal_size_limit", WAL_LIMIT_BYTES)
-            with connection_immediate(connection):
+            with connection_immediate(connection, path, patience_seconds):
                 if not _check_identity(connection, path):
                     connection.execute(SCHEMA)
                     connection.pragma("application_id", APPLICATION_ID)
                     connection.pragma("user_version", SCHEMA_VERSION)
                 _add_topics(connection, topics, path)
+            _sync_folder(path)
+            connection.pragma("synchronous", synchronous)
         except BaseException:
             connection.close()
             raise
@@ -128,9 +137,15 @@ def open_writer(
 
 
 @contextmanager
-def connection_immediate(connection: apsw.Connection) -> Iterator[None]:
-    """One transaction that writes: committed at the end, rolled back on an error."""
-    connection.execute("BEGIN IMMEDIATE")
+def connection_immediate(
+    connection: apsw.Connection,
+    path: Path,
+    patience_seconds: float | None,
+    is_closing: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """One transaction that writes, once the neighbours let it: committed at the end, rolled back
+    on an error."""
+    begin_writing(connection, path, patience_seconds, is_closing)
     try:
         yield
         connection.execute("COMMIT")
@@ -160,7 +175,7 @@ def _open_reader(path: Path, options: str) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     connection = apsw.Connection(f"{path.absolute().as_uri()}?{options}", flags=flags)
     try:
-        connection.set_busy_timeout(int(BUSY_SECONDS * 1000))
+        connection.set_busy_timeout(int(READ_SECONDS * 1000))
         connection.pragma("cache_size", -READER_CACHE_KIB)
         if not _check_identity(connection, path):
             raise BusError(f"The log {path} is empty: start a run there first.")
@@ -172,7 +187,7 @@ def _open_reader(path: Path, options: str) -> apsw.Connection:
 
 def _use_wal(connection: apsw.Connection) -> None:
     """SQLite's busy handler does not cover the change to WAL when several processes do it."""
-    until = time.monotonic() + BUSY_SECONDS
+    until = time.monotonic() + READ_SECONDS
     while True:
         try:
             connection.pragma("journal_mode", "WAL")
@@ -181,6 +196,15 @@ def _use_wal(connection: apsw.Connection) -> None:
             if time.monotonic() > until:
                 raise
             time.sleep(0.01)
+
+
+def _sync_folder(path: Path) -> None:
+    """That there is a log outlives a power cut."""
+    descriptor = os.open(path.absolute().parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_identity(connection: apsw.Connection, path: Path) -> bool:

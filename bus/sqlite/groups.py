@@ -1,11 +1,10 @@
 """A member of a group in the SQLite file: joining, sharing partitions, completing, leaving.
 
-All jobs run in the writer's thread, each inside a transaction. The lease says when others may
-try, the epoch who may write. Reads no record.
+All jobs run in the writer's thread, each inside a transaction. Beats say when others may try, the
+epoch who may write. Reads no record.
 """
 
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,11 +16,9 @@ import apsw
 from bus.cursor import Cursor
 from bus.errors import BusError, Fenced
 from bus.shares import Stream, share
+from bus.sqlite.beats import Beats
 from bus.sqlite.log import Entry, append, check_end, head_of
 from bus.sqlite.writer import Transaction
-
-MAX_LEASE_SECONDS = 600.0
-"""A lease that ends later than this was given before the clock was set back: it counts as over."""
 
 _OWN = "UPDATE cursor SET owner = ?, epoch = ? WHERE grp = ? AND topic = ? AND part = ?"
 _RELEASE = "UPDATE cursor SET owner = '' WHERE grp = ? AND topic = ? AND part = ? AND owner = ?"
@@ -67,21 +64,21 @@ class Membership:
         self.generation = -1
         self.holdings: dict[Stream, Holding] = {}
         self.lock = threading.Lock()
-        self._above, self._lease_seconds = above, lease
+        self._above = above
+        self._beats = Beats(group, lease)
 
     def join(self, transaction: Transaction) -> None:
         connection = transaction.connection
         if self.exclusive:
             connection.execute("DELETE FROM member WHERE grp = ?", (self.group,))
         connection.execute(
-            "INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?, ?, 0)",
             (
                 self.group,
                 self.member,
                 self.instance,
                 "\n".join(sorted(self.topics)),
                 self.exclusive,
-                time.time() + self._lease_seconds,
             ),
         )
         for topic in self.topics:
@@ -111,8 +108,9 @@ class Membership:
     def renew(self, transaction: Transaction) -> None:
         """Stay alive, and take or give what the group's members are due now."""
         transaction.connection.execute(
-            "UPDATE member SET lease_until = ? WHERE grp = ? AND member = ? AND instance = ?",
-            (time.time() + self._lease_seconds, self.group, self.member, self.instance),
+            "UPDATE member SET lease_until = lease_until + 1 "
+            "WHERE grp = ? AND member = ? AND instance = ?",
+            (self.group, self.member, self.instance),
         )
         if transaction.connection.changes():
             self._rebalance(transaction)
@@ -148,7 +146,8 @@ class Membership:
 
     def fenced(self) -> Fenced:
         return Fenced(
-            f"Another instance of {self.member!r} has taken over in group {self.group!r}."
+            f"Another instance of {self.member!r} has taken over in group {self.group!r}, or this "
+            "one was silent for a lease."
         )
 
     def _claimed(self, connection: apsw.Connection, stream: Stream, claim: Claim) -> Cursor:
@@ -179,7 +178,8 @@ class Membership:
 
     def _rebalance(self, transaction: Transaction, changed: bool = False) -> None:
         connection = transaction.connection
-        readers = self._live_readers(connection)
+        readers, died = self._live_readers(connection)
+        changed = changed or died
         rows: list[Any] = connection.execute(
             "SELECT topic, part, base, done, epoch, owner FROM cursor WHERE grp = ?", (self.group,)
         ).fetchall()
@@ -211,13 +211,19 @@ class Membership:
         generation = self.generation_of(connection)
         transaction.after.append(lambda: setattr(self, "generation", generation))
 
-    def _live_readers(self, connection: apsw.Connection) -> dict[str, frozenset[str]]:
-        """The topics of every live member; what one reads alone is its own."""
-        members = live_members(connection, self.group)
-        alone = {name: topics for name, (topics, exclusive) in members.items() if exclusive}
+    def _live_readers(self, connection: apsw.Connection) -> tuple[dict[str, frozenset[str]], bool]:
+        """The topics of every live member, what one reads alone being its own; and whether some
+        have died. The dead are members no longer: one that was only silent has to join again."""
+        living, dead = self._beats.look(connection)
+        for member in dead:
+            connection.execute(
+                "DELETE FROM member WHERE grp = ? AND member = ? AND instance = ?",
+                (self.group, member.name, member.instance),
+            )
+        alone = {member.name: member.topics for member in living if member.exclusive}
         taken: frozenset[str] = frozenset().union(*alone.values())
-        shared = {name: topics - taken for name, (topics, _) in members.items()}
-        return shared | alone
+        shared = {member.name: member.topics - taken for member in living}
+        return shared | alone, bool(dead)
 
     def _must_release(self, holding: Holding, wanted: bool) -> bool:
         with self.lock:
@@ -252,17 +258,6 @@ class Membership:
             "ON CONFLICT (grp) DO UPDATE SET number = number + 1",
             (self.group,),
         )
-
-
-def live_members(connection: apsw.Connection, group: str) -> dict[str, tuple[frozenset[str], bool]]:
-    """The members whose lease holds: the topics of each, and whether it is exclusive."""
-    now = time.time()
-    rows: list[Any] = connection.execute(
-        "SELECT member, topics, exclusive FROM member WHERE grp = ? "
-        "AND lease_until > ? AND lease_until <= ?",
-        (group, now, now + MAX_LEASE_SECONDS),
-    ).fetchall()
-    return {name: (frozenset(topics.split("\n")), bool(alone)) for name, topics, alone in rows}
 
 
 def group_names(connection: apsw.Connection) -> Iterator[str]:

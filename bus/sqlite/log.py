@@ -53,6 +53,11 @@ def as_entry(record: Record) -> Entry:
     return Entry(record.topic, record.partition, identity, record.key, text, record.value)
 
 
+def are_durable(entries: Iterable[Entry], topics: Mapping[str, Topic]) -> bool:
+    """Whether the commit of these must be on the disk before anybody sees it."""
+    return any(entry.topic in topics and topics[entry.topic].durable for entry in entries)
+
+
 def _text(headers: Mapping[str, str]) -> str:
     return json.dumps(headers, separators=(",", ":"))
 

@@ -18,7 +18,7 @@ from bus.events import Event
 from bus.records import Delivery, Positioned
 from bus.shares import Stream
 from bus.sqlite.groups import Claim, Holding, Membership
-from bus.sqlite.log import read_page, to_entries
+from bus.sqlite.log import are_durable, read_page, to_entries
 from bus.sqlite.watch import Watch
 from bus.sqlite.writer import Writer
 from bus.topics import Topic
@@ -89,7 +89,8 @@ class SqliteSubscription:
             if isinstance(positioned, Delivery):
                 claim.epochs.add(positioned.epoch)
         await self._commit(
-            lambda transaction: self._membership.complete(transaction, claims, entries)
+            lambda transaction: self._membership.complete(transaction, claims, entries),
+            are_durable(entries, self._topics),
         )
         if any(held.draining and not held.open for held in self._holdings().values()):
             await self._commit(self._membership.renew)
@@ -125,8 +126,8 @@ class SqliteSubscription:
         with self._membership.lock:
             return dict(self._membership.holdings)
 
-    async def _commit(self, job: Callable[..., None]) -> None:
-        await asyncio.wrap_future(self._writer.submit(job))
+    async def _commit(self, job: Callable[..., None], durable: bool = False) -> None:
+        await asyncio.wrap_future(self._writer.submit(job, durable))
 
     async def _look(self, limit: int) -> list[Delivery] | None:
         """What can be taken now; None when the members of the group have changed."""

@@ -1,12 +1,16 @@
 """The one thread that writes: it commits all that is queued in one transaction. Knows no event.
 
 callers -> queue -> [BEGIN IMMEDIATE, job, job, ..., COMMIT] -> futures, then `changed`
+
+A commit with a durable job is on the disk before anybody sees it: SQLite writes the log through,
+with all that was committed before by whatever process, and then shows the commit to readers.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -16,12 +20,13 @@ import apsw
 
 from bus.errors import BusError, Fenced
 from bus.faults import fault_point
-from bus.sqlite.file import WAL_LIMIT_BYTES, connection_immediate, explain
+from bus.sqlite.file import BUSY_SECONDS, WAL_LIMIT_BYTES, connection_immediate, explain
 
 Result = TypeVar("Result")
 
 MAX_JOBS = 1_000
 WAL_CHECK_SECONDS = 1.0
+RESTART_MILLISECONDS = 20
 
 
 @dataclass(slots=True)
@@ -39,11 +44,13 @@ class Transaction:
 class _Job:
     work: Callable[[Transaction], Any]
     future: "Future[Any]"
+    durable: bool
 
 
 class Writer:
     """`tick` runs every `tick_seconds` in a transaction of its own, `changed` after each commit
-    that others want to know of."""
+    that others want to know of. Neighbours that hold the log are waited for, with
+    `patience_seconds` None for ever."""
 
     def __init__(
         self,
@@ -52,8 +59,11 @@ class Writer:
         tick: Callable[[Transaction], None],
         tick_seconds: float,
         changed: Callable[[], None],
+        patience_seconds: float | None = None,
     ) -> None:
         self._connection, self._path = connection, path
+        self._patience_seconds = patience_seconds
+        self._synchronous: int = connection.pragma("synchronous")
         self._tick, self._tick_seconds = tick, tick_seconds
         self._changed = changed
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
@@ -64,7 +74,9 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="bus-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Transaction], Result]) -> "Future[Result]":
+    def submit(
+        self, work: Callable[[Transaction], Result], durable: bool = False
+    ) -> "Future[Result]":
         """Run `work` in the next commit. The future ends after the commit, with `work`'s result,
         its `Fenced` (nothing of it was written) or a `BusError`."""
         future: Future[Result] = Future()
@@ -72,7 +84,7 @@ class Writer:
         with self._gate:
             if self._closed:
                 raise BusError("The bus is closed.")
-            self._queue.put(_Job(work, future))
+            self._queue.put(_Job(work, future, durable))
         return future
 
     def finish(self) -> None:
@@ -122,7 +134,7 @@ class Writer:
         transaction = Transaction(self._connection)
         outcomes: list[tuple[_Job, Any, Exception | None]] = []
         try:
-            with connection_immediate(self._connection):
+            with self._durably(any(job.durable for job in jobs)), self._writing():
                 for job in jobs:
                     outcomes.append((job, *self._attempt(job, transaction, len(jobs) > 1)))
                 if all(error is not None for _, _, error in outcomes):
@@ -167,7 +179,7 @@ class Writer:
     def _run_tick(self) -> None:
         transaction = Transaction(self._connection)
         try:
-            with connection_immediate(self._connection):
+            with self._writing():
                 self._tick(transaction)
         except apsw.Error as error:
             self.failure = explain(error, self._path)
@@ -183,14 +195,37 @@ class Writer:
         if transaction.news:
             self._changed()
 
-    def _shorten_wal(self) -> None:
-        """Readers that are always busy keep automatic checkpoints from starting the file over."""
+    def _writing(self) -> AbstractContextManager[None]:
+        return connection_immediate(
+            self._connection, self._path, self._patience_seconds, lambda: self._closed
+        )
+
+    @contextmanager
+    def _durably(self, durable: bool) -> Iterator[None]:
+        """Within a transaction SQLite cannot be told how safe it is to be."""
+        if durable:
+            self._connection.pragma("synchronous", "FULL")
         try:
-            if Path(f"{self._path}-wal").stat().st_size > WAL_LIMIT_BYTES:
+            yield
+        finally:
+            if durable:
+                self._connection.pragma("synchronous", self._synchronous)
+
+    def _shorten_wal(self) -> None:
+        """Readers that are always busy keep automatic checkpoints from starting the file over. That
+        needs a moment without any; nobody is waited for, and everybody is held up for no longer."""
+        try:
+            if Path(f"{self._path}-wal").stat().st_size <= WAL_LIMIT_BYTES:
+                return
+            frames, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if copied == frames:
+                self._connection.set_busy_timeout(RESTART_MILLISECONDS)
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
         except (OSError, apsw.Error):
             # It is tried again in a second; a broken disk shows at the next commit.
             return
+        finally:
+            self._connection.set_busy_timeout(int(BUSY_SECONDS * 1000))
 
 
 class _NothingToCommit(Exception):

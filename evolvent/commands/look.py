@@ -36,7 +36,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
     order = names_in(folder.settings)
     progress, groups = on_log(folder, lambda log: (known_of(log), lag.standings(log, order)))
     now = datetime.now(UTC)
-    disk = DiskWatch(folder.path, reserve_of(folder.settings)).now()
+    disk = DiskWatch(folder.path, reserve_of(folder.settings, folder.path)).now()
     crashes = deaths.read(folder.logs).values()
     whole = status_json(progress) | {
         "groups": lag.as_json(groups, now),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bus.config import BusConfig, KafkaConfig
+from bus.config import BusConfig, KafkaConfig, SqliteConfig
 from bus.errors import Fenced
 from bus.log import Log
 from evolvent.errors import UsageError
@@ -31,7 +31,9 @@ from evolvent.run.copy_log import (
     copy_records,
 )
 from evolvent.run.folder import RunFolder
+from trainer.checkpoint.files import make_folder, sync, write_synced
 from trainer.checkpoint.manifest import (
+    CHECKPOINTS,
     checkpoint_folders,
     is_thinned,
     read_manifest,
@@ -76,7 +78,7 @@ async def _copy(here: RunFolder, there: RunFolder, config: BusConfig, show: Show
     async with AsyncExitStack() as logs:
         source = await logs.enter_async_context(here.log())
         await _check_other_log(here.bus(), here.path, config, there.path)
-        target = await asyncio.to_thread(config.build, there.path, create=True)
+        target = await asyncio.to_thread(_durable(config).build, there.path, create=True)
         logs.push_async_callback(target.close)
         show("waiting until nobody works on the log", 0, 1)
         await check_at_rest(source.log, str(here.path))
@@ -90,8 +92,16 @@ async def _copy(here: RunFolder, there: RunFolder, config: BusConfig, show: Show
         await _audit(target.log, here.path, there.path, show)
         groups = len(await asyncio.to_thread(source.log.groups))
     there.copying_file.rename(there.recipe_file)
+    sync(there.path)
     checkpoints = len(list(checkpoint_folders(there.path)))
     return Copied(checkpoints=checkpoints, events=events, groups=groups, place=place)
+
+
+def _durable(config: BusConfig) -> BusConfig:
+    """What is said to be copied survives a power cut."""
+    if isinstance(config, SqliteConfig):
+        return config.model_copy(update={"synchronous": "FULL"})
+    return config
 
 
 def _check_apart(source: Path, target: Path) -> None:
@@ -136,13 +146,11 @@ async def _check_other_log(source: BusConfig, at: Path, target: BusConfig, to: P
 
 def _begin(there: RunFolder, stored: dict[str, Any]) -> None:
     begun = there.copying_file
-    there.logs.mkdir(exist_ok=True)
+    make_folder(there.logs)
     if there.exists:
         there.recipe_file.rename(begun)
     elif not begun.exists():
-        aside = begun.with_name(".copying.json")
-        aside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
-        aside.rename(begun)
+        write_synced(begun, json.dumps(stored, indent=1))
 
 
 def _copy_checkpoints(source: Path, target: Path, show: Show) -> None:
@@ -154,13 +162,18 @@ def _copy_checkpoints(source: Path, target: Path, show: Show) -> None:
             continue
         aside = copied.with_name(f".{copied.name}")
         shutil.rmtree(aside, ignore_errors=True)
+        make_folder(aside.parent)
         shutil.copytree(folder, aside, copy_function=_link_or_copy)
         manifest = read_manifest(aside)
         # Old checkpoints have lost what training resumes from, and by rule all but their manifest.
         state = manifest.state if (aside / "state").is_dir() else {}
         files = {} if is_thinned(aside) else manifest.files
         verify_files(aside, {**files, **state})
+        for path in (*aside.rglob("*"), aside):
+            sync(path)
         aside.rename(copied)
+    if folders:
+        sync(target / CHECKPOINTS)
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -30,6 +30,7 @@ from evolvent.recipe.digest import former_digests
 from evolvent.recipe.explain import explain
 from evolvent.recipe.load import read_bus
 from evolvent.recipe.recipe import Recipe
+from trainer.checkpoint.files import make_folder, sync
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
 _FORMAT = 1
@@ -114,7 +115,7 @@ class RunFolder:
         """Raises `UsageError` when a new run cannot be made here."""
         self.check_whole()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             strangers = [child.name for child in self.path.iterdir() if not _is_ours(child.name)]
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
@@ -140,14 +141,16 @@ class RunFolder:
             stored["plugins"] = [plugin.model_dump(mode="json") for plugin in plugins]
         aside = self.path / f".recipe.{uuid4().hex}.json"
         try:
-            self.logs.mkdir(exist_ok=True)
+            make_folder(self.logs)
             aside.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+            sync(aside)
             if only_new:
                 with suppress(FileExistsError):
                     os.link(aside, self.recipe_file)
                 aside.unlink()
             else:
                 aside.rename(self.recipe_file)
+            sync(self.path)
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
 
@@ -174,7 +177,7 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the run: only one `evolvent run` at a time. Freed by the end of the process."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None

@@ -11,14 +11,13 @@ from bus.bus import Bus
 from bus.errors import Unreachable, Unreadable
 from bus.events import Control, derive_id
 from bus.log import Log
-from bus.versions import Versions
 from evolvent.errors import UsageError
 from evolvent.own_model import check_model
 from evolvent.plugins import installed
 from evolvent.process import pauses
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
-from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
+from trainer.checkpoint.recovery import agreed, rests_on
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +47,12 @@ def prepare(folder: RunFolder, recipe: Recipe | None) -> Recipe:
 
 
 @asynccontextmanager
-async def opened(folder: RunFolder, recipe: Recipe) -> AsyncIterator[Bus]:
+async def opened(
+    folder: RunFolder, recipe: Recipe, show: Callable[[str], None]
+) -> AsyncIterator[Bus]:
     """The log of a run about to start. A new run gets its folder once its log is there, so that
-    nothing stays behind of a start that did not reach it. Raises `UsageError`."""
+    nothing stays behind of a start that did not reach it; `show` says what is not gone on from.
+    Raises `UsageError`."""
     new = not folder.exists
     if new:
         folder.check_free()
@@ -67,6 +69,8 @@ async def opened(folder: RunFolder, recipe: Recipe) -> AsyncIterator[Bus]:
             folder.create(recipe)
         else:
             await asyncio.to_thread(check_log, folder, recipe, bus.log)
+            if said := await asyncio.to_thread(check_recovery, folder, recipe, bus.log):
+                show(said)
             folder.store(recipe)
         yield bus
 
@@ -148,27 +152,24 @@ def _first_start(log: Log) -> Control | None:
 
 
 def check_log(folder: RunFolder, recipe: Recipe, log: Log) -> None:
-    """Refuse the log of another run, and one that is behind its checkpoints; nothing is repaired
-    silently."""
-    place = recipe.bus.place(folder.path)
+    """Refuse the log of another run."""
     found = run_on(log)
     if found is not None and folder.has_stored_id and found != folder.run_id:
         raise UsageError(
-            f"{place} holds the run {found}, {folder.path} is the folder of {folder.run_id}: name "
-            "the other folder with --dir, or the other log with --bus"
+            f"{recipe.bus.place(folder.path)} holds the run {found}, {folder.path} is the folder "
+            f"of {folder.run_id}: name the other folder with --dir, or the other log with --bus"
         )
-    manifests = [read_manifest(path) for path in list(checkpoint_folders(folder.path))[-1:]]
-    heads, newest = log.heads(), Versions(log).newest()
-    following = 0 if newest is None else newest.number + 1
-    for manifest in manifests:
-        if manifest.version > following:
-            raise UsageError(
-                f"{place} went back: it ends before version {following}, the checkpoints at "
-                f"version {manifest.version}; restore it"
-            )
-        for consumed in manifest.consumed:
-            if consumed.offset >= heads[consumed.topic, consumed.partition]:
-                raise UsageError(
-                    f"{place} is cut: {consumed.topic} ends before a record that version "
-                    f"{manifest.version} was trained on; restore it"
-                )
+
+
+def check_recovery(folder: RunFolder, recipe: Recipe, log: Log) -> str:
+    """Refuse a log that lacks what its last version was trained on. What the trainer will set
+    aside, in words; "" for nothing."""
+    if not folder.has_learned:
+        return ""
+    known = agreed(folder.path, log)
+    if known.head is not None and not rests_on(log, known.head):
+        raise UsageError(
+            f"{recipe.bus.place(folder.path)} is cut: it lacks a record that version "
+            f"{known.head.version} was trained on; restore it"
+        )
+    return known.sentence

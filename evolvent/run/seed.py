@@ -13,6 +13,7 @@ from evolvent.run.folder import RunFolder
 from evolvent.run.log import opened
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace
+from trainer.checkpoint.recovery import highest_epoch
 
 
 class _Shown(LogVoice):
@@ -30,10 +31,12 @@ async def make_version_0(folder: RunFolder, recipe: Recipe, show: Callable[[str]
     row = maker(recipe)
     stop = asyncio.Event()
     stop.set()
-    async with opened(folder, recipe) as bus:
+    async with opened(folder, recipe, show) as bus:
         place = Workplace(folder.path, folder.run_id, recipe, bus, _Shown(show))
         start = await asyncio.to_thread(row.open, place)
-        async with bus.subscribe(row.topics, row.name, row.name, exclusive=True) as subscription:
+        async with bus.subscribe(
+            row.topics, row.name, row.name, exclusive=True, above=highest_epoch(folder.path)
+        ) as subscription:
             await start(subscription, Switch()).run(stop)
         await place.close()
         return await asyncio.to_thread(find_weights, bus.log, 0)

@@ -46,10 +46,14 @@ async def start(
     the summary if anything has been evolved."""
     if budget.until is not None and MEASURES not in services(recipe):
         raise UsageError("--until needs an evaluator, which this recipe leaves out")
-    async with opened(folder, recipe) as bus:
+    async with opened(folder, recipe, console.print) as bus:
         log_to_file(folder.logs / "evolvent.log")
         told.begin()
-        watch = Watch(bus.log, tuple(services(recipe)), DiskWatch(folder.path, recipe.disk.reserve))
+        watch = Watch(
+            bus.log,
+            tuple(services(recipe)),
+            DiskWatch(folder.path, recipe.disk.reserve(folder.path)),
+        )
         await watch.begin()
         await bus.publish([started(folder, folder.recipe(), watch.heads["control", 0])])
         limits = replace(budget, evaluation_seconds=_LAST_EVALUATION_SECONDS)

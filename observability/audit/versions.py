@@ -25,6 +25,7 @@ from trainer.checkpoint.manifest import (
     sha256_of,
     thinned_files,
 )
+from trainer.checkpoint.recovery import rests_on
 
 WEIGHTS: Stream = ("weights", 0)
 _FOLDER = re.compile(r"v(\d{6,})-e(\d{4,})")
@@ -206,6 +207,9 @@ class Versions:
             return None
         if (manifest.version, manifest.weights.epoch) != (following, max(epochs)):
             self.findings.violate("I3", f"{name} says it is {manifest.folder_name}")
+            return None
+        if not rests_on(self.log, manifest):
+            # A power cut took what it was made of: the next trainer sets it aside.
             return None
         self.findings.count("unpublished")
         self._check_step(head, manifest.weights)

@@ -141,6 +141,12 @@ def free_bytes(path: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
+def whole_bytes(path: Path) -> int:
+    """How large the disk of `path` is."""
+    found = os.statvfs(path)
+    return found.f_blocks * found.f_frsize
+
+
 def size(number: float) -> str:
     """1.2 GB, 340 MB."""
     return f"{number / GB:,.1f} GB" if abs(number) >= GB else f"{number / 1e6:,.0f} MB"

@@ -15,6 +15,9 @@ HOLD = {
     "grpo_one_sample": 3,
     "grpo_temperature": 12,
     "kafka_stranger_in_weights": 12,
+    "lease_clock": 14,
+    "log_older_than_checkpoints": 60,
+    "long_reader": 40,
     "model_kinds": 8,
     "kafka_zstd_topics": 14,
     "poison_judgment": 2,
@@ -24,6 +27,7 @@ HOLD = {
     "question_prompts": 15,
     "seed_out_of_range": 3,
     "short_context": 5,
+    "stopped_in_commit": 25,
     "tokenizer_rebuilt": 10,
     "toml_bom": 1,
 }

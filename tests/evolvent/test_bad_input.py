@@ -165,16 +165,6 @@ def foreign_database(run: Path) -> None:
     connection.close()
 
 
-def older_log(run: Path) -> None:
-    """As if an earlier copy of the log had been put back."""
-    connection = apsw.Connection(str(run / "log.sqlite"))
-    connection.execute(
-        "DELETE FROM log WHERE topic = 'weights' AND off > 0;"
-        "UPDATE head SET next = 1 WHERE topic = 'weights'"
-    )
-    connection.close()
-
-
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -188,7 +178,6 @@ def older_log(run: Path) -> None:
         (cut_log, "log.sqlite"),
         (foreign_log, "log.sqlite is not a log of evolvent"),
         (foreign_database, "another program"),
-        (older_log, "went back"),
         (lambda run: (run / "log.sqlite").unlink(), "There is no log at"),
         (lambda run: (last_checkpoint(run) / "manifest.json").unlink(), "manifest.json is missing"),
     ],

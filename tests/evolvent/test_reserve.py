@@ -71,6 +71,14 @@ def test_without_a_reserve_nobody_waits(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_small_disk_is_not_all_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evolvent.reserve.whole_bytes", lambda _: 256 * 10**6)
+    assert DiskConfig().reserve(tmp_path) == 25.6 * 10**6
+    assert DiskConfig(reserve_gb=1).reserve(tmp_path) == 10**9
+    monkeypatch.setattr("evolvent.reserve.whole_bytes", lambda _: 10**12)
+    assert DiskConfig().reserve(tmp_path) == 10**9
+
+
 def test_a_reserve_is_no_negative_number() -> None:
     with pytest.raises(ValidationError):
         DiskConfig(reserve_gb=-1)

@@ -20,7 +20,8 @@ from tests.trainer.lessons import PARTS, RUN, TINY, judgment
 from trainer.batch import Batch, BatchConfig
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.checkpoint.manifest import Manifest, read_manifest
-from trainer.config import LearnerConfig, OptimizerConfig
+from trainer.checkpoint.recovery import highest_epoch
+from trainer.config import CheckpointsConfig, LearnerConfig, OptimizerConfig
 from trainer.filters.everything import AllConfig
 from trainer.forward import Scored
 from trainer.learner import Learner
@@ -72,14 +73,21 @@ class Classroom:
 
     update: UpdateConfig = NllConfig(steps=1, fresh_rows=4, replay_rows=2)
 
-    def __init__(self, bus: Bus, folder: Path, run: str = RUN, seen: Log | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        folder: Path,
+        run: str = RUN,
+        seen: Log | None = None,
+        keep: CheckpointsConfig = CheckpointsConfig(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.bus = bus
         self.seen = seen or bus.log
         self.folder = folder
         self.run_id = run
         self.lessons: list[tuple[str, ...]] = []
         self.seeds = 0
-        self._checkpoints = Checkpoints(folder, keep_states=2)
+        self._checkpoints = Checkpoints(folder, keep, keep_states=2)
 
     async def teach(self, versions: int, timeout_seconds: float = 60.0) -> None:
         """A new trainer, until so many versions are on the log."""
@@ -104,7 +112,13 @@ class Classroom:
         with ThreadPoolExecutor(1) as executor:
             trainer = Trainer(
                 bus=self.bus,
-                subscription=self.bus.subscribe(list(TOPICS), GROUP, GROUP, exclusive=True),
+                subscription=self.bus.subscribe(
+                    list(TOPICS),
+                    GROUP,
+                    GROUP,
+                    exclusive=True,
+                    above=highest_epoch(self.folder),
+                ),
                 lineage=Lineage(
                     run=self.run_id,
                     recipe_digest="0" * 64,

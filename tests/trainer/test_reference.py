@@ -18,6 +18,7 @@ from tests.trainer.lessons import PARTS, TINY, batch, judgment, learner
 from tests.trainer.test_lora import Adapting
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.checkpoint.manifest import DamagedCheckpoint
+from trainer.checkpoint.recovery import published
 from trainer.forward import score
 from trainer.learner import Learner
 from trainer.next_tokens import NextTokens
@@ -84,7 +85,7 @@ def loaded(room: Classroom, number: int) -> Any:
 def resumed(room: Classroom) -> Learner:
     """What would go on from the newest version."""
     checkpoints = Checkpoints(room.folder)
-    head = checkpoints.published(room.versions()[-1])
+    head = published(room.folder, room.versions()[-1])
     snapshot = checkpoints.load(head)
     made = room._learner(AutoModelForCausalLM.from_pretrained(snapshot.shared_from))
     made.restore(snapshot.model, snapshot.state, head.weights.step)

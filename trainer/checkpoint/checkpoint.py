@@ -13,19 +13,19 @@ from torch import Tensor
 
 from bus.events import Weights
 from bus.faults import fault_point
-from trainer.checkpoint.files import sync
+from trainer.checkpoint.files import make_folder, sync
 from trainer.checkpoint.manifest import (
     CHECKPOINTS,
     MANIFEST,
     DamagedCheckpoint,
     Manifest,
-    checkpoint_folders,
     folder_name,
     read_manifest,
     sha256_of,
     verify_files,
 )
 from trainer.checkpoint.probe import PROBE
+from trainer.checkpoint.recovery import published
 from trainer.checkpoint.retention import Needed, Retention, clear_aside
 from trainer.config import CheckpointsConfig, Format
 
@@ -38,9 +38,10 @@ _NAMED = ".default.weight"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a version is made of: the published weights, the state to resume from, what engines
-    must answer once they have loaded it (`make_probe`), and the folder whose other files
-    (configuration, tokenizer) it shares. An adapter ("lora") shares its base weights too."""
+    """What a version is made of: the published weights, the state to resume from (empty where an
+    old version has lost it), what engines must answer once they have loaded it (`make_probe`), and
+    the folder whose other files (configuration, tokenizer) it shares. An adapter ("lora") shares
+    its base weights too."""
 
     model: dict[str, Tensor]
     state: dict[str, Tensor]
@@ -90,6 +91,7 @@ class Checkpoints:
 
     def _write_aside(self, snapshot: Snapshot, aside: Path, folder: Path) -> "Staged":
         published = _PUBLISHED[snapshot.format]
+        make_folder(self.root)
         for path in (aside / STATE, aside / published):
             path.parent.mkdir(parents=True, exist_ok=True)
         names = sorted(_shared(snapshot) - {published})
@@ -108,30 +110,9 @@ class Checkpoints:
             state={STATE: sha256_of(aside / STATE)},
         )
 
-    def pending(self, head: int | None) -> Manifest | None:
-        """The checkpoint that follows version `head` of the log and was never published.
-
-        Of several (a fenced trainer may have left one) the one of the highest epoch.
-        """
-        following = 0 if head is None else head + 1
-        manifests = [
-            read_manifest(folder)
-            for folder in checkpoint_folders(self.run)
-            if folder.name.startswith(f"v{following:06d}-")
-        ]
-        return max(manifests, key=lambda manifest: manifest.weights.epoch, default=None)
-
     def published(self, weights: Weights) -> Manifest:
         """The manifest of a version on the log; raises `DamagedCheckpoint` if it differs."""
-        manifest = read_manifest(self.run / weights.location)
-        if manifest.weights.id != weights.id:
-            raise DamagedCheckpoint(f"{weights.location} is not the version that the log names")
-        return manifest
-
-    def newest(self) -> int | None:
-        """The highest version on disk, published or not."""
-        folders = list(checkpoint_folders(self.run))
-        return read_manifest(folders[-1]).version if folders else None
+        return published(self.run, weights)
 
     def recent(self, head: Manifest, count: int) -> list[Manifest]:
         """`head` and its forebears, newest first, at most `count`."""
@@ -150,11 +131,12 @@ class Checkpoints:
         """The tensors of a version, digests checked; raises `DamagedCheckpoint`."""
         folder = self.root / manifest.folder_name
         kind = manifest.weights.format
-        verify_files(folder, {**manifest.files, **manifest.state})
+        has_state = (folder / STATE).parent.is_dir()
+        verify_files(folder, manifest.files | (manifest.state if has_state else {}))
         try:
             return Snapshot(
                 model=_learned(load_file(folder / _PUBLISHED[kind]), kind),
-                state=load_file(folder / STATE),
+                state=load_file(folder / STATE) if has_state else {},
                 shared_from=folder,
                 format=kind,
             )

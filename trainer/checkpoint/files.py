@@ -13,6 +13,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those that it lies in, each on the disk by its name."""
+    if not path.is_dir():
+        make_folder(path.absolute().parent)
+        path.mkdir(exist_ok=True)
+        sync(path.absolute().parent)
+
+
 def write_synced(path: Path, text: str) -> None:
     """Make or replace a file in one step: whoever looks, and whatever is cut off, finds the old
     text or the new one."""

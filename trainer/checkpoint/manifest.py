@@ -7,10 +7,12 @@ Knows no tensor: readers of manifests need no torch.
         state/state.safetensors                            what training resumes from (newest few)
         manifest.json                                      this
         thinned.json                                       which of its files are gone by which rule
+    RUN/checkpoints/aside/                versions that the log has lost (see `recovery`)
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bus.errors import Outage
 from bus.events import EventId, Weights, derive_id
-from bus.records import Position
+from bus.records import Position, Record
 
 MANIFEST = "manifest.json"
 THINNED = "thinned.json"
 CHECKPOINTS = "checkpoints"
 _FORMAT = 1
+_FOLDER = re.compile(r"v(\d{6,})-e(\d{4,})")
+_OUR_ID = re.compile("[0-9a-f]{32}")
 
 
 class DamagedCheckpoint(Outage):
@@ -33,6 +37,13 @@ class DamagedCheckpoint(Outage):
 def id_of_place(topic: str, partition: int, offset: int) -> str:
     """What names a record that has no valid id of its own."""
     return derive_id("", "unreadable", f"{topic}/{partition}/{offset}")
+
+
+def id_of_record(record: Record) -> str:
+    """By which a manifest names a record of the log."""
+    if _OUR_ID.fullmatch(record.event_id):
+        return record.event_id
+    return id_of_place(record.topic, record.partition, record.offset)
 
 
 class Consumed(BaseModel):
@@ -89,6 +100,12 @@ class Manifest(BaseModel):
 def folder_name(version: int, epoch: int) -> str:
     """A zombie of an older epoch can never write into the folder of its successor."""
     return f"v{version:06d}-e{epoch:04d}"
+
+
+def folder_number(folder: Path) -> tuple[int, int] | None:
+    """The version and the epoch that a folder is named by; None for one of another name."""
+    found = _FOLDER.match(folder.name)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def sha256_of(path: Path) -> str:

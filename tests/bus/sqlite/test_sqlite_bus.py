@@ -18,7 +18,7 @@ import pytest
 from bus.errors import BusError, Fenced
 from bus.events import Control, Promotion, Task, derive_id
 from bus.sqlite.bus import SqliteBus
-from bus.sqlite.file import SCHEMA_VERSION, connection_immediate, explain
+from bus.sqlite.file import SCHEMA_VERSION
 from bus.topics import TOPICS, Topic
 
 WORKER = """
@@ -325,20 +325,62 @@ def test_a_full_disk_is_an_error_and_what_was_committed_stays(tmp_path: Path) ->
     asyncio.run(scenario())
 
 
-def test_a_locked_log_says_so(tmp_path: Path) -> None:
-    sentence = str(explain(apsw.BusyError("database is locked"), tmp_path / "log.db"))
-    assert "locked by another process" in sentence
+@contextmanager
+def held(path: Path) -> Iterator[int]:
+    """Another process is stopped while it writes; its number."""
+    code = (
+        "import sqlite3, sys, time\n"
+        "log = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "log.execute('BEGIN IMMEDIATE')\n"
+        "print('holds it', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None and process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        yield process.pid
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_who_holds_the_log_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "log.db")
-    blocker = apsw.Connection(str(path))
-    with opened(path) as bus:
-        writer = bus._writer
-        assert writer is not None
-        writer.submit(lambda one: one.connection.set_busy_timeout(50)).result()
-        with connection_immediate(blocker), pytest.raises(BusError, match="locked by another"):
-            asyncio.run(bus.publish([control(9)]))
+    bus = SqliteBus(path, patience_seconds=0.2)
+    with held(path) as pid, pytest.raises(BusError, match=f"process {pid} .*which is stopped"):
         asyncio.run(bus.publish([control(9)]))
-        assert bus.find(control(9).id) is not None
-    blocker.close()
+    asyncio.run(bus.publish([control(9)]))
+    assert bus.find(control(9).id) is not None
+    asyncio.run(bus.close())
+
+
+def test_a_stopped_neighbour_costs_nobody_its_partitions(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, lease = written(tmp_path / "log.db"), 0.4
+
+    async def scenario() -> None:
+        buses = [SqliteBus(path, lease_seconds=lease, patience_seconds=None) for _ in range(2)]
+        members = [
+            bus.subscribe(["tasks"], "group", f"member{number}") for number, bus in enumerate(buses)
+        ]
+        await asyncio.sleep(2 * lease)
+        owners = [(lag.owner, lag.epoch) for lag in buses[0].lag("group")]
+        assert len({owner for owner, _ in owners}) == 2
+        with held(path) as pid:
+            saying = asyncio.create_task(members[0].complete([], [control(9)]))
+            await asyncio.sleep(8 * lease)
+            assert not saying.done()
+        await asyncio.wait_for(saying, 5)
+        await asyncio.sleep(4 * lease)
+        assert [(lag.owner, lag.epoch) for lag in buses[0].lag("group")] == owners
+        assert f"waiting for process {pid}" in caplog.text
+        for member, bus in zip(members, buses, strict=True):
+            await member.close()
+            await bus.close()
+
+    asyncio.run(scenario())
 
 
 def test_an_event_that_is_too_big_is_refused(tmp_path: Path) -> None:
@@ -364,9 +406,7 @@ def test_a_stopped_process_that_wakes_up_after_its_lease_is_fenced(tmp_path: Pat
         await bus.publish([control(0)])
         zombie = bus.subscribe(["control"], "group", "zombie")
         (taken,) = await zombie.take(1)
-        # The clock of the lease runs out without a word from the process.
-        change(tmp_path / "log.db", f"UPDATE member SET lease_until = {time.time() - 1}")
-        other = SqliteBus(tmp_path / "log.db", lease_seconds=60)
+        other = SqliteBus(tmp_path / "log.db", lease_seconds=0.3)
         heir = other.subscribe(["control"], "group", "heir")
         (again,) = await heir.take(1, 5)
         answer = Promotion(
@@ -379,6 +419,7 @@ def test_a_stopped_process_that_wakes_up_after_its_lease_is_fenced(tmp_path: Pat
         )
         with pytest.raises(Fenced):
             await zombie.complete([taken], [answer])
+        assert bus.members("group") == ["heir"]
         assert bus.heads()["promotions", 0] == 0
         await heir.complete([again], [])
         await zombie.close()
@@ -389,12 +430,21 @@ def test_a_stopped_process_that_wakes_up_after_its_lease_is_fenced(tmp_path: Pat
     asyncio.run(scenario())
 
 
-def test_a_lease_from_a_clock_that_was_set_back_does_not_last(tmp_path: Path) -> None:
+@pytest.mark.parametrize("clock", [time.time() - 3 * 86_400, time.time() + 3 * 86_400])
+def test_what_a_clock_said_of_a_lease_counts_for_nothing(tmp_path: Path, clock: float) -> None:
+    """As files of earlier versions have it."""
+
     async def scenario() -> None:
-        bus = SqliteBus(tmp_path / "log.db")
-        bus.subscribe(["control"], "group", "dead")
-        change(tmp_path / "log.db", f"UPDATE member SET lease_until = {time.time() + 3 * 86_400}")
-        async with bus.subscribe(["control"], "group", "heir"):
+        bus = SqliteBus(tmp_path / "log.db", lease_seconds=0.5)
+        await bus.publish([control(0)])
+        dead = SqliteBus(tmp_path / "log.db")
+        taken = dead.subscribe(["control"], "group", "dead")
+        assert await taken.take(1, 5)
+        await dead.close()
+        change(tmp_path / "log.db", f"UPDATE member SET lease_until = {clock}")
+        async with bus.subscribe(["control"], "group", "heir") as heir:
+            assert [lag.owner for lag in bus.lag("group")] == ["dead"]
+            assert await heir.take(1, 5)
             assert [lag.owner for lag in bus.lag("group")] == ["heir"]
         await bus.close()
 

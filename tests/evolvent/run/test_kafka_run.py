@@ -77,7 +77,7 @@ def test_a_name_on_the_broker_is_one_run(
 ) -> None:
     async def start(folder: RunFolder) -> None:
         recipe = load_recipe(str(tiny), None, url)
-        async with opened_log(folder, recipe) as bus:
+        async with opened_log(folder, recipe, print) as bus:
             await bus.publish([started(folder, recipe, 0)])
 
     asyncio.run(start(RunFolder(tmp_path / "first")))

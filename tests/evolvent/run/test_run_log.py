@@ -114,11 +114,11 @@ def test_the_log_of_another_run_is_refused(tmp_path: Path) -> None:
 def test_a_new_run_takes_no_log_that_is_in_use(tmp_path: Path) -> None:
     async def scenario() -> None:
         folder = RunFolder(tmp_path / "a")
-        async with opened(folder, recipe()) as bus:
+        async with opened(folder, recipe(), print) as bus:
             await bus.publish([started(folder, recipe(), 0)])
         folder.recipe_file.unlink()
         with pytest.raises(UsageError, match=r"holds the run a-.* already"):
-            async with opened(folder, recipe()):
+            async with opened(folder, recipe(), print):
                 pass
         assert not folder.exists
 

@@ -1,0 +1,81 @@
+"""Which members of a group are alive, as one watcher sees it: a member counts its beats in its row,
+and who has not beaten for a lease of the watcher's own clock is dead. No two clocks are compared.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+LOOKS_PER_LEASE = 4
+"""A member beats, and looks for the beats of others, so often."""
+
+_LONGEST_STEP = 2 / LOOKS_PER_LEASE
+"""Of a lease. A watcher that could not look for longer, since a neighbour held the log or it was
+itself stopped, has not watched: the others could not beat either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One instance of a member, and what it reads, alone if it is `exclusive`."""
+
+    name: str
+    instance: str
+    topics: frozenset[str]
+    exclusive: bool
+    beat: float
+
+
+@dataclass(slots=True)
+class _Silence:
+    """How long a beat has been watched without a change, in seconds."""
+
+    instance: str
+    beat: float
+    seconds: float
+
+
+class Beats:
+    """One watcher of one group. Each look counts as watching since the look before."""
+
+    def __init__(self, group: str, lease_seconds: float) -> None:
+        self._group, self._lease_seconds = group, lease_seconds
+        self._seen: dict[str, _Silence] = {}
+        self._looked = time.monotonic()
+
+    def look(self, connection: apsw.Connection) -> tuple[list[Member], list[Member]]:
+        """The living and the dead among the members."""
+        now = time.monotonic()
+        step = min(now - self._looked, _LONGEST_STEP * self._lease_seconds)
+        self._looked = now
+        members = _members(connection, self._group)
+        self._seen = {member.name: self._silence(member, step) for member in members}
+        dead = {name for name, seen in self._seen.items() if seen.seconds > self._lease_seconds}
+        living = [member for member in members if member.name not in dead]
+        return living, [member for member in members if member.name in dead]
+
+    def _silence(self, member: Member, step: float) -> _Silence:
+        seen = self._seen.get(member.name)
+        if seen is None or (seen.instance, seen.beat) != (member.instance, member.beat):
+            return _Silence(member.instance, member.beat, 0.0)
+        return _Silence(seen.instance, seen.beat, seen.seconds + step)
+
+
+def _members(connection: apsw.Connection, group: str) -> list[Member]:
+    # `lease_until` has this name in files of every age: it holds the number of the last beat.
+    rows: list[Any] = connection.execute(
+        "SELECT member, instance, topics, exclusive, lease_until FROM member WHERE grp = ? "
+        "ORDER BY member",
+        (group,),
+    ).fetchall()
+    return [
+        Member(
+            name=name,
+            instance=instance,
+            topics=frozenset(topics.split("\n")),
+            exclusive=bool(exclusive),
+            beat=beat,
+        )
+        for name, instance, topics, exclusive, beat in rows
+    ]
