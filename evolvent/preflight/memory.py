@@ -24,18 +24,6 @@ _READ_BYTES, _WRITTEN_BYTES = 5, 11
 _GIB, _MIB = 1 << 30, 1 << 20
 
 
-def check_devices(recipe: Recipe, roles: Collection[str]) -> None:
-    """Raises `UsageError` for a GPU on a machine that shows none."""
-    named = {"learner": recipe.learner.device} if "trainer" in roles else {}
-    if isinstance(recipe.engine, LocalConfig) and {"solver", "evaluator"} & set(roles):
-        named["engine"] = recipe.engine.device
-    for section, device in named.items():
-        if device.startswith("cuda") and not may_have_gpu():
-            raise UsageError(
-                f"{section}.device = {device}: there is no GPU on this machine; choose auto or cpu"
-            )
-
-
 def check_memory(
     recipe: Recipe, roles: Collection[str], sizes: Sizes, needs: Sequence[Need], free: int
 ) -> None:

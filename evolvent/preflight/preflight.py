@@ -1,6 +1,6 @@
 """What can be checked before anything starts, in one pass: nothing is written, no model is loaded.
 
-the domain -> the problems of every level -> what the model reads and writes -> memory
+the devices -> the domain -> the problems of all levels -> what the model reads and writes -> memory
 """
 
 from collections.abc import Collection, Sequence
@@ -8,16 +8,15 @@ from pathlib import Path
 
 from agents.domains.domain import Domain, Problem
 from evolvent.errors import UsageError
+from evolvent.preflight.devices import check_devices
 from evolvent.preflight.levels import Show, built, problems_of
 from evolvent.preflight.machine import free_bytes
-from evolvent.preflight.memory import check_devices, check_memory, check_records
+from evolvent.preflight.memory import check_memory, check_records
 from evolvent.preflight.reader import Reader, fresh, reader_of
 from evolvent.preflight.rehearsal import Need, Rehearsal, unreadable
 from evolvent.recipe.recipe import Recipe
+from evolvent.roles import services
 from trainer.config import LEAST_POSITIONS
-
-HOLD_A_MODEL = ("solver", "evaluator", "trainer")
-"""The services that hold a model."""
 
 _STEP = 64
 
@@ -27,12 +26,13 @@ def check(
     recipe: Recipe,
     show: Show = lambda doing: None,
     *,
-    roles: Collection[str] = HOLD_A_MODEL,
+    roles: Collection[str] | None = None,
 ) -> None:
     """Raises `UsageError` for a run in the folder `run` that could not work with `recipe`, the
-    services `roles` of it on this machine; `show` is told what is being done."""
+    services `roles` of it on this machine (None: all); `show` is told what is being done."""
+    here = set(services(recipe) if roles is None else roles)
     show("reading the recipe's domain")
-    check_devices(recipe, roles)
+    check_devices(recipe, here)
     reader = reader_of(run, recipe)
     domain = built(recipe.domain)
     problems = problems_of(recipe, domain, show)
@@ -44,8 +44,7 @@ def check(
         _check_context(needs, reader.context, reader.mend)
     check_records(recipe, needs)
     if (free := free_bytes()) is not None:
-        here = set(roles) - set(recipe.run.without)
-        check_memory(recipe, here, reader.sizes, needs, free)
+        check_memory(recipe, here - set(recipe.run.without), reader.sizes, needs, free)
 
 
 def positions(recipe: Recipe, domain: Domain) -> int:

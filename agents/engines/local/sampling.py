@@ -5,6 +5,7 @@ Shapes: R rows, N new tokens, V vocabulary.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -88,13 +89,15 @@ def _narrow(requests: Sequence[Request]) -> bool:
 
 def _uniforms(requests: Sequence[Request], room: int, shared: torch.Generator) -> torch.Tensor:
     num_rows = sum(request.n for request in requests)
-    uniforms_RN = torch.rand(num_rows, room, generator=shared, dtype=torch.float64)
+    # Drawn on the CPU, so that a seed fixes the same samples on every device.
+    made: Any = {"dtype": torch.float64, "device": "cpu"}
+    uniforms_RN = torch.rand(num_rows, room, generator=shared, **made)
     row = 0
     for request in requests:
         if request.seed is not None:
-            own = torch.Generator().manual_seed(request.seed % 2**63)
+            own = torch.Generator("cpu").manual_seed(request.seed % 2**63)
             uniforms_RN[row : row + request.n, : request.max_tokens] = torch.rand(
-                request.n, request.max_tokens, generator=own, dtype=torch.float64
+                request.n, request.max_tokens, generator=own, **made
             )
         row += request.n
     return uniforms_RN

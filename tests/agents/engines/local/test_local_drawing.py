@@ -11,7 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from agents.engines.engine import Request
+from agents.engines.local.batch import Batch
 from agents.engines.local.sampling import Sampling
+from agents.engines.local.served import load
 from tests.agents.engines.checkpoint.tiny_checkpoint import local_engine, save_checkpoint
 
 CPU = torch.device("cpu")
@@ -90,3 +92,33 @@ def test_every_request_of_a_batch_has_its_own_and_a_greedy_one_none(tmp_path: Pa
 
     with torch.no_grad():
         asyncio.run(scenario())
+
+
+def test_no_tensor_is_made_where_the_model_is_not(tmp_path: Path) -> None:
+    """A default device that can hold no values stands for any other one, as for the learner."""
+    checkpoint = save_checkpoint(tmp_path / "v", 1)
+    served = load(0, checkpoint.folder, checkpoint.files, None, "cpu")
+    encode = served.prompting.encode
+    asked = [
+        Request(prompt_tokens=encode("rabc>"), n=4, max_tokens=20),
+        Request(prompt_tokens=encode("r1>"), n=3, max_tokens=9, top_p=0.8, temperature=0.7),
+        Request(prompt_tokens=encode("rabcdef>"), max_tokens=20, temperature=0.0, stop=("a",)),
+    ]
+
+    def made() -> list[object]:
+        batch = Batch(served, asked, torch.Generator().manual_seed(1))
+        ended = []
+        while True:
+            if batch.sample():
+                ended += batch.collect()
+            if not batch.num_live:
+                return [*sorted(ended)]
+            if batch.num_steps == 5:
+                batch.recompute(served)
+            else:
+                batch.forward()
+
+    expected = made()
+    assert len(expected) == len(asked)
+    with torch.device("meta"):
+        assert made() == expected

@@ -1,0 +1,64 @@
+"""Whether the GPUs that a recipe names are there. torch is asked in a process of its own, and only
+where one is named and the system shows any: the process that starts a run stays light."""
+
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+
+from agents.engines.config import EngineConfig, LocalConfig
+from agents.engines.local.device import is_there, missing
+from evolvent.errors import UsageError
+from evolvent.preflight.machine import may_have_gpu
+from evolvent.recipe.recipe import Recipe
+from evolvent.roles import services
+
+_ASK = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
+_ANSWER_SECONDS = 300
+
+
+def check_devices(recipe: Recipe, roles: Collection[str]) -> None:
+    """Raises `UsageError` for a GPU that one of `roles` would compute on and that this machine has
+    not."""
+    named = [(field, name) for field, name in _named(recipe, roles) if name.startswith("cuda")]
+    if not named or (count := num_gpus()) is None:
+        return
+    for field, name in named:
+        if not is_there(name, count):
+            raise UsageError(f"{field}.{missing(name, count)}")
+
+
+def num_gpus() -> int | None:
+    """How many torch sees here; None where it cannot say, which is for others to tell."""
+    if not may_have_gpu():
+        return 0
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-c", _ASK],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_ANSWER_SECONDS,
+        )
+        return int(asked.stdout.split()[-1])
+    except (subprocess.SubprocessError, OSError, ValueError, IndexError):
+        return None
+
+
+def _named(recipe: Recipe, roles: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The fields that name a device, and the device."""
+    for name, row in services(recipe).items():
+        if name not in roles:
+            continue
+        if row.leads:
+            yield "learner", recipe.learner.device
+        for policy in row.uses(recipe):
+            rule = recipe.policy(policy)
+            place = f"policies.{policy}.engine" if rule.engine is not None else "engine"
+            yield from _of_engine(place, recipe.engine_of(rule))
+        if name == "evaluator":
+            yield from _of_engine("engine", recipe.engine.in_process())
+
+
+def _of_engine(place: str, engine: EngineConfig) -> Iterator[tuple[str, str]]:
+    if isinstance(engine, LocalConfig):
+        yield place, engine.device
