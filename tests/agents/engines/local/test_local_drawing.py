@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM
 
 from agents.engines.engine import Request
 from agents.engines.local.batch import Batch
+from agents.engines.local.exact import load
 from agents.engines.local.sampling import Sampling
-from agents.engines.local.served import load
 from tests.agents.engines.checkpoint.tiny_checkpoint import local_engine, save_checkpoint
 
 CPU = torch.device("cpu")
