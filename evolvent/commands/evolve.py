@@ -179,10 +179,10 @@ def _check_first(
     """Before anything is written; `roles` are those that will be here, None for all. Raises
     `UsageError`."""
     with begun(console, "checking the recipe") as show:
-        from evolvent.preflight.preflight import HOLD_A_MODEL, check
+        from evolvent.preflight.preflight import check
         from evolvent.run.log import prepare
 
-        check(folder.path, prepare(folder, named), show, roles=roles or HOLD_A_MODEL)
+        check(folder.path, prepare(folder, named), show, roles=roles)
 
 
 def seconds_of(budget: str) -> float:
