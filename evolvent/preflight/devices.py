@@ -10,15 +10,22 @@ from agents.engines.local.device import is_there, missing
 from evolvent.errors import UsageError
 from evolvent.preflight.machine import may_have_gpu
 from evolvent.recipe.recipe import Recipe
-from evolvent.roles import services
 
 _ASK = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
 _ANSWER_SECONDS = 300
+_ASKS = {
+    "solver": "solver",
+    "sampler": "solver",
+    "source": "proposer",
+    "judge": "critic",
+    "judges": "critic",
+}
+"""Who generates with the policies of a section."""
 
 
-def check_devices(recipe: Recipe, roles: Collection[str]) -> None:
-    """Raises `UsageError` for a GPU that one of `roles` would compute on and that this machine has
-    not."""
+def check_devices(recipe: Recipe, roles: Collection[str] | None = None) -> None:
+    """Raises `UsageError` for a GPU that one of `roles` (None: any) would compute on and that this
+    machine has not."""
     named = [(field, name) for field, name in _named(recipe, roles) if name.startswith("cuda")]
     if not named or (count := num_gpus()) is None:
         return
@@ -44,19 +51,22 @@ def num_gpus() -> int | None:
         return None
 
 
-def _named(recipe: Recipe, roles: Collection[str]) -> Iterator[tuple[str, str]]:
+def _named(recipe: Recipe, roles: Collection[str] | None) -> Iterator[tuple[str, str]]:
     """The fields that name a device, and the device."""
-    for name, row in services(recipe).items():
-        if name not in roles:
-            continue
-        if row.leads:
-            yield "learner", recipe.learner.device
-        for policy in row.uses(recipe):
-            rule = recipe.policy(policy)
-            place = f"policies.{policy}.engine" if rule.engine is not None else "engine"
-            yield from _of_engine(place, recipe.engine_of(rule))
-        if name == "evaluator":
-            yield from _of_engine("engine", recipe.engine.in_process())
+
+    def is_here(role: str) -> bool:
+        return role not in recipe.run.without and (roles is None or role in roles)
+
+    if is_here("trainer"):
+        yield "learner", recipe.learner.device
+    if is_here("evaluator"):
+        yield from _of_engine("engine", recipe.engine.in_process())
+    asked = [(_ASKS[section], names) for section, names in recipe.uses.items() if section in _ASKS]
+    asked += [(role.type, role.uses) for role in recipe.roles]
+    for policy in dict.fromkeys(name for role, names in asked if is_here(role) for name in names):
+        rule = recipe.policy(policy)
+        place = "engine" if rule.engine is None else f"policies.{policy}.engine"
+        yield from _of_engine(place, recipe.engine_of(rule))
 
 
 def _of_engine(place: str, engine: EngineConfig) -> Iterator[tuple[str, str]]:

@@ -15,8 +15,10 @@ from evolvent.preflight.memory import check_memory, check_records
 from evolvent.preflight.reader import Reader, fresh, reader_of
 from evolvent.preflight.rehearsal import Need, Rehearsal, unreadable
 from evolvent.recipe.recipe import Recipe
-from evolvent.roles import services
 from trainer.config import LEAST_POSITIONS
+
+HOLD_A_MODEL = ("solver", "evaluator", "trainer")
+"""The services that hold a model."""
 
 _STEP = 64
 
@@ -30,9 +32,8 @@ def check(
 ) -> None:
     """Raises `UsageError` for a run in the folder `run` that could not work with `recipe`, the
     services `roles` of it on this machine (None: all); `show` is told what is being done."""
-    here = set(services(recipe) if roles is None else roles)
     show("reading the recipe's domain")
-    check_devices(recipe, here)
+    check_devices(recipe, roles)
     reader = reader_of(run, recipe)
     domain = built(recipe.domain)
     problems = problems_of(recipe, domain, show)
@@ -44,7 +45,8 @@ def check(
         _check_context(needs, reader.context, reader.mend)
     check_records(recipe, needs)
     if (free := free_bytes()) is not None:
-        check_memory(recipe, here - set(recipe.run.without), reader.sizes, needs, free)
+        here = set(HOLD_A_MODEL if roles is None else roles) - set(recipe.run.without)
+        check_memory(recipe, here, reader.sizes, needs, free)
 
 
 def positions(recipe: Recipe, domain: Domain) -> int:
