@@ -1,10 +1,11 @@
-"""Opens reasoning-gym's datasets and asks their scorers: the one place that imports it.
+"""Opens reasoning-gym's datasets and asks their scorers.
 Knows no level and no prompt."""
 
 import builtins
 import re
-import warnings
 from typing import Any
+
+from agents.domains.gym_import import factory_of
 
 # A problem is an index of one of two virtual datasets whose seeds never meet: an entry's own
 # seed is the dataset's plus its index.
@@ -33,12 +34,9 @@ MAX_PARTIAL = 0.99
 
 def open_dataset(name: str, seed: int, parameters: dict[str, Any]) -> Any:
     """The dataset with these difficulty parameters. Raises ValueError if it refuses them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import reasoning_gym
     size = EAGER_SIZE if name in EAGER else SIZE
     try:
-        return reasoning_gym.create_dataset(name, seed=seed, size=size, **parameters)
+        return factory_of(name).create_dataset(name, seed=seed, size=size, **parameters)
     except (AssertionError, TypeError, ValueError) as error:
         raise ValueError(f"{name} does not take the parameters {parameters}: {error}") from error
 

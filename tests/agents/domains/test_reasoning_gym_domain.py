@@ -236,3 +236,30 @@ def test_a_wrong_configuration_says_what_is_wrong(
     ReasoningGymConfig.model_validate(right)
     with pytest.raises(ValidationError, match=message):
         ReasoningGymConfig.model_validate(right | fields)
+
+
+@pytest.mark.parametrize(
+    ("form", "typed", "prompt"),
+    [
+        (None, "how many?", "how many?"),
+        ("{expression}=", "1 + 2", "1 + 2="),
+        ("{expression}=", "1 + 2=", "1 + 2="),
+        ("q{expression}>", "7", "q7>"),
+        ("{expression} of {num_terms}", "1 of 2", "1 of 2"),
+    ],
+)
+def test_what_a_person_types_is_put_in_the_form_of_the_prompt(
+    form: str | None, typed: str, prompt: str
+) -> None:
+    config = ReasoningGymConfig(
+        dataset="basic_arithmetic", levels=(1,), level_parameters=("min_terms",), prompt=form
+    )
+    assert config.build().pose(typed).prompt == prompt
+
+
+def test_a_form_of_several_fields_is_typed_whole() -> None:
+    config = ReasoningGymConfig(
+        dataset="basic_arithmetic", levels=(1,), level_parameters=("min_terms",), prompt="{a} {b}>"
+    )
+    with pytest.raises(NotATask, match="write it so, or as --raw"):
+        config.build().pose("1")
