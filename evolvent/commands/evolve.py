@@ -125,15 +125,14 @@ def seed(
     _check_first(folder, named, terminal(stderr=True), roles=[made_by])
     with folder.locked():
         wanted = prepare(folder, named)
-        with begun(terminal(stderr=True), "loading what makes version 0") as show:
-            try:
+        try:
+            with begun(terminal(stderr=True), "loading what makes version 0") as show:
                 weights = asyncio.run(make_version_0(folder, wanted, show))
-            except KeyboardInterrupt:
-                show("interrupted")
-                said = "interrupted: the warm-up of version 0 is lost and begins again"
-                print(f"evolvent: {said}", file=sys.stderr, flush=True)
-                # Its thread computes on to the end of the warm-up.
-                os._exit(130)
+        except KeyboardInterrupt:
+            said = "interrupted: what is not finished of version 0 is lost and begins again"
+            print(f"\nevolvent: {said}", file=sys.stderr, flush=True)
+            # Its thread computes on to the end of the warm-up.
+            os._exit(130)
     print(folder.path / weights.location)
 
 

@@ -107,3 +107,18 @@ def test_a_reader_that_goes_away_ends_the_run_in_order(tiny: Path, tmp_path: Pat
     )
     assert done.stderr == "" and len(done.stdout.splitlines()) == 3
     assert evolvent("audit", str(run)).returncode == 0
+
+
+@pytest.mark.long
+def test_a_seed_model_that_is_given_up_is_said_to_be_lost(tiny: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = [EVOLVENT, "seed", "--recipe", str(tiny), "--dir", str(run)]
+    with Screen([*words, "--set", "warmup.steps=100000"]) as screen:
+        screen.until("warming up the seed model", 120)
+        interrupted_at = time.monotonic()
+        screen.type(CTRL_C)
+        code = screen.ended(60)
+    assert code == 130 and time.monotonic() - interrupted_at < 20
+    assert "is lost and begins again" in screen.text and "Traceback" not in screen.text
+    # The cursor is shown again.
+    assert screen.text.rfind("\x1b[?25h") > screen.text.rfind("\x1b[?25l")
