@@ -8,6 +8,7 @@ is compared with plain forward passes of each row alone; every version is held t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -68,13 +69,16 @@ def _fastest(version: int, published: Published, device: torch.device | str) -> 
     )
 
 
-@torch.inference_mode()
 def _unlike(served: Served, probes: Sequence[Probe]) -> str | None:
     """Why the weights are not what was published; None if they are."""
-    for probe in probes:
-        said_T = _logprobs(served.model, probe.tokens, 1)
-        if why := failure(probe, said_T.tolist(), str(served.config.get("dtype", "float32"))):
-            return why
+    dtype = str(served.config.get("dtype", "float32"))
+    # Those of one length at once: a swap waits for it.
+    for _, alike in groupby(probes, key=lambda probe: len(probe.tokens)):
+        group = list(alike)
+        said_BT = _logprobs(served.model, [probe.tokens for probe in group], 1)
+        for probe, said in zip(group, said_BT.tolist(), strict=True):
+            if why := failure(probe, said, dtype):
+                return why
     return None
 
 
@@ -129,22 +133,24 @@ def _answered(batch: Batch) -> list[tuple[int, list[Completion]]]:
         batch.forward()
 
 
-@torch.inference_mode()
 def _apart(served: Served, prompt: Sequence[int], made: Completion) -> float:
-    said_T = _logprobs(
-        served.model, (*prompt, *made.tokens), len(prompt), unknown_V=served.unknown_V
-    )
+    whole = (*prompt, *made.tokens)
+    [said_T] = _logprobs(served.model, [whole], len(prompt), served.unknown_V)
     # What is no number is the largest here.
     return float((said_T - torch.tensor(made.logprobs)).abs().max())
 
 
+@torch.inference_mode()
 def _logprobs(
-    model: Any, tokens: Sequence[int], begin: int, unknown_V: torch.Tensor | None = None
+    model: Any,
+    rows: Sequence[Sequence[int]],
+    begin: int,
+    unknown_V: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Of the tokens from `begin` on, by one plain forward pass."""
-    ids_1T = torch.tensor([tuple(tokens)], device=model.device)
-    logits_TV = model(input_ids=ids_1T, use_cache=False).logits[0, begin - 1 : -1].float()
+    """[rows, tokens from `begin` on]: by one plain forward pass over rows of one length."""
+    ids_BT = torch.tensor([tuple(row) for row in rows], device=model.device)
+    logits_BTV = model(input_ids=ids_BT, use_cache=False).logits[:, begin - 1 : -1].float()
     if unknown_V is not None:
-        logits_TV = logits_TV.masked_fill(unknown_V, -torch.inf)
-    logprobs_TV = torch.log_softmax(logits_TV, dim=-1)
-    return logprobs_TV.gather(1, ids_1T[0, begin:, None])[:, 0].cpu()
+        logits_BTV = logits_BTV.masked_fill(unknown_V, -torch.inf)
+    logprobs_BTV = torch.log_softmax(logits_BTV, dim=-1)
+    return logprobs_BTV.gather(2, ids_BT[:, begin:, None])[..., 0].cpu()
