@@ -130,13 +130,13 @@ class Runner(Generic[In]):
             await self._switch.opened()
             taken = await self._subscription.take(room, _LOOK_SECONDS)
             self.counters.in_flight += len(taken)
-            for some in self._hands.together([self._hand(delivery) for delivery in taken]):
+            waiting = {self._hand(delivery): delivery for delivery in taken}
+            for some in self._hands.together(list(waiting)):
                 await self._hands.hold(some)
-                for delivery in taken[: len(some)]:
-                    handler = tasks.create_task(self._handle(delivery))
+                for hand in some:
+                    handler = tasks.create_task(self._handle(waiting[hand]))
                     self._handlers.add(handler)
                     handler.add_done_callback(self._handlers.discard)
-                del taken[: len(some)]
 
     def _hand(self, delivery: Delivery) -> str:
         return hand_of(self._group, delivery)
