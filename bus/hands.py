@@ -79,7 +79,17 @@ class _Memory:
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
-    def judge(self) -> None:
+    def written(self) -> bytes:
+        suspects = {at: asdict(one) for at, one in self.suspects.items()}
+        said = {
+            "held": self.held,
+            "suspects": suspects,
+            "condemned": self.condemned,
+            "ended": self.ended,
+        }
+        return json.dumps(said, separators=(",", ":")).encode()
+
+    def judge(self, why: str = "with it alone in hand") -> None:
         """A process is gone: what the end of it says of what it had in hand."""
         if self.ended:
             return
@@ -96,7 +106,7 @@ class _Memory:
             one.ends, one.company = one.ends + 1, len(self.held)
             if one.company == 1:
                 one.alone += 1
-                one.why = one.why or "with it alone in hand"
+                one.why = why
         self.held = []
 
 
@@ -136,7 +146,7 @@ class Hands:
     def together(self, hands: Sequence[str]) -> list[list[str]]:
         """Records in the parts in which they may be taken in hand, what is suspect last: so that
         others are answered meanwhile."""
-        if not any(self._company(at) < math.inf for at in self._memory.suspects):
+        if not any(self.company(at) < math.inf for at in self._memory.suspects):
             return [list(hands)] if hands else []
         return [[at] for at in sorted(hands, key=self._rank)]
 
@@ -144,11 +154,11 @@ class Hands:
         """In another order after each end: the culprit is seldom among the first."""
         one = self._memory.suspects.get(at, Suspicion())
         mixed = hashlib.sha256(f"{one.ends}/{at}".encode()).hexdigest()
-        return self._company(at) < math.inf, one.alone, mixed
+        return self.company(at) < math.inf, one.alone, mixed
 
     async def hold(self, hands: Sequence[str]) -> None:
         """Take them in hand; waits while one that is suspect needs to be among few."""
-        suspect = any(self._company(at) < math.inf for at in hands)
+        suspect = any(self.company(at) < math.inf for at in hands)
         self._waiting += suspect
         try:
             while not self._fits(hands, suspect):
@@ -171,6 +181,20 @@ class Hands:
             raise
         finally:
             self._handling.pop(hand, None)
+
+    @contextmanager
+    def together_at(self, hands: Sequence[str]) -> Iterator[None]:
+        """While all of them are worked on as one: which of them is at fault an error does not
+        say."""
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, _NOT_THE_RECORDS):
+                self._memory.held, self._memory.ended = list(hands), False
+                self._memory.judge(f"the last time by {type(error).__name__}: {error}"[:300])
+                self._memory.ended = True
+                self._write()
+            raise
 
     def release(self, hands: Sequence[str]) -> None:
         """They are done, and innocent, or dead."""
@@ -203,13 +227,13 @@ class Hands:
             return suspect or not self._waiting
         if self._waiting and not suspect:
             return False
-        most = min(self._company(at) for at in (*hands, *self._in_hand))
+        most = min(self.company(at) for at in (*hands, *self._in_hand))
         return len(self._in_hand) + len(hands) <= most
 
-    def _company(self, at: str) -> float:
-        """Among how many a record may be in hand."""
+    def company(self, at: str, ends: int = 2) -> float:
+        """Among how many a record may be in hand, once it was so at so many ends in a row."""
         one = self._memory.suspects.get(at)
-        if one is None or (one.ends < 2 and not one.alone):
+        if one is None or (one.ends < ends and not one.alone):
             return math.inf
         return max(1, one.company // SMALLER)
 
@@ -233,8 +257,8 @@ class Hands:
             if self._file is None:
                 return
             memory = self._memory
-            memory.held = [] if memory.ended else sorted(self._in_hand)
-            text = json.dumps(asdict(memory), separators=(",", ":")).encode()
+            memory.held = [] if memory.ended else list(self._in_hand)
+            text = memory.written()
             os.pwrite(self._file, text, 0)
             os.ftruncate(self._file, len(text))
 

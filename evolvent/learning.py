@@ -77,6 +77,7 @@ def build_trainer(
         ),
         executor=place.executor,
         switch=switch,
+        hands=place.hands,
     )
 
 

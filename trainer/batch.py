@@ -12,8 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bus.errors import Unreadable
 from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal
+from bus.hands import Hands, hand_of
 from bus.records import Delivery
 from trainer.checkpoint.manifest import Consumed, Dropped, id_of_record
+
+GROUP = "trainer"
+
+_ENDS = 3
+"""After so many ends of the trainer in a row with the same judgments batches grow smaller."""
 
 
 class BatchConfig(BaseModel):
@@ -78,10 +84,14 @@ def arrival(delivery: Delivery) -> Arrival:
 
 
 class Gathering:
-    """The arrivals that no version has consumed yet."""
+    """The arrivals that no version has consumed yet. What was in the trainer's `hands` when its
+    process ended makes smaller batches, until what ends it is alone, and dropped."""
 
-    def __init__(self, config: BatchConfig, recent: Iterable[str]) -> None:
+    def __init__(
+        self, config: BatchConfig, recent: Iterable[str], hands: Hands | None = None
+    ) -> None:
         self._config = config
+        self._hands = hands or Hands()
         self._recent = set(recent)
         self._arrivals: list[Arrival] = []
         self._first: float | None = None
@@ -104,17 +114,18 @@ class Gathering:
         num_dead = 0
         left: list[Arrival] = []
         seen: set[str] = set()
+        size = self._size()
         for arrived in self._arrivals:
             reason = self._reason_to_drop(arrived, parent, seen)
             seen.add(arrived.consumed.id)
             if reason is not None:
                 num_dead += arrived.consumed.topic != "refusals" and reason != "duplicate"
                 dropped.append(Dropped(**arrived.consumed.model_dump(), reason=reason))
-            elif isinstance(arrived.event, Judgment) and len(fresh) < self._config.size:
+            elif isinstance(arrived.event, Judgment) and len(fresh) < size:
                 fresh.append((arrived.consumed, arrived.event))
             else:
                 left.append(arrived)
-        if len(fresh) < self._config.size and (self._first is None or self.wait_seconds(now) > 0):
+        if len(fresh) < size and (self._first is None or self.wait_seconds(now) > 0):
             return None
         self._arrivals = left
         self._first = now if left else None
@@ -127,6 +138,13 @@ class Gathering:
             num_tasks=len(fresh) + num_dead,
         )
 
+    def _size(self) -> int:
+        companies = (
+            self._hands.company(hand_of(GROUP, arrived.consumed), _ENDS)
+            for arrived in self._arrivals
+        )
+        return int(min((self._config.size, *companies)))
+
     def _reason_to_drop(self, arrived: Arrival, parent: int, seen: set[str]) -> str | None:
         event = arrived.event
         if event is None:
@@ -137,6 +155,8 @@ class Gathering:
             return f"dead letter of {event.group}: {event.reason}"
         if isinstance(event, Refusal):
             return "refused by the task gate"
+        if (why := self._hands.condemned(hand_of(GROUP, arrived.consumed))) is not None:
+            return f"poison: {why}"
         if isinstance(event, Judgment):
             oldest = event.attempt.oldest_version
             if oldest is not None and parent - oldest > self._config.max_staleness:

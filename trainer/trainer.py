@@ -14,7 +14,7 @@ such a checkpoint is set aside, and the log alone says where learning goes on (s
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -26,12 +26,13 @@ from bus.bus import Bus, Subscription
 from bus.control import Switch
 from bus.events import Weights, derive_id
 from bus.faults import fault_point
+from bus.hands import Hands, hand_of
 from bus.records import Position
 from bus.topics import completed_by
 from bus.versions import Versions
-from trainer.batch import Batch, BatchConfig, Gathering, arrival
+from trainer.batch import GROUP, Batch, BatchConfig, Gathering, arrival
 from trainer.checkpoint.checkpoint import Checkpoints, Snapshot
-from trainer.checkpoint.manifest import Manifest, is_thinned
+from trainer.checkpoint.manifest import Consumed, Manifest, is_thinned
 from trainer.checkpoint.probe import make_probe
 from trainer.checkpoint.recovery import Agreed, agreed, newest_whole, set_aside
 from trainer.learner import Learner
@@ -39,7 +40,6 @@ from trainer.needs import Needs
 from trainer.reference import References
 
 AGENT = "trainer"
-GROUP = "trainer"
 TOPICS = completed_by(GROUP)
 
 _LOOK_SECONDS = 0.5
@@ -88,6 +88,7 @@ class Trainer:
         make_learner: Callable[[Path], Learner],
         executor: ThreadPoolExecutor,
         switch: Switch | None = None,
+        hands: Hands | None = None,
     ) -> None:
         self._subscription = subscription
         self._lineage = lineage
@@ -98,6 +99,7 @@ class Trainer:
         self._executor = executor
         self._switch = switch or Switch()
         self._log = bus.log
+        self._hands = hands or Hands()
         self._versions = Versions(bus.log)
         self._references = References(bus.log, lineage.checkpoints)
 
@@ -110,7 +112,7 @@ class Trainer:
         recent = self._checkpoints.recent(parent, self._batch.max_staleness + 2)
         known = {consumed.id for manifest in recent for consumed in manifest.consumed}
         trained = [consumed.id for manifest in recent for consumed in manifest.trained]
-        gathering = Gathering(self._batch, trained)
+        gathering = Gathering(self._batch, trained, self._hands)
         arrivals = [arrival(delivery) for delivery in taken]
         just_done = {consumed.position for consumed in parent.consumed}
         arrivals = [
@@ -206,7 +208,10 @@ class Trainer:
     ) -> Manifest:
         """Parent version and batch in, the next version out, durable and published."""
         started = time.monotonic()
-        metrics = await self._compute(self._learn, learner, parent, batch)
+        in_hand = _in_hand(batch.trained)
+        await self._hands.hold(in_hand)
+        with self._hands.together_at(in_hand):
+            metrics = await self._compute(self._learn, learner, parent, batch)
         metrics |= {"seconds_wait": waited, "seconds_train": time.monotonic() - started}
         metrics |= _rollout_metrics(batch, parent.version)
         folder = self._checkpoints.root / parent.folder_name
@@ -292,7 +297,12 @@ class Trainer:
         """One commit: the version is on the log and everything it consumed is done."""
         done = [consumed.position for consumed in manifest.consumed]
         await self._subscription.complete(done, [manifest.weights])
+        self._hands.release(_in_hand(manifest.consumed))
         fault_point("trainer.published")
+
+
+def _in_hand(consumed: Iterable[Consumed]) -> list[str]:
+    return [hand_of(GROUP, one) for one in consumed]
 
 
 def _ranges(positions: list[Position]) -> dict[str, tuple[tuple[int, int], ...]]:

@@ -1,16 +1,19 @@
 """The batch rule: what is trained on, what is dropped and why, what is left for the next."""
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.events import DeadLetter, Event, derive_id
+from bus.hands import Hands, hand_of
 from bus.records import Delivery, Position
 from tests.trainer.lessons import RUN, delivery, judgment, refusal, task
-from trainer.batch import Batch, BatchConfig, Gathering, arrival
+from trainer.batch import GROUP, Batch, BatchConfig, Gathering, arrival
 from trainer.checkpoint.manifest import Consumed, Dropped
 
 CONFIG = BatchConfig(size=3, max_staleness=2, timeout_seconds=10.0)
@@ -181,3 +184,34 @@ def test_every_arrival_is_trained_on_dropped_or_left_and_only_one_of_these(
     assert sorted(finished) == sorted(came)
     ids = [consumed.id for consumed in trained]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_judgment_that_ends_the_trainer_is_alone_at_last_and_dropped(tmp_path: Path) -> None:
+    config = BatchConfig(size=16, timeout_seconds=10.0)
+    events = [judgment(index) for index in range(20)]
+    arrivals = [arrival(delivery(event, at)) for at, event in enumerate(events)]
+    poison, dropped = arrivals[5].consumed.id, list[Dropped]()
+    trained: list[str] = []
+    sizes, clock = [], count(99.0, 99.0)
+    for _ in range(12):
+        hands = Hands(tmp_path, "trainer")
+        gathered = Gathering(config, [], hands)
+        gathered.add([one for one in arrivals if one.consumed.id not in trained], now=0.0)
+        with suppress(RuntimeError):
+            while (batch := gathered.take(0, next(clock))) is not None:
+                sizes.append(len(batch.trained))
+                names = [hand_of(GROUP, consumed) for consumed in batch.trained]
+                with hands.together_at(names):
+                    if poison in [consumed.id for consumed in batch.trained]:
+                        raise RuntimeError("it cannot be learned from")
+                trained += [consumed.id for consumed in batch.trained]
+                dropped += batch.dropped
+                done = [*batch.trained, *batch.dropped]
+                hands.release([hand_of(GROUP, consumed) for consumed in done])
+        hands.close()
+        if dropped:
+            break
+    assert sizes[:3] == [16, 16, 16]
+    assert [one.id for one in dropped] == [poison]
+    assert dropped[0].reason.startswith("poison: it ended its process 3 times, the last time by")
+    assert sorted(trained) == sorted(event.id for event in events if event.id != poison)
