@@ -17,7 +17,7 @@ from bus.control import Switch
 from bus.events import Judgment, Weights
 from bus.log import Log
 from tests.trainer.lessons import PARTS, RUN, TINY, judgment
-from trainer.batch import Batch, BatchConfig
+from trainer.batch import GROUP, Batch, BatchConfig
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.checkpoint.manifest import Manifest, read_manifest
 from trainer.checkpoint.recovery import highest_epoch
@@ -30,7 +30,7 @@ from trainer.optimizer import Optimizer
 from trainer.replay import Replay
 from trainer.rows import Row
 from trainer.seed_model import make_model, make_tokenizer, save_model
-from trainer.trainer import GROUP, TOPICS, Lineage, Seeded, Trainer
+from trainer.trainer import TOPICS, Lineage, Seeded, Trainer
 from trainer.updates.config import UpdateConfig
 from trainer.updates.nll import NllConfig
 from trainer.updates.update import Reference, Update

@@ -11,10 +11,11 @@ from bus.bus import Bus
 from bus.events import Judgment
 from bus.memory.bus import MemoryBus
 from tests.trainer.classroom import SIZE, Classroom, check_exactly_once
+from trainer.batch import GROUP
 from trainer.checkpoint.manifest import checkpoint_folders
 from trainer.checkpoint.recovery import agreed
 from trainer.config import CheckpointsConfig
-from trainer.trainer import GROUP, TOPICS
+from trainer.trainer import TOPICS
 
 VERSIONS = 5
 
