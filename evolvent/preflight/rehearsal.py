@@ -4,6 +4,7 @@ judges and source ask for it: every form of a prompt, on the longest problems of
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -59,7 +60,9 @@ class Rehearsal:
     def needs(self, problems: Sequence[Problem]) -> list[Need]:
         """Of the longest `problems` of each family and level. Raises `UsageError` for what cannot
         be read."""
-        return asyncio.run(self._needs(problems))
+        # In a thread of its own: whoever asks may be within a loop of events.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(self._needs(problems))).result()
 
     async def _needs(self, problems: Sequence[Problem]) -> list[Need]:
         chosen = list(_longest(problems))

@@ -33,6 +33,7 @@ PROMISES = (
     contract.test_samples_as_many_as_asked,
     contract.test_greedy_repeats_itself,
     contract.test_a_seed_fixes_samples_alone_and_in_a_crowd,
+    contract.test_a_text_that_stops_ends_a_sample_with_the_token_that_completes_it,
     contract.test_a_version_not_above_is_passed_over,
     contract.test_no_request_is_lost_across_twenty_swaps,
     contract.test_a_cancelled_caller_harms_no_other,

@@ -1,5 +1,6 @@
 """What could not work is refused before anything starts, with a sentence; what can is not."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -60,6 +61,13 @@ def test_shipped_recipes_pass_and_nothing_is_written(name: str, run: Path) -> No
     assert not run.exists()
     assert said[0] == "reading the recipe's domain"
     assert any("level 10" in doing for doing in said)
+
+
+def test_it_may_be_asked_within_a_loop_of_events(run: Path) -> None:
+    async def asked() -> None:
+        check(run, load_recipe("strings"))
+
+    asyncio.run(asked())
 
 
 def test_no_model_library_is_loaded() -> None:
