@@ -39,10 +39,11 @@ class Combined:
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         said = await asyncio.gather(*(judge.judge(attempt) for _, judge in self._judges))
-        return tuple(self._one(verdicts) for verdicts in zip(*said, strict=True))
+        return tuple(self.one(verdicts) for verdicts in zip(*said, strict=True))
 
-    def _one(self, verdicts: tuple[Verdict, ...]) -> Verdict:
-        """Scores of the same name are told apart by their judge."""
+    def one(self, verdicts: tuple[Verdict, ...]) -> Verdict:
+        """What the rule makes of the verdicts on one sample. Scores of the same name are told apart
+        by their judge."""
         names = [name for verdict in verdicts for name in verdict.scores]
         speaks = _first(verdicts) if self._rule == "first" else min(verdicts, key=_reward)
         return Verdict(

@@ -156,6 +156,16 @@ class SqliteBus:
     def heads(self) -> dict[Stream, int]:
         return self._look(lambda connection: dict(all_heads(connection)))
 
+    def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
+        """Numbers that grow from commit to commit, of the records [start, end)."""
+        query = "SELECT seq FROM log WHERE topic = ? AND part = ? AND off >= ? AND off < ?"
+        place = (topic, partition, start, end)
+        return self._look(
+            lambda connection: [
+                int(row[0] or 0) for row in connection.execute(f"{query} ORDER BY off", place)
+            ]
+        )
+
     def find(self, event_id: str) -> Record | None:
         return self._look(lambda connection: find_row(connection, event_id))
 

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from evolvent.commands.options import (
     on_log,
     run_folder,
 )
+from evolvent.errors import UsageError
 
 Count = Annotated[int | None, typer.Option("--count", min=1, help="Held-out problems per level.")]
 
@@ -91,15 +93,38 @@ def audit(
     quick: Annotated[
         int | None, typer.Option(min=1, help="Read the files of only so many newest versions.")
     ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the bodies too: what was said, judged and learned.")
+    ] = False,
+    engine: Annotated[
+        bool, typer.Option("--engine", help="With --deep: load versions and measure them again.")
+    ] = False,
+    version: Annotated[
+        list[int] | None,
+        typer.Option(help="With --engine: only this version; may be repeated. [default: all]"),
+    ] = None,
+    plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove from log and checkpoints that nothing was lost or learned twice; exit 1 if not."""
     from evolvent.tables import counts_table
-    from observability.audit.audit import audit as audit_run
+    from observability.terminal.steps import told
 
+    if (engine and not deep) or (version and not engine):
+        raise UsageError("--engine goes with --deep, and --version with --engine")
     folder = run_folder(run)
+    with told() as show:
+        if deep:
+            from evolvent.deep_audit import deep_audit
 
-    found = on_log(folder, lambda log: audit_run(log, folder.path, quick))
+            asked = (version or []) if engine else None
+            found = asyncio.run(deep_audit(folder, quick, asked, show))
+        else:
+            from evolvent.recipe.stored import digests_of
+            from observability.audit.audit import audit as audit_run
+
+            look = partial(audit_run, run=folder.path, quick=quick, digests=digests_of, show=show)
+            found = on_log(folder, look)
     violations = [asdict(violation) for violation in found.violations]
     whole = {"ok": found.ok, "counts": found.counts, "violations": violations}
     display(as_json, whole, lambda: counts_table(found.counts))

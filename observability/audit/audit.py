@@ -10,9 +10,10 @@ cursors are read again. A checkpoint folder seen at the start and not on the log
 awaited publication at that moment; newer ones are not looked at.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bus.cursor import Cursor
 from bus.errors import BusError
@@ -21,11 +22,28 @@ from observability.audit.duties import COMPLETERS
 from observability.audit.findings import Findings, Violation
 from observability.audit.learning import Learning
 from observability.audit.reading import Stream
-from observability.audit.scan import scan
+from observability.audit.recipes import Digests, Recipes, stored_run
+from observability.audit.scan import Show, scan
 from observability.audit.scanned import Scanned
 from observability.audit.versions import Versions, list_folders
+from trainer.checkpoint.manifest import Manifest
 
-__all__ = ["Audit", "Violation", "audit"]
+__all__ = ["Audit", "Violation", "audit", "outcome"]
+
+
+class Deep(Protocol):
+    """What reads bodies too; it says what it finds itself."""
+
+    def version(self, manifest: Manifest) -> None:
+        """The next version of the lineage, oldest first."""
+        ...
+
+    def records(self, scanned: Scanned) -> None:
+        """After the last version: everything that the scan has seen."""
+        ...
+
+
+DeepOn = Callable[[Log, Findings, Show], Deep]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,27 +61,63 @@ class Audit:
         return not self.violations
 
 
-def audit(log: Log, run: Path, quick: int | None = None) -> Audit:
+def audit(
+    log: Log,
+    run: Path,
+    quick: int | None = None,
+    *,
+    digests: Digests | None = None,
+    deep: DeepOn | None = None,
+    show: Show = lambda what, done, whole: None,
+    findings: Findings | None = None,
+) -> Audit:
     """Check every invariant of docs/audit.md on the run in folder `run`, live or at rest.
 
     `quick` has only the files of so many newest versions read; all else is checked in full.
+    `digests` tells recipes apart, `deep` reads bodies; `show` is told how far it is;
+    `findings` keep what was found, for whoever looks on.
     Raises `BusError` only when the log cannot be read at all.
     """
-    findings = Findings()
+    findings = findings or Findings()
+    bodies = None if deep is None else deep(log, findings, show)
     on_disk = list_folders(run)
     # A group that never subscribed has no cursors: what it owes is pending.
     before = _cursors(log, COMPLETERS.union(log.groups()), findings)
-    scanned = scan(log, log.heads(), findings)
+    scanned, answers = scan(log, log.heads(), stored_run(run), findings, show)
     _count_strays(log, scanned, findings)
     versions = Versions(
-        log=log, run=run, on_disk=on_disk, scanned=scanned, findings=findings, newest_only=quick
+        log=log,
+        run=run,
+        on_disk=on_disk,
+        scanned=scanned,
+        findings=findings,
+        show=show,
+        newest_only=quick,
     )
-    learning = Learning(log, scanned, before, findings)
+    learning, recipes = Learning(log, scanned, before, findings), Recipes(run, findings)
     for version in versions.walk():
         learning.take(version)
+        if version.manifest is not None:
+            recipes.take(version.manifest)
+            if bodies is not None:
+                bodies.version(version.manifest)
+    if digests is not None:
+        recipes.finish(scanned.starts, digests)
     groups = {*before, *(letter.group for letter in scanned.letters)}
-    learning.finish(_cursors(log, groups, Findings()))
-    # A damaged or shortened log makes much else look wrong: what is said first says why.
+    after = _cursors(log, groups, Findings())
+    learning.finish(after)
+    every = scanned.setting("evaluator", "every")
+    answers.finish(before, after, scanned.letters, every, scanned.asked)
+    if bodies is not None:
+        bodies.records(scanned)
+    scanned.places.close()
+    return outcome(findings)
+
+
+def outcome(findings: Findings) -> Audit:
+    """What was found, in order: a damaged or shortened log makes much else look wrong, so that what
+    is said first says why."""
+    findings.say_gathered()
     violations = sorted(findings.violations, key=lambda violation: violation.code != "I5")
     return Audit(counts=dict(sorted(findings.counts.items())), violations=violations)
 

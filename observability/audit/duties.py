@@ -13,6 +13,16 @@ LEARNED_FROM = frozenset(
 )
 """Topics whose records must come to an end that no event shows: a version has to name them."""
 
+ANSWERS_ALL = "proposer"
+"""The group of which every version must have an answer: the state of its source."""
+
+ANSWERS_SOME = "evaluator"
+"""The group of which those versions must have one that the recipe has measured, or somebody asks
+for."""
+
+ONCE_PER_AGENT = {"curricula": ANSWERS_ALL, "evaluations": ANSWERS_SOME}
+"""What one agent says of a version once, and whose duty it is."""
+
 COMPLETERS = frozenset(topic.completed_by for topic in TOPICS.values() if topic.completed_by)
 """The groups that owe something."""
 

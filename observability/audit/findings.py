@@ -3,14 +3,19 @@ Knows no log and no checkpoint.
 
     I1 nothing lost           I3 the chain of versions       I5 positions and the log itself
     I2 nothing twice          I4 one trainer at a time       I7 dead letters
-    I11 no attempt staler than the recipe allows
+    I9 one recipe             I10 causes before answers      I11 none staler than allowed
+    I12 bodies are what was said of them                     I13 what an engine says again
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 KEPT = 1000
 """More violations than this are counted, not kept."""
+
+_EXAMPLES = 3
+_RUNS = 8
 
 ALWAYS = (
     "events",
@@ -43,10 +48,20 @@ class Violation:
         return f"{self.code} {self.sentence}"
 
 
+class _Kind(NamedTuple):
+    """What was found of many alike: how it is said of one, and of several."""
+
+    code: str
+    one: str
+    several: str
+
+
 class Findings:
     """Gathers what the parts of an audit find."""
 
     def __init__(self) -> None:
+        self._alike: dict[_Kind, list[str]] = {}
+        self._number: Counter[_Kind] = Counter()
         self.counts: Counter[str] = Counter(dict.fromkeys(ALWAYS, 0))
         self.violations: list[Violation] = []
 
@@ -60,3 +75,37 @@ class Findings:
             self.counts[count] += 1
         if len(self.violations) < KEPT:
             self.violations.append(Violation(code=code, sentence=sentence))
+
+    def gather(self, code: str, one: str, several: str, example: str) -> None:
+        """One of several faults of a kind, which become one violation: `one` says it of
+        `{example}`, `several` of `{number}`, with `{examples}`."""
+        kind = _Kind(code, one, several)
+        examples = self._alike.setdefault(kind, [])
+        self._number[kind] += 1
+        if len(examples) < _EXAMPLES:
+            examples.append(example)
+
+    def say_gathered(self) -> None:
+        """Make violations of what was gathered."""
+        for kind, examples in self._alike.items():
+            number = self._number[kind]
+            if number == 1:
+                self.violate(kind.code, kind.one.format(example=examples[0]))
+                continue
+            named = ", ".join(examples) + (", …" if number > len(examples) else "")
+            self.violate(kind.code, kind.several.format(number=number, examples=named))
+        self._alike.clear()
+        self._number.clear()
+
+
+def spans_of(numbers: list[int]) -> str:
+    """Sorted numbers in words: `0 to 19, 25`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    said = [f"{low} to {high}" if high > low else str(low) for low, high in runs]
+    more = len(said) - _RUNS
+    return ", ".join(said[:_RUNS]) + (f" and {more} more runs" if more > 0 else "")

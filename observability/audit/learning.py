@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bus.cursor import Cursor
 from bus.errors import BusError
+from bus.events import Weights
 from bus.log import Log
 from bus.records import Position
 from observability.audit import duties
@@ -32,22 +33,41 @@ class Learning:
         self._before = before
         self._after: Cursors = {}
         self._findings = findings
-        self._staleness = Staleness(log, scanned.max_staleness, findings)
+        self._staleness = Staleness(log, scanned.setting("trainer", "max_staleness"), findings)
         self._num_consumed = 0
         self._unpublished: int | None = None
 
     def take(self, version: Version) -> None:
         """The next version of the lineage, oldest first."""
         manifest = version.manifest
+        if manifest is None:
+            self._believe(version.weights)
+            return
         if not version.published:
             self._unpublished = manifest.version
+        published = self._scanned.find(version.weights.id) if version.published else None
+        commit = 0 if published is None else published.commit
         for consumed in manifest.trained:
-            self._consume(consumed, manifest, None)
+            self._consume(consumed, manifest, None, commit)
         for dropped in manifest.dropped:
-            self._consume(dropped, manifest, dropped.reason)
+            self._consume(dropped, manifest, dropped.reason, commit)
         self._count_tasks(manifest)
 
-    def _consume(self, consumed: Consumed, manifest: Manifest, reason: str | None) -> None:
+    def _believe(self, weights: Weights) -> None:
+        """A version whose manifest is gone: its event says at least where it was consumed."""
+        self._num_consumed = weights.consumed
+        for name, ranges in weights.positions.items():
+            topic, _, partition = name.rpartition("/")
+            part = self._scanned.parts.get((topic, int(partition or -1)))
+            if part is None or not part.consumed_by:
+                continue
+            for start, end in ranges:
+                for offset in range(max(start, 0), min(end, part.end)):
+                    part.consumed_by[offset] = part.consumed_by[offset] or weights.number + 1
+
+    def _consume(
+        self, consumed: Consumed, manifest: Manifest, reason: str | None, commit: int
+    ) -> None:
         number, topic = manifest.version, consumed.topic
         place = f"{topic}/{consumed.partition}/{consumed.offset}"
         part = self._scanned.parts.get((topic, consumed.partition))
@@ -59,7 +79,7 @@ class Learning:
                 f"from there to {topic}/{consumed.partition}/{end}",
             )
             return
-        if not self._is_at(consumed, part):
+        if not self._is_at(consumed, part, number, commit):
             self._findings.violate(
                 "I5", f"version {number} consumed {consumed.id}, which is not the event at {place}"
             )
@@ -78,12 +98,21 @@ class Learning:
         if reason is None and topic == "judgments":
             self._staleness.check(consumed, number, part)
 
-    def _is_at(self, consumed: Consumed, part: Part) -> bool:
+    def _is_at(self, consumed: Consumed, part: Part, number: int, commit: int) -> bool:
+        """Whether the event lies where it is said; it was there before the version was."""
         if (part.stream, consumed.offset) in self._scanned.nameless:
             return consumed.id == id_of_place(*part.stream, consumed.offset)
         found = self._scanned.find(consumed.id)
         if found is not None:
-            return (found[0].stream, found[1]) == (part.stream, consumed.offset)
+            if commit and found.commit > commit:
+                self._findings.gather(
+                    "I10",
+                    "version {example} consumed what was committed after it was published",
+                    "{number} times a version consumed what was committed after it was published: "
+                    "{examples}",
+                    f"{number} ({consumed.topic}/{consumed.partition}/{consumed.offset})",
+                )
+            return (found.part.stream, found.offset) == (part.stream, consumed.offset)
         try:
             record = self._log.find(consumed.id)
         except BusError:

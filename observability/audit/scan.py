@@ -2,6 +2,9 @@
 answers another. Knows no cursor and no checkpoint.
 """
 
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bus.errors import BusError, Unreadable
@@ -10,24 +13,39 @@ from bus.log import Log
 from bus.records import Record
 from bus.topics import DEAD_SUFFIX
 from observability.audit import duties
+from observability.audit.answers import WEIGHTS, Answers
 from observability.audit.findings import Findings
+from observability.audit.headers import Headers, agent_of, seconds_of
+from observability.audit.order import Order
+from observability.audit.places import Place
 from observability.audit.reading import Stream, readable
 from observability.audit.scanned import (
     ANSWERED,
     DEAD,
     NO_VERSION,
     OFFSET_BITS,
+    Found,
     Letter,
     Part,
     Scanned,
+    Start,
     identity_of,
     part_of,
 )
 
+Show = Callable[[str, int, int], None]
+"""What is being looked at, how much of it is done, and of how much."""
 
-def scan(log: Log, ends: dict[Stream, int], findings: Findings) -> Scanned:
-    """Read every record below `ends` once."""
-    return _Scan(log, ends, findings).run()
+_SHOWN = 1024
+
+
+def scan(
+    log: Log, ends: dict[Stream, int], run: str | None, findings: Findings, show: Show
+) -> tuple[Scanned, Answers]:
+    """Read every record below `ends` once. `run` is what it is called in its events, where that is
+    known; `show` is told how many records are read, and of how many."""
+    scanning = _Scan(log, ends, run, findings, show)
+    return scanning.run(), scanning.answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +61,31 @@ class _Missed:
 
 
 class _Scan:
-    def __init__(self, log: Log, ends: dict[Stream, int], findings: Findings) -> None:
+    def __init__(
+        self, log: Log, ends: dict[Stream, int], run: str | None, findings: Findings, show: Show
+    ) -> None:
         self._log = log
         self._findings = findings
+        self._show = show
         self._streams = sorted(ends, key=lambda at: (duties.reading_order(at[0]), at))
         parts = {stream: part_of(stream, ends[stream]) for stream in self._streams}
         self._scanned = Scanned(parts=parts, streams=self._streams)
         self._missed: list[_Missed] = []
+        partitions = Counter(topic for topic, _ in self._streams)
+        self._headers = Headers(run, partitions, findings)
+        self.answers = Answers(ends.get(WEIGHTS, 0), findings)
 
     def run(self) -> Scanned:
+        whole, before = sum(part.end for part in self._scanned.parts.values()), 0
         for index, stream in enumerate(self._streams):
             part, number = self._scanned.parts[stream], 0
+            order = Order(self._log, stream, part.end)
             for record in readable(self._log, stream, part.end, self._findings):
                 number += 1
-                self._take(index, part, record)
+                self._take(index, part, record, order.of(record.offset))
+                if number % _SHOWN == 1:
+                    self._show("events", before + number, whole)
+            before += part.end
             self._findings.count("events", number)
             if number or not stream[0].endswith(DEAD_SUFFIX):
                 self._findings.count(f"events/{stream[0]}", number)
@@ -64,27 +93,31 @@ class _Scan:
             self._judge(missed)
         return self._scanned
 
-    def _take(self, index: int, part: Part, record: Record) -> None:
+    def _take(self, index: int, part: Part, record: Record, commit: int) -> None:
         topic, event_id = part.stream[0], record.event_id
         identity = identity_of(event_id)
         if identity is None:
             self._findings.count("unreadable")
             self._scanned.nameless.add((part.stream, record.offset))
             return
-        at = index << OFFSET_BITS | record.offset
-        first = self._scanned.places.setdefault(identity, at)
-        if first != at:
-            where = self._scanned.parts[self._streams[first >> OFFSET_BITS]]
+        self._headers.check(record, part.place(record.offset))
+        if part.stream == WEIGHTS:
+            self.answers.version(record.offset, _version(record))
+        here = Place(index << OFFSET_BITS | record.offset, seconds_of(record), commit)
+        first = self._scanned.places.add(identity, here)
+        if first.at != here.at:
+            where = self._scanned.parts[self._streams[first.at >> OFFSET_BITS]]
             self._findings.violate(
                 "I2",
                 f"event {event_id} is on the log twice, at "
-                f"{where.place(first & (1 << OFFSET_BITS) - 1)} and {part.place(record.offset)}",
+                f"{where.place(first.at & (1 << OFFSET_BITS) - 1)} and "
+                f"{part.place(record.offset)}",
                 "duplicated",
             )
         if topic == "judgments":
             part.version[record.offset] = _version(record)
         if duties.answers(topic):
-            self._answer(part, record)
+            self._answer(part, record, here)
         if topic == "curricula":
             self._curriculum(part, record)
         elif topic == "control":
@@ -92,7 +125,7 @@ class _Scan:
         elif topic.endswith(DEAD_SUFFIX):
             self._dead_letter(part, record)
 
-    def _answer(self, part: Part, record: Record) -> None:
+    def _answer(self, part: Part, record: Record, here: Place) -> None:
         topic, cause = part.stream[0], record.headers.get("ce_causationid")
         if cause is None:
             # A first version answers nothing; any other such record is for a dead letter.
@@ -101,13 +134,21 @@ class _Scan:
             return
         wanted = duties.answers(topic)
         found = self._scanned.find(cause)
-        if found is None or found[0].stream[0] != wanted:
+        if found is None or found.part.stream[0] != wanted:
             self._miss(part, record, "answers", cause, wanted)
-        else:
-            self._link(part, record.offset, record.event_id, found)
+            return
+        place = part.place(record.offset)
+        self._headers.check_dates(place, here.seconds, found.seconds)
+        self._headers.check_commits(place, here.commit, found.commit)
+        self._link(part, record.offset, record.event_id, found)
+        if found.part.stream == WEIGHTS:
+            self.answers.take(topic, place, agent_of(record), found.offset)
+            if topic in ("curricula", "promotions"):
+                with suppress(Unreadable):
+                    self.answers.said(record.event(), place, found.offset)
 
-    def _link(self, part: Part, offset: int, event_id: str, found: tuple[Part, int]) -> None:
-        topic, (origin, at) = part.stream[0], found
+    def _link(self, part: Part, offset: int, event_id: str, found: Found) -> None:
+        topic, origin, at = part.stream[0], found.part, found.offset
         if duties.is_once(topic) and at < origin.end:
             if origin.marks[at] & ANSWERED:
                 self._findings.violate(
@@ -128,7 +169,7 @@ class _Scan:
         if objective is None:
             return
         found = self._scanned.find(objective)
-        if found is None or found[0].stream[0] != "control":
+        if found is None or found.part.stream[0] != "control":
             self._miss(part, record, "names the objective", objective, "control")
 
     def _miss(self, part: Part, record: Record, says: str, named: str, topic: str) -> None:
@@ -159,7 +200,7 @@ class _Scan:
             )
         elif missed.topic == duties.answers(part.stream[0]):
             origin = self._scanned.parts[found.topic, found.partition]
-            self._link(part, offset, missed.event_id, (origin, found.offset))
+            self._link(part, offset, missed.event_id, Found(origin, found.offset))
 
     def _control(self, record: Record) -> None:
         try:
@@ -167,10 +208,13 @@ class _Scan:
         except Unreadable:
             self._findings.count("unreadable")
             return
-        trainer = event.settings.get("trainer") if isinstance(event, Control) else None
-        allowed = trainer.get("max_staleness") if isinstance(trainer, dict) else None
-        if isinstance(allowed, int):
-            self._scanned.max_staleness = max(allowed, self._scanned.max_staleness or 0)
+        if not isinstance(event, Control):
+            return
+        starts = self._scanned.starts
+        if event.command == "start" and (not starts or starts[-1].settings != event.settings):
+            starts.append(Start(offset=record.offset, settings=event.settings))
+        elif event.command == "evaluate" and event.weights_version is not None:
+            self._scanned.asked.append((record.offset, event.weights_version))
 
     def _dead_letter(self, part: Part, record: Record) -> None:
         place = part.place(record.offset)

@@ -1,10 +1,14 @@
-"""What a scan of the log leaves behind: an id and a few bytes for each record, which later checks
-fill in. Knows no log.
+"""What a scan of the log leaves behind: a few bytes for each record, which later checks fill in,
+and a file with the ids. Knows no log.
 """
 
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from observability.audit import duties
+from observability.audit.places import Places
 from observability.audit.reading import Stream
 
 ANSWERED, DEAD = 1, 2
@@ -22,6 +26,23 @@ class Letter:
     group: str
     origin: Stream
     offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A start of the run: where it lies in `control`, and its recipe."""
+
+    offset: int
+    settings: Mapping[str, Any]
+
+
+class Found(NamedTuple):
+    """Where an event lies, when it is dated and when committed (0: nothing says it)."""
+
+    part: "Part"
+    offset: int
+    seconds: int = 0
+    commit: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,22 +63,32 @@ class Part:
 
 @dataclass(slots=True, kw_only=True)
 class Scanned:
-    """What the audit knows of the log up to `ends`."""
+    """What the audit knows of the log up to `ends`. `starts` are those of other settings than the
+    start before, `asked` the offsets in `control` and the versions that somebody had measured."""
 
     parts: dict[Stream, Part]
     letters: list[Letter] = field(default_factory=list)
-    max_staleness: int | None = None
-    places: dict[bytes, int] = field(default_factory=dict)
+    places: Places = field(default_factory=Places)
+    starts: list[Start] = field(default_factory=list)
+    asked: list[tuple[int, int]] = field(default_factory=list)
     nameless: set[tuple[Stream, int]] = field(default_factory=set)
     streams: list[Stream] = field(default_factory=list)
 
-    def find(self, event_id: str) -> tuple[Part, int] | None:
-        """Where an event lies: its partition and offset."""
+    def find(self, event_id: str) -> "Found | None":
+        """Where an event lies."""
         identity = identity_of(event_id)
-        at = None if identity is None else self.places.get(identity)
-        if at is None:
+        place = None if identity is None else self.places.find(identity)
+        if place is None:
             return None
-        return self.parts[self.streams[at >> OFFSET_BITS]], at & (1 << OFFSET_BITS) - 1
+        part = self.parts[self.streams[place.at >> OFFSET_BITS]]
+        return Found(part, place.at & (1 << OFFSET_BITS) - 1, place.seconds, place.commit)
+
+    def setting(self, section: str, name: str) -> int | None:
+        """A whole number that the run was first started with, None where nothing says it."""
+        settings = self.starts[0].settings if self.starts else {}
+        found = settings.get(section)
+        value = found.get(name) if isinstance(found, dict) else None
+        return value if isinstance(value, int) else None
 
 
 def part_of(stream: Stream, end: int) -> Part:
@@ -67,7 +98,7 @@ def part_of(stream: Stream, end: int) -> Part:
         end=end,
         marks=bytearray(end),
         version=array("i", [NO_VERSION]) * (end if stream[0] == "judgments" else 0),
-        consumed_by=array("i", [0]) * end,
+        consumed_by=array("i", [0]) * (end if stream[0] in duties.LEARNED_FROM else 0),
     )
 
 

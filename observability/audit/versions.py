@@ -2,6 +2,7 @@
 files of its checkpoint. Knows no cursor and no tensor.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,9 +11,13 @@ from pathlib import Path
 from bus.errors import Unreadable
 from bus.events import Weights
 from bus.log import Log
-from observability.audit.findings import Findings
+from observability.audit.files import Files
+from observability.audit.findings import Findings, spans_of
 from observability.audit.reading import Stream, readable
+from observability.audit.recipes import stored_recipes
+from observability.audit.scan import Show
 from observability.audit.scanned import Scanned
+from observability.audit.thinned import rules_of
 from trainer.checkpoint.manifest import (
     CHECKPOINTS,
     Consumed,
@@ -20,10 +25,7 @@ from trainer.checkpoint.manifest import (
     Manifest,
     checkpoint_folders,
     folder_name,
-    is_thinned,
     read_manifest,
-    sha256_of,
-    thinned_files,
 )
 from trainer.checkpoint.recovery import rests_on
 
@@ -33,9 +35,11 @@ _FOLDER = re.compile(r"v(\d{6,})-e(\d{4,})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version of the surviving lineage; one not `published` is a checkpoint that awaits it."""
+    """A version of the surviving lineage; one not `published` is a checkpoint that awaits it.
+    Without a manifest there is only what its event says."""
 
-    manifest: Manifest
+    weights: Weights
+    manifest: Manifest | None
     published: bool
 
 
@@ -54,14 +58,16 @@ class Versions:
     on_disk: list[tuple[int, int]]
     scanned: Scanned
     findings: Findings
+    show: Show
     newest_only: int | None = None
     _epochs: dict[int, int] = field(default_factory=dict)
-    _digests: dict[tuple[int, int, int, int], str] = field(default_factory=dict)
+    _gone: list[int] = field(default_factory=list)
 
     def walk(self) -> Iterator[Version]:
         """Every version in order, each manifest in memory only while it is looked at."""
         head: Weights | None = None
         newest: Manifest | None = None
+        files = self._files()
         end = self.scanned.parts[WEIGHTS].end if WEIGHTS in self.scanned.parts else 0
         # The scan of the log has already reported what cannot be read.
         for record in readable(self.log, WEIGHTS, end, Findings()):
@@ -77,18 +83,43 @@ class Versions:
             self._epochs[event.number] = event.epoch
             self.findings.count("versions")
             deep = self.newest_only is None or record.offset >= end - self.newest_only
-            head, newest = event, self._manifest(event, deep)
-            if newest is not None:
-                yield Version(manifest=newest, published=True)
+            self.show("versions", record.offset + 1, end)
+            head, newest = event, self._manifest(event, files if deep else None)
+            yield Version(weights=event, manifest=newest, published=True)
         self.findings.count("epochs", len(set(self._epochs.values())))
         self.findings.count("checkpoints", len(self.on_disk))
-        pending = self._pending(head)
+        pending = self._pending(head, files)
         if pending is not None:
             newest = pending
-            yield Version(manifest=pending, published=False)
+            yield Version(weights=pending.weights, manifest=pending, published=False)
         self._orphans(head, pending)
         if newest is not None:
             self._state(newest)
+        self._say_gone()
+        files.say_missing()
+
+    def _files(self) -> Files:
+        starts = [start.settings for start in self.scanned.starts]
+        try:
+            rules = rules_of([*starts, *stored_recipes(self.run)])
+        except ValueError:
+            rules = frozenset()
+        every = self.scanned.setting("evaluator", "every")
+        return Files(self.run, rules, every, self.findings)
+
+    def _say_gone(self) -> None:
+        if not self._gone:
+            return
+        several = len(self._gone) > 1
+        what = (
+            f"the checkpoints of {len(self._gone)} versions are" if several else "a checkpoint is"
+        )
+        self.findings.violate(
+            "I3",
+            f"{what} gone, folder and manifest, and no rule of the run took "
+            f"{'them' if several else 'it'}: version{'s' * several} {spans_of(self._gone)}; what "
+            "was learned from there is known from the log alone",
+        )
 
     def _check_step(self, parent: Weights | None, event: Weights) -> None:
         """One link of the chain; `parent` is the version before it on the log."""
@@ -103,6 +134,12 @@ class Versions:
                 f"{name} names version {event.parent} ({event.parent_id}) its parent, "
                 f"but follows version {wanted[0]} ({wanted[1]})",
             )
+        if parent is not None and (event.run, event.seed) != (parent.run, parent.seed):
+            findings.violate(
+                "I3",
+                f"{name} is of run {event.run} and seed {event.seed}, its parent of run "
+                f"{parent.run} and seed {parent.seed}",
+            )
         if parent is not None and event.step < parent.step:
             findings.violate("I3", f"{name} is at step {event.step}, its parent at {parent.step}")
         if parent is not None and event.epoch < parent.epoch:
@@ -112,20 +149,23 @@ class Versions:
                 f"had taken over by version {parent.number}",
             )
 
-    def _manifest(self, event: Weights, deep: bool) -> Manifest | None:
+    def _manifest(self, event: Weights, files: Files | None) -> Manifest | None:
         """The manifest of a published version, checked against the event."""
         name = f"version {event.number} ({event.id})"
         folder = self._folder(event.number, event.epoch)
         if event.location != f"{CHECKPOINTS}/{folder.name}":
             self.findings.violate("I3", f"{name} says it lies at {event.location!r}")
+        if not os.path.lexists(folder):
+            self._gone.append(event.number)
+            return None
         manifest = self._read(folder, name)
         if manifest is None:
             return None
         if manifest.weights.model_dump_json() != event.model_dump_json():
             self.findings.violate("I3", f"{name} on the log is not the one in {folder.name}")
         self._check_manifest(manifest, name)
-        if deep:
-            self._check_files(folder, manifest)
+        if files is not None:
+            files.check(folder, manifest)
         return manifest
 
     def _read(self, folder: Path, name: str) -> Manifest | None:
@@ -152,49 +192,7 @@ class Versions:
         if event.positions != _ranges(manifest.consumed):
             violate("I5", f"{name} names other positions than its manifest")
 
-    def _check_files(self, folder: Path, manifest: Manifest) -> None:
-        for name, digest in manifest.files.items():
-            self._check_file(folder, name, digest)
-        self.findings.count("thinned", is_thinned(folder))
-        for name, digest in manifest.state.items():
-            if (folder / name).is_file():
-                self._check_file(folder, name, digest)
-
-    def _check_file(self, folder: Path, name: str, digest: str) -> None:
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            self.findings.violate("I3", f"{folder.name} names {name!r}, outside of its folder")
-            return
-        try:
-            found = self._digest(path)
-        except OSError:
-            # Training state may be deleted while it is read; the newest is looked at again.
-            if not name.startswith("state/"):
-                self._missing(folder, name)
-            return
-        self.findings.count("files_checked")
-        if found != digest:
-            self.findings.violate(
-                "I3", f"{path.relative_to(self.run)} is damaged: its sha256 is not the manifest's"
-            )
-
-    def _missing(self, folder: Path, name: str) -> None:
-        """Asked afterwards: a live trainer thins a version out while it is looked at."""
-        try:
-            if name not in thinned_files(folder):
-                self.findings.violate("I3", f"{(folder / name).relative_to(self.run)} is missing")
-        except DamagedCheckpoint as error:
-            self.findings.violate("I3", str(error))
-
-    def _digest(self, path: Path) -> str:
-        """Versions share unchanged files by hard links: those are read once."""
-        stat = path.stat()
-        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if key not in self._digests:
-            self._digests[key] = sha256_of(path)
-        return self._digests[key]
-
-    def _pending(self, head: Weights | None) -> Manifest | None:
+    def _pending(self, head: Weights | None, files: Files) -> Manifest | None:
         """The checkpoint that follows the head and was not published when the audit began."""
         following = 0 if head is None else head.number + 1
         epochs = [epoch for version, epoch in self.on_disk if version == following]
@@ -214,7 +212,7 @@ class Versions:
         self.findings.count("unpublished")
         self._check_step(head, manifest.weights)
         self._check_manifest(manifest, name)
-        self._check_files(folder, manifest)
+        files.check(folder, manifest)
         return manifest
 
     def _orphans(self, head: Weights | None, pending: Manifest | None) -> None:

@@ -26,8 +26,9 @@ from bus.memory.bus import MemoryBus
 from bus.records import to_records
 from bus.runner import Runner
 from bus.sqlite.bus import SqliteBus
-from bus.topics import TOPICS
+from bus.topics import TOPICS, partition_of
 from bus.versions import Versions
+from evolvent.cli import app
 from evolvent.errors import UsageError
 from evolvent.recipe.load import load_recipe
 from evolvent.recipe.recipe import Recipe
@@ -57,10 +58,12 @@ __all__ = [
     "Verdict",
     "Versions",
     "Weights",
+    "app",
     "derive_id",
     "domain_of",
     "encode",
     "load_recipe",
+    "partition_of",
     "parts_of",
     "to_records",
     "wanted_settings",

@@ -1,5 +1,6 @@
 """Faults planted into copies of a run at rest, one each, checksums right unless the fault says so.
-`evolvent audit` finds some of them; what it does not find is printed as MISSED."""
+`LEVELS` says which level of `evolvent audit` must find which; what is not found is printed as
+MISSED."""
 
 import base64
 import hashlib
@@ -17,6 +18,20 @@ from tests.cases._case import FAULT, HOLDS, NotTried, evolvent, run_case, tiny_r
 
 PLANTS: list[Callable[["Copy"], None]] = []
 NOBODY = "f" * 32
+
+PLAIN, DEEP, ENGINE = (), ("--deep",), ("--deep", "--engine")
+LEVELS = {
+    PLAIN: "payload_flipped cause_never_existed stale_by_header version_missing trainer_ahead "
+    "proposer_answer_lost evaluation_lost weights_replaced second_curriculum second_evaluation "
+    "second_attempt second_judgment second_task wrong_partition effect_before_cause "
+    "judgments_swapped trained_twice recipe_changed start_changed manifest_of_another_recipe "
+    "staleness_raised cause_cut_off another_run task_and_answers_lost thinned_by_hand",
+    DEEP: "payload_of_another attempt_inside_never_existed tokens_altered stale_by_spans "
+    "held_out_trained rewards_turned metrics_forged verdicts_fewer task_unreadable "
+    "answer_changed judged_by_another samples_fewer spans_cut dated_otherwise means_forged",
+    ENGINE: "weights_and_digests_replaced scores_forged",
+}
+"""Only what no log can say, what a model answers, may be left to an engine."""
 
 
 def plant(fault: Callable[["Copy"], None]) -> Callable[["Copy"], None]:
@@ -40,8 +55,10 @@ class Copy:
     def __init__(self, run: Path, folder: Path) -> None:
         self.dir = folder
         shutil.copytree(run, folder, copy_function=os.link)
-        (folder / "log.sqlite").unlink()
-        shutil.copy(run / "log.sqlite", folder / "log.sqlite")
+        for log in folder.glob("log.sqlite*"):
+            # What is written here is of this copy alone.
+            log.unlink()
+            shutil.copy(run / log.name, log)
         self.log = sqlite3.connect(folder / "log.sqlite", isolation_level=None)
         self.mid = (self.head("weights", 0) - 1) * 2 // 3
         self.one, self.two = self.trained(self.mid)[:2]
@@ -84,6 +101,17 @@ class Copy:
              checksum(topic, part, off, key, text, value)),
         )  # fmt: skip
         self.sql("UPDATE head SET next=? WHERE topic=? AND part=?", (off + 1, topic, part))
+
+    def again(self, at: tuple[str, int, int]) -> None:
+        """The same record once more, under an id of its own."""
+        headers = {**self.headers(at), "ce_id": NOBODY}
+        value = dumps({**self.body(at), "id": NOBODY})
+        self.add(at[0], at[1], self.row(at)[0], headers, value)
+
+    def part_of(self, key: str) -> int:
+        from tests.cases._names import partition_of
+
+        return int(partition_of(key, 4))
 
     def cut(self, topic: str, part: int, off: int) -> None:
         """Nothing was ever written from `off` on."""
@@ -385,41 +413,225 @@ def task_unreadable(c: Copy) -> None:
     c.put(c.of_task("tasks", c.one), b"garbage")
 
 
-def audited(run: Path) -> tuple[bool, str]:
-    """Whether the audit found something, and what it said first."""
-    done = evolvent("audit", run, "--json")
+@plant
+def second_evaluation(c: Copy) -> None:
+    "the evaluator has measured one version twice, under two ids"
+    c.again(("evaluations", 0, 0))
+
+
+@plant
+def second_attempt(c: Copy) -> None:
+    "a task has a second attempt under another id, which is not judged"
+    c.again(c.of_task("attempts", c.one))
+
+
+@plant
+def second_judgment(c: Copy) -> None:
+    "an attempt has a second judgment under another id"
+    c.again(c.one)
+
+
+@plant
+def second_task(c: Copy) -> None:
+    "a version has granted one task more than the proposer says"
+    at = c.of_task("tasks", c.one)
+    key = next(key for n in range(99) if c.part_of(key := f"{n:032x}") == at[1])
+    headers = {**c.headers(at), "ce_id": key, "ce_subject": key, "ce_correlationid": key}
+    c.add("tasks", at[1], key, headers, dumps({**c.body(at), "id": key}))
+
+
+@plant
+def start_changed(c: Copy) -> None:
+    "the start event on the log has another learning rate than recipe.json"
+    at = ("control", 0, 0)
+    body = c.body(at)
+    body["settings"]["optimizer"]["muon_lr"] = 0.5
+    c.put(at, body)
+
+
+@plant
+def manifest_of_another_recipe(c: Copy) -> None:
+    "the manifest of a version names another recipe"
+    c.forge(c.mid, lambda manifest: manifest.update(recipe="0" * 64))
+
+
+@plant
+def staleness_raised(c: Copy) -> None:
+    "a later start event allows more staleness, and a judgment is staler than the first one allows"
+    start = ("control", 0, 0)
+    body = {**c.body(start), "id": NOBODY}
+    body["settings"]["trainer"]["max_staleness"] = 50
+    c.add("control", 0, c.row(start)[0], {**c.headers(start), "ce_id": NOBODY}, dumps(body))
+    oldest = str(max(0, c.mid - 9))
+    c.put(c.one, headers={**c.headers(c.one), "ce_modelversion": oldest})
+
+
+@plant
+def another_run(c: Copy) -> None:
+    "a judgment bears the name of another run"
+    agent = c.headers(c.one)["ce_source"].rpartition("/")[2]
+    c.put(c.one, headers={**c.headers(c.one), "ce_source": f"/another-run/{agent}"})
+
+
+@plant
+def task_and_answers_lost(c: Copy) -> None:
+    "the last task of a partition is gone, and with it all that answered it"
+    for part in range(4):
+        at = ("tasks", part, c.head("tasks", part) - 1)
+        answers = [c.of_task(topic, at) for topic in ("attempts", "judgments")]
+        if all(off == c.head(topic, p) - 1 for topic, p, off in answers):
+            break
+    else:
+        raise NotTried("no partition ends with the answers to its last task")
+    consumed = {place for n in range(c.head("weights", 0)) for place in c.trained(n)}
+    if answers[1] in consumed:
+        raise NotTried("the last judgment was trained on")
+    for place in (at, *answers):
+        c.cut(*place)
+
+
+@plant
+def thinned_by_hand(c: Copy) -> None:
+    "the weights of a young version are taken, and a note says that it was by rule"
+    folder, rule = c.folder(c.mid), {"keep_newest": 1000, "keep_every": 100, "keep_evaluated": 32}
+    gone = [path.name for path in folder.iterdir() if path.name != "manifest.json"]
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "manifest.json":
+            path.unlink()
+    note = {"rule": {**rule, "newest": c.head("weights", 0) - 1}, "files": gone}
+    (folder / "thinned.json").write_bytes(dumps(note))
+
+
+@plant
+def answer_changed(c: Copy) -> None:
+    "a task, its attempt and its judgment have another answer than the question has"
+    for topic, path in (("tasks", ()), ("attempts", ("task",)), ("judgments", ("attempt", "task"))):
+        at = c.of_task(topic, c.one)
+        body = part = c.body(at)
+        for name in path:
+            part = part[name]
+        part["answer"] = part["answer"][::-1] + "0"
+        c.put(at, body)
+
+
+@plant
+def judged_by_another(c: Copy) -> None:
+    "the verdicts of a trained judgment say that another judge gave them"
+    body = c.body(c.one)
+    for verdict in body["verdicts"]:
+        verdict["provenance"] = "model"
+    c.put(c.one, body)
+
+
+@plant
+def samples_fewer(c: Copy) -> None:
+    "an attempt that was not trained on has lost a sample, and its judgment the verdict"
+    consumed = {place for n in range(c.head("weights", 0)) for place in c.trained(n)}
+    places = [("judgments", p, off) for p in range(4) for off in range(c.head("judgments", p))]
+    left = [at for at in places if at not in consumed]
+    if not left:
+        raise NotTried("every judgment was trained on")
+    attempt = c.of_task("attempts", left[0])
+    body = c.body(attempt)
+    body["samples"] = body["samples"][:-1]
+    c.put(attempt, body)
+    judgment = c.body(left[0])
+    judgment["attempt"]["samples"] = judgment["attempt"]["samples"][:-1]
+    c.put(left[0], {**judgment, "verdicts": judgment["verdicts"][:-1]})
+
+
+@plant
+def spans_cut(c: Copy) -> None:
+    "nothing says which version drew the last tokens of an attempt, on the log and in its judgment"
+    for topic, path in (("attempts", ()), ("judgments", ("attempt",))):
+        at = c.of_task(topic, c.one)
+        body = part = c.body(at)
+        for name in path:
+            part = part[name]
+        part["samples"][0]["turns"][0]["spans"][-1]["end"] -= 1
+        c.put(at, body)
+
+
+@plant
+def dated_otherwise(c: Copy) -> None:
+    "the body of a judgment is dated otherwise than its header"
+    c.put(c.one, {**c.body(c.one), "created_at": "2001-01-01T00:00:00Z"})
+
+
+@plant
+def means_forged(c: Copy) -> None:
+    "an evaluation says more in the mean than its suites"
+    at = ("evaluations", 0, c.head("evaluations", 0) - 1)
+    c.put(at, {**c.body(at), "held_out": 0.987})
+
+
+@plant
+def scores_forged(c: Copy) -> None:
+    "an evaluation says that another number of answers was right, the means follow"
+    at = ("evaluations", 0, c.head("evaluations", 0) - 1)
+    body = c.body(at)
+    score = next(one for one in body["scores"] if one["level"] > body["warmup_end"])
+    c.mid = body["weights_version"]
+    score["correct"] = 0 if score["correct"] else score["total"]
+    above = [x["correct"] / x["total"] for x in body["scores"] if x["level"] > body["warmup_end"]]
+    c.put(at, {**body, "held_out": sum(above) / len(above)})
+
+
+def audited(run: Path, level: tuple[str, ...]) -> tuple[bool, str]:
+    """Whether the audit found something, and what it said first. The command is called in this
+    process: a new one for each fault would take most of the time."""
+    from typer.testing import CliRunner
+
+    from tests.cases._names import app
+
+    done = CliRunner().invoke(app, ["audit", str(run), *level, "--json"])
     try:
-        found = json.loads(done.out)["violations"]
+        found = json.loads(done.stdout)["violations"]
     except (ValueError, KeyError):
-        return False, f"the audit itself fails: {done}"
-    return bool(found) and done.code == 1, f"{len(found)} violations" if found else ""
+        return False, f"the audit itself fails: {done.exception!r} {done.output[-200:]}"
+    said = f"{len(found)}: {found[0]['code']} {found[0]['sentence'][:90]}" if found else ""
+    return bool(found) and done.exit_code == 1, said
 
 
 def case(folder: Path) -> tuple[int, str]:
+    levels = {name: level for level, names in LEVELS.items() for name in names.split()}
+    assert sorted(levels) == sorted(fault.__name__ for fault in PLANTS)
     # With rows of the warm-up every version differs from its parent.
-    run = tiny_run(folder, "--set", "loss.warmup_rows=8", budget="12s", seconds=120)
+    settings = ("--set", "loss.warmup_rows=8", "--set", "checkpoints.keep_newest=1000")
+    run = tiny_run(folder, *settings, budget="12s", seconds=120)
     if len(versions(run)) < 8:
         raise NotTried(f"the run has {len(versions(run))} versions only")
-    if (clean := evolvent("audit", run)).code != 0:
-        raise NotTried(f"the audit of the untouched run: {clean}")
-    missed = []
-    for fault in PLANTS:
-        copy = Copy(run, folder / fault.__name__)
-        try:
-            fault(copy)
-        except NotTried as reason:
-            print(f"(not planted: {fault.__name__}: {reason})", flush=True)
-            continue
-        copy.sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        copy.log.close()
-        caught, said = audited(copy.dir)
-        if not caught:
-            missed.append(fault.__name__)
-        word = "caught" if caught else "MISSED"
-        print(f"{word}  {fault.__name__:30} {fault.__doc__} {said and f'[{said}]'}", flush=True)
-        shutil.rmtree(copy.dir)
-    said = f"{len(missed)} of {len(PLANTS)} planted faults were missed"
+    for level in (PLAIN, DEEP, (*ENGINE, "--version", "0")):
+        if (clean := evolvent("audit", run, *level)).code != 0:
+            return FAULT, f"the audit {' '.join(level)} of the untouched run: {clean}"
+    tried = [planted(run, folder, fault, levels) for fault in PLANTS]
+    missed = [fault.__name__ for fault, found in zip(PLANTS, tried, strict=True) if found is False]
+    said = f"{len(missed)} of {len(PLANTS)} planted faults were missed {' '.join(missed)}"
     return (FAULT if missed else HOLDS), said
+
+
+def planted(
+    run: Path, folder: Path, fault: Callable[[Copy], None], levels: dict[str, tuple[str, ...]]
+) -> bool | None:
+    """Whether its level finds a fault; None where it cannot be planted."""
+    copy, name = Copy(run, folder / fault.__name__), fault.__name__
+    try:
+        fault(copy)
+    except NotTried as reason:
+        print(f"(not planted: {name}: {reason})", flush=True)
+        return None
+    copy.sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    copy.log.close()
+    level = levels[name]
+    if level is ENGINE:
+        level = (*ENGINE, "--version", str(copy.mid))
+    found, said = audited(copy.dir, level)
+    word, how = "caught" if found else "MISSED", " ".join(level) or "plain"
+    print(f"{word}  {how:15} {name:28} {fault.__doc__} {said and f'[{said}]'}", flush=True)
+    shutil.rmtree(copy.dir)
+    return found
 
 
 if __name__ == "__main__":

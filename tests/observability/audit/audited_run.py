@@ -13,6 +13,7 @@ from bus.events import (
     Curriculum,
     Event,
     Judgment,
+    LevelCount,
     Proposal,
     Refusal,
     Sample,
@@ -126,6 +127,14 @@ def ranges_of(consumed: list[Any]) -> dict[str, tuple[tuple[int, int], ...]]:
     return {name: tuple((a, b) for a, b in runs) for name, runs in ranges.items()}
 
 
+def counted(judgments: int) -> tuple[LevelCount, ...]:
+    """Of so many judgments of this run, of one sample each, all right."""
+    level = LevelCount(
+        family="reverse", level=2, tasks=judgments, samples=judgments, correct=judgments
+    )
+    return (level,) if judgments else ()
+
+
 async def take_all(subscription: Subscription) -> list[Delivery]:
     deliveries: list[Delivery] = []
     while found := await subscription.take(100, 0.05):
@@ -148,6 +157,7 @@ class Life:
         self.epoch = 1
         self.head: Weights | None = None
         self.consumed = 0
+        self.proposed = 0
 
     async def start(self, max_staleness: int = 2) -> None:
         await self.bus.publish(
@@ -157,7 +167,10 @@ class Life:
                     run=RUN,
                     agent="operator",
                     command="start",
-                    settings={"trainer": {"max_staleness": max_staleness}},
+                    settings={
+                        "trainer": {"max_staleness": max_staleness},
+                        "evaluator": {"every": 1},
+                    },
                 )
             ]
         )
@@ -170,6 +183,7 @@ class Life:
         assert self.head is not None
         weights = self.head
         delivered = await take_all(self.proposer)
+        self.proposed += TASKS
         state = Curriculum(
             id=derive_id(RUN, "proposer", weights.id, TASKS),
             run=RUN,
@@ -179,7 +193,8 @@ class Life:
             source="curriculum",
             success={},
             top={},
-            proposed=0,
+            proposed=self.proposed,
+            refused=1,
         )
         tasks = [task_of(weights, index) for index in range(TASKS)]
         await self.proposer.complete(delivered, [*tasks, refusal_of(weights), state])
@@ -244,6 +259,7 @@ class Life:
             trained=len(trained),
             dropped=len(dropped),
             consumed=self.consumed,
+            batch=counted(len(trained)),
         )
         manifest = Manifest(
             recipe="0" * 64,

@@ -1,0 +1,107 @@
+"""Reads every body: what headers promise, what is embedded, who judged how, what a batch held.
+Knows no cursor; what takes a domain, a judge or an engine is handed in.
+
+    versions, oldest first -> the batch of each, refolded
+    every record            -> its header, what is embedded in it, its verdicts, its scores
+"""
+
+from dataclasses import dataclass
+
+from bus.errors import Unreadable
+from bus.events import Attempt, DeadLetter, Evaluation, Event, Judgment, Task
+from bus.log import Log
+from bus.records import Record
+from observability.audit import duties
+from observability.audit.deep.batches import Batches
+from observability.audit.deep.bodies import Bodies
+from observability.audit.deep.letters import check_letter
+from observability.audit.deep.problems import Problems
+from observability.audit.deep.samples import Samples
+from observability.audit.deep.scores import check_scores
+from observability.audit.deep.verdicts import Verdicts
+from observability.audit.findings import Findings
+from observability.audit.reading import readable
+from observability.audit.scan import Show
+from observability.audit.scanned import ANSWERED, DEAD, Part, Scanned
+from trainer.checkpoint.manifest import Manifest
+
+_SHOWN = 256
+
+
+@dataclass(slots=True, kw_only=True)
+class Deep:
+    """`problems` and `verdicts` are None where the parts of the run are not here."""
+
+    log: Log
+    findings: Findings
+    show: Show
+    problems: Problems | None = None
+    verdicts: Verdicts | None = None
+
+    def version(self, manifest: Manifest) -> None:
+        """The next version of the lineage, oldest first."""
+        Batches(self.log, self.findings).check(manifest)
+
+    def records(self, scanned: Scanned) -> None:
+        """After the last version: everything that the scan has seen."""
+        bodies = Bodies(self.log, self.findings)
+        samples = Samples(scanned.setting("solver", "samples"), self.findings)
+        whole, before = sum(part.end for part in scanned.parts.values()), 0
+        for stream in scanned.streams:
+            part = scanned.parts[stream]
+            # The scan has already reported what cannot be read at all.
+            for record in readable(self.log, stream, part.end, Findings()):
+                event = self._event(record, part, scanned)
+                if event is not None:
+                    self._check(record, event, bodies, samples)
+                if record.offset % _SHOWN == 0:
+                    self.show("bodies", before + record.offset + 1, whole)
+            before += part.end
+
+    def _event(self, record: Record, part: Part, scanned: Scanned) -> Event | None:
+        """None where a body cannot be read: a fault where somebody says he has worked on it."""
+        try:
+            return record.event()
+        except Unreadable as error:
+            place, why = part.place(record.offset), str(error)
+        if (part.stream, record.offset) in scanned.nameless or part.marks[record.offset] & DEAD:
+            return None
+        learned = bool(part.consumed_by) and part.consumed_by[record.offset] > 0
+        worked_on = learned or part.marks[record.offset] & ANSWERED
+        if duties.completer(record.topic) and not worked_on:
+            return None
+        self.findings.gather(
+            "I12",
+            f"the body of {{example}} cannot be read ({_one_line(why)}), and it has no dead letter",
+            "{number} bodies cannot be read, and have no dead letters: {examples}",
+            place,
+        )
+        return None
+
+    def _check(self, record: Record, event: Event, bodies: Bodies, samples: Samples) -> None:
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        bodies.check(record, event, place)
+        match event:
+            case Task():
+                if self.problems is not None:
+                    self.problems.check(event, place, self.findings)
+            case Attempt():
+                samples.check(event, place)
+            case Judgment():
+                if len(event.verdicts) != len(event.attempt.samples):
+                    self.findings.gather(
+                        "I12",
+                        "{example} has not one verdict for each sample",
+                        "{number} judgments have not one verdict for each sample: {examples}",
+                        place,
+                    )
+                elif self.verdicts is not None:
+                    self.verdicts.check(event, place, self.findings)
+            case Evaluation():
+                check_scores(event, place, self.findings)
+            case DeadLetter():
+                check_letter(self.log, event, place, self.findings)
+
+
+def _one_line(text: str) -> str:
+    return text[:120].replace("{", "(").replace("}", ")")

@@ -1,0 +1,116 @@
+"""The files of a version against the digests in its manifest; what was thinned out by rule is told
+from what is lost. Knows no event.
+"""
+
+import json
+from pathlib import Path
+
+from observability.audit.findings import Findings, spans_of
+from observability.audit.thinned import Rule, is_due, rule_of
+from trainer.checkpoint.manifest import (
+    THINNED,
+    DamagedCheckpoint,
+    Manifest,
+    is_thinned,
+    sha256_of,
+    thinned_files,
+)
+
+
+class Files:
+    """Of the versions of the run in folder `run`, one after another. `rules` are those that its
+    recipes ever had (none where nothing says it); every so many versions are measured."""
+
+    def __init__(
+        self,
+        run: Path,
+        rules: frozenset[Rule],
+        measured_every: int | None,
+        findings: Findings,
+    ) -> None:
+        self._rules = rules
+        self._measured_every = measured_every
+        self._run = run
+        self._findings = findings
+        self._digests: dict[tuple[int, int, int, int], str] = {}
+        self._missing: dict[str, list[int]] = {}
+
+    def check(self, folder: Path, manifest: Manifest) -> None:
+        for name, digest in manifest.files.items():
+            self._check(folder, name, digest, manifest.version)
+        for name, digest in manifest.state.items():
+            if (folder / name).is_file():
+                self._check(folder, name, digest, manifest.version)
+        if is_thinned(folder):
+            self._findings.count("thinned")
+            self._check_rule(folder, manifest.version)
+
+    def say_missing(self) -> None:
+        """Versions that lack the same files are one finding."""
+        alike: dict[tuple[int, ...], list[str]] = {}
+        for name, versions in self._missing.items():
+            alike.setdefault(tuple(versions), []).append(name)
+        for numbers, names in alike.items():
+            where = f"of {len(numbers)} versions, {spans_of(list(numbers))},"
+            if len(numbers) == 1:
+                where = f"of version {numbers[0]}"
+            some = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+            self._findings.violate(
+                "I3",
+                f"{some} {where} {'are' if len(names) > 1 else 'is'} missing, and no rule of the "
+                "run took them",
+            )
+
+    def _check(self, folder: Path, name: str, digest: str, version: int) -> None:
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            self._findings.violate("I3", f"{folder.name} names {name!r}, outside of its folder")
+            return
+        try:
+            found = self._digest(path)
+        except OSError:
+            # Training state may be deleted while it is read; the newest is looked at again.
+            if not name.startswith("state/"):
+                self._lacks(folder, name, version)
+            return
+        self._findings.count("files_checked")
+        if found != digest:
+            self._findings.violate(
+                "I3", f"{path.relative_to(self._run)} is damaged: its sha256 is not the manifest's"
+            )
+
+    def _lacks(self, folder: Path, name: str, version: int) -> None:
+        """Asked afterwards: a live trainer thins a version out while it is looked at."""
+        try:
+            if name not in thinned_files(folder):
+                self._missing.setdefault(name, []).append(version)
+        except DamagedCheckpoint as error:
+            self._findings.violate("I3", str(error))
+
+    def _check_rule(self, folder: Path, version: int) -> None:
+        try:
+            said = json.loads((folder / THINNED).read_bytes())["rule"]
+            rule, newest = rule_of(said), int(said["newest"])
+        except (OSError, ValueError, TypeError, KeyError):
+            self._findings.violate("I3", f"{folder.name}/{THINNED} names no rule")
+            return
+        if self._rules and rule not in self._rules:
+            self._gather("by a rule that no recipe of the run has", version)
+        elif not is_due(version, newest, rule, self._measured_every):
+            self._gather("against the rule that is named there", version)
+
+    def _gather(self, why: str, version: int) -> None:
+        self._findings.gather(
+            "I3",
+            f"version {{example}} is thinned out {why}",
+            f"{{number}} versions are thinned out {why}: {{examples}}",
+            str(version),
+        )
+
+    def _digest(self, path: Path) -> str:
+        """Versions share unchanged files by hard links: those are read once."""
+        stat = path.stat()
+        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if key not in self._digests:
+            self._digests[key] = sha256_of(path)
+        return self._digests[key]

@@ -1,0 +1,61 @@
+"""Which record was committed before which, where a log keeps the order of its commits. Knows no
+event.
+
+A log that was copied stream by stream has lost that order: there each stream lies in one piece, and
+nothing is said of it.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from bus.errors import BusError
+from bus.log import Log
+from observability.audit.reading import Stream
+
+UNKNOWN = 0
+_WINDOW = 1024
+
+
+@runtime_checkable
+class HasOrder(Protocol):
+    """A log that knows which of two records was committed first."""
+
+    def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
+        """Numbers above 0 that grow from commit to commit, of the records [start, end)."""
+        ...
+
+
+class Order:
+    """Of one stream, read from its begin to `end`."""
+
+    def __init__(self, log: Log, stream: Stream, end: int) -> None:
+        self._log = log if isinstance(log, HasOrder) else None
+        self._stream, self._end = stream, end
+        self._start = 0
+        self._window: Sequence[int] = ()
+        self._in_one_piece = True
+        self._next: int | None = None
+
+    def of(self, offset: int) -> int:
+        """`UNKNOWN` where nothing says it. Offsets ascend from call to call."""
+        if self._log is None:
+            return UNKNOWN
+        while offset >= self._start + len(self._window):
+            start = self._start + len(self._window)
+            if start >= self._end or not self._read(start):
+                self._log = None
+                return UNKNOWN
+        commit = self._window[offset - self._start]
+        self._in_one_piece = self._in_one_piece and self._next in (None, commit)
+        self._next = commit + 1
+        return UNKNOWN if self._in_one_piece else commit
+
+    def _read(self, start: int) -> bool:
+        assert self._log is not None
+        end = min(start + _WINDOW, self._end)
+        try:
+            found = self._log.commits(*self._stream, start, end)
+        except BusError:
+            return False
+        self._start, self._window = start, found
+        return len(found) == end - start
