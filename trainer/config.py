@@ -57,6 +57,11 @@ class ModelConfig(BaseModel):
             raise ValueError(f"the model in {self.path} has its own size: leave out {sizes[0]}")
         return self
 
+    def as_before(self) -> "ModelConfig":
+        """With the defaults of earlier versions for what is not said."""
+        said = self.model_fields_set
+        return self.model_copy(update={k: v for k, v in _FORMER.items() if k not in said})
+
 
 class LoraConfig(BaseModel):
     """Low-rank adapters on frozen weights, scaled by `alpha / rank`; rank 0 trains the weights

@@ -154,6 +154,11 @@ class Recipe(BaseModel):
         nothing of how the run is laid out and operated."""
         return digest_of(self)
 
+    def as_before(self) -> "Recipe":
+        """What this recipe meant when defaults were others: a run that was started then goes on
+        with it."""
+        return self.model_copy(update={"model": self.model.as_before()})
+
     def gone_on_with(self, wanted: "Recipe") -> "Recipe":
         """This recipe with what `wanted`, otherwise the same, says of how and where it is run."""
         said = wanted.model_fields_set & {"run", "bus", "checkpoints", "disk"}

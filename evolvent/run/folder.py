@@ -96,7 +96,7 @@ class RunFolder:
             return str(named)
         for checkpoint in reversed(list(checkpoint_folders(self.path))):
             return read_manifest(checkpoint).weights.run
-        [digest] = former_digests(self.settings)
+        [digest] = former_digests(self._stored()["recipe"])
         return f"{self.bus().name(self.path)}-{digest[:8]}"
 
     @property

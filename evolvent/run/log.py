@@ -32,7 +32,7 @@ def prepare(folder: RunFolder, recipe: Recipe | None) -> Recipe:
     stored = folder.recipe()
     if recipe is None:
         return stored
-    if recipe.digest != stored.digest:
+    if stored.digest not in (recipe.digest, recipe.as_before().digest):
         raise UsageError(
             f"{folder.path} was started with another recipe or other settings "
             f"({stored.name}, seed {stored.seed}): choose another --dir, or go on with "
@@ -93,7 +93,8 @@ def _is_start_of(start: Control, recipe: Recipe, place: str) -> bool:
     """Whether a run that began so has this recipe. Raises `UsageError` without its plug-ins."""
     plugins = installed()
     plugins.check_same(start.plugins, place)
-    return plugins.recipe.model_validate(start.settings).digest == recipe.digest
+    stored = plugins.recipe.model_validate(start.settings).digest
+    return stored in (recipe.digest, recipe.as_before().digest)
 
 
 async def reached(build: Callable[[], Bus], stop: asyncio.Event) -> Bus | None:

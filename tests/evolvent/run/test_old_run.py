@@ -12,7 +12,10 @@ import pytest
 
 from bus.events import Weights
 from bus.records import Record
+from evolvent.errors import UsageError
+from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
+from evolvent.run.log import prepare
 from tests.evolvent.conftest import Shown, events, evolvent
 
 RUNS = Path(__file__).parents[1] / "runs"
@@ -87,3 +90,24 @@ def test_it_goes_on_from_its_newest_version(tmp_path: Path, shown: Shown) -> Non
     assert versions[NEWEST + 1].parent_id == versions[NEWEST].id
     found = json.loads(shown("audit", run, "--json"))
     assert found["ok"] and found["counts"]["versions"] == len(versions)
+
+
+def test_it_goes_on_with_the_recipe_that_it_was_started_with(old: Path) -> None:
+    folder = RunFolder(old)
+    said = json.loads((old / "recipe.json").read_text())["recipe"]
+    for name in ("vocab", "max_positions"):
+        # The recipe's file never named them; their defaults were others.
+        del said["model"][name]
+    wanted = Recipe.model_validate(said)
+    assert prepare(folder, wanted).model.vocab == 64
+    with pytest.raises(UsageError, match="another recipe"):
+        prepare(folder, Recipe.model_validate({**said, "model": {**said["model"], "vocab": 258}}))
+
+
+def test_a_folder_of_the_first_format_has_the_name_that_it_had(old: Path, tmp_path: Path) -> None:
+    stored = json.loads((old / "recipe.json").read_text())
+    del stored["run_id"]
+    (tmp_path / "recipe.json").write_text(json.dumps(stored))
+    whole = {name: value for name, value in stored["recipe"].items() if name not in ("run", "bus")}
+    digest = hashlib.sha256(json.dumps(whole, separators=(",", ":")).encode()).hexdigest()
+    assert RunFolder(tmp_path).run_id.endswith(digest[:8])
