@@ -3,7 +3,7 @@ is shown in parts is what is shown at once. Knows no network and no engine.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _UNFINISHED = "�"
 Decode = Callable[[Sequence[int]], str]
@@ -94,4 +94,8 @@ class Choice:
         self.finish = "stop"
         self._text = self._text[: min(found)]
         self._certain = len(self._text)
-        self._pieces = [piece for piece in self._pieces if piece.start < len(self._text)]
+        self._pieces = [
+            replace(piece, text=piece.text[: self._certain - piece.start])
+            for piece in self._pieces
+            if piece.start < self._certain
+        ]
