@@ -8,6 +8,7 @@ from tests.cases.run import CASES, HOLDS, names, tried
 
 HOLD = {
     "agent_missing_dir": 2,
+    "audit_faults": 93,
     "batch_logits_memory": 20,
     "crash_loop_exit_code": 34,
     "documented_domain": 8,
@@ -25,6 +26,7 @@ HOLD = {
     "poison_judgment": 2,
     "power_cut_log_behind": 60,
     "prune_cost": 4,
+    "pruned_by_hand": 30,
     "question_prompts": 15,
     "seed_out_of_range": 3,
     "short_context": 5,
