@@ -28,7 +28,7 @@ from bus.bus import Subscription
 from bus.control import Switch
 from evolvent.errors import UsageError, certain
 from evolvent.given.exact import check_learned, check_served
-from evolvent.own_model import end_of_answer, load_model
+from evolvent.given.own_model import end_of_answer, load_model
 from evolvent.preflight.preflight import positions
 from evolvent.recipe.recipe import Recipe
 from evolvent.workplace import Workplace

@@ -27,7 +27,7 @@ from agents.policies.pool import Pool
 from bus.events import Weights
 from bus.log import Log
 from bus.versions import Versions
-from evolvent.ask import find_whole
+from evolvent.ask.ask import find_whole
 from evolvent.errors import UsageError
 from evolvent.process import until_told
 from evolvent.recipe.load import changed_recipe

@@ -10,7 +10,7 @@ from rich.text import Text
 from agents.domains.families import Family
 from bus.events import Evaluation
 from bus.topics import DEAD_SUFFIX
-from evolvent.ask import Answer
+from evolvent.ask.ask import Answer
 from evolvent.doctor import Finding
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.topics import Survey

@@ -80,7 +80,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Try any version with inputs of your own."""
-    from evolvent.ask import ask as ask_versions
+    from evolvent.ask.ask import ask as ask_versions
     from evolvent.tables import answers_table
 
     asking = ask_versions(run_folder(run), inputs, version or [], family, raw=raw, server=server)
@@ -115,7 +115,7 @@ def audit(
     folder = run_folder(run)
     with told() as show:
         if deep:
-            from evolvent.deep_audit import deep_audit
+            from evolvent.deep_audit.deep_audit import deep_audit
 
             asked = (version or []) if engine else None
             found = asyncio.run(deep_audit(folder, quick, asked, show))
@@ -150,7 +150,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score any version on the held-out suites."""
-    from evolvent.ask import evaluate as evaluate_version
+    from evolvent.ask.ask import evaluate as evaluate_version
     from evolvent.tables import scores_table
 
     evaluation = asyncio.run(evaluate_version(run_folder(run), version, count))

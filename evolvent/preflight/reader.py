@@ -17,7 +17,7 @@ from agents.engines.checkpoint.prompting import (
 from agents.engines.config import VllmConfig
 from agents.engines.engine import SwapRefused
 from evolvent.errors import UsageError
-from evolvent.own_model import check_model
+from evolvent.given.own_model import check_model
 from evolvent.preflight.sizes import Sizes
 from evolvent.recipe.recipe import Recipe
 from trainer.alphabet import build_tokenizer

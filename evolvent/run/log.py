@@ -12,7 +12,7 @@ from bus.errors import Unreachable, Unreadable
 from bus.events import Control, derive_id
 from bus.log import Log
 from evolvent.errors import UsageError
-from evolvent.own_model import check_model
+from evolvent.given.own_model import check_model
 from evolvent.plugins import installed
 from evolvent.process import pauses
 from evolvent.recipe.recipe import Recipe

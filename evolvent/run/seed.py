@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from bus.control import Switch
 from bus.events import Weights
-from evolvent.ask import find_weights
+from evolvent.ask.ask import find_weights
 from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
 from evolvent.roles import Row, services

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM
 from agents.engines.engine import EngineUnusable, Request, SwapRefused
 from agents.engines.local.engine import LocalEngine
 from bus.events import Judgment
+from evolvent.given.own_model import load_model
 from evolvent.learning import make_learner, make_seed
-from evolvent.own_model import load_model
 from evolvent.recipe.recipe import Recipe
 from tests.cases._names import parts_of
 from trainer.batch import Batch

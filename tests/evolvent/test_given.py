@@ -13,8 +13,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from evolvent.errors import UsageError
 from evolvent.given.folder import check_folder
+from evolvent.given.own_model import load_model
 from evolvent.given.tokenizer import read_tokenizer
-from evolvent.own_model import load_model
 from trainer.seed_model import save_model
 
 TEXTS = ("r12345>", "Hello world", " leading", "a  b\n c", "naïve é", "x</s>y")

@@ -14,7 +14,7 @@ from agents.engines.engine import Completion, Request
 from agents.engines.local.engine import LocalEngine
 from evolvent.errors import UsageError
 from evolvent.given.exact import check_learned, check_served
-from evolvent.own_model import load_model
+from evolvent.given.own_model import load_model
 from tests.evolvent.kinds import KINDS, KNOWN, VOCAB, save_kind
 from trainer.forward import Forward, Padded
 from trainer.rows import Row

@@ -51,8 +51,8 @@ LIGHT = (
     "observability.terminal.live",
     "observability.terminal.summary",
     "evolvent.agent",
-    "evolvent.ask",
-    "evolvent.asked_server",
+    "evolvent.ask.ask",
+    "evolvent.ask.server",
     "evolvent.cli",
     "evolvent.doctor",
     "evolvent.plugins",
@@ -76,6 +76,7 @@ LIGHT = (
 COMMANDS = (
     "run",
     "agent",
+    "dead",
     "status",
     "ask",
     "audit",

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from bus.memory.bus import MemoryBus
 from evolvent.errors import UsageError
-from evolvent.own_model import check_model, end_of_answer, load_model
+from evolvent.given.own_model import check_model, end_of_answer, load_model
 from evolvent.recipe.load import load_recipe
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace

@@ -11,7 +11,7 @@ from agents.evaluator import Evaluator, answer_to
 from bus.events import Evaluation, Weights
 from bus.log import Log
 from bus.versions import Versions
-from evolvent.asked_server import AskedServer, NotServed, named_server, running_server
+from evolvent.ask.server import AskedServer, NotServed, named_server, running_server
 from evolvent.errors import UsageError
 from evolvent.run.folder import RunFolder
 from evolvent.voice import LogVoice

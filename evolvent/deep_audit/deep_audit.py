@@ -10,7 +10,7 @@ from agents.judges.combined import Combined
 from agents.judges.judge import Judge
 from agents.parts import Parts
 from bus.log import Log
-from evolvent.audit_engine import asked_again
+from evolvent.deep_audit.engine import asked_again
 from evolvent.recipe.recipe import Recipe
 from evolvent.recipe.stored import digests_of
 from evolvent.run.folder import RunFolder

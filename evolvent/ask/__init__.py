@@ -1,0 +1,1 @@
+"""Any version is tried with inputs of your own: by a server that runs, or loaded here."""

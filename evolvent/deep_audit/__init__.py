@@ -1,0 +1,1 @@
+"""What a deep audit asks again: the domain, the judges, an engine."""
