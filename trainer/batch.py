@@ -6,6 +6,7 @@ since the first record of it arrived. What is not learned from is dropped with a
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,6 +68,34 @@ class Batch:
             LevelCount(family=family, level=level, tasks=tasks, samples=samples, correct=correct)
             for (family, level), (tasks, samples, correct) in sorted(counts.items())
         )
+
+    def positions(self) -> dict[str, tuple[tuple[int, int], ...]]:
+        """Where what it consumes lies, as half-open ranges of offsets by "topic/partition"."""
+        ranges: dict[str, list[tuple[int, int]]] = {}
+        for position in sorted(one.position for one in (*self.trained, *self.dropped)):
+            found = ranges.setdefault(f"{position.topic}/{position.partition}", [])
+            if found and found[-1][1] == position.offset:
+                found[-1] = (found[-1][0], position.offset + 1)
+            else:
+                found.append((position.offset, position.offset + 1))
+        return {name: tuple(found) for name, found in ranges.items()}
+
+    def rollout_metrics(self, parent: int) -> dict[str, float]:
+        """What it was made of: tokens and samples, rewards, staleness in versions."""
+        if not self.judgments:
+            return {"tokens": 0.0, "samples": 0.0}
+        attempts = [judgment.attempt for judgment in self.judgments]
+        oldest = [attempt.oldest_version for attempt in attempts]
+        staleness = [parent - version for version in oldest if version is not None] or [0]
+        samples = [sample for attempt in attempts for sample in attempt.samples]
+        rewards = [verdict.reward for judgment in self.judgments for verdict in judgment.verdicts]
+        return {
+            "tokens": float(sum(sample.num_tokens for sample in samples)),
+            "samples": float(len(samples)),
+            "reward": fmean(rewards),
+            "staleness_mean": fmean(staleness),
+            "staleness_max": float(max(staleness)),
+        }
 
 
 def arrival(delivery: Delivery) -> Arrival:

@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import ParamSpec, TypeVar
 
 from bus.bus import Bus, Subscription
@@ -27,7 +26,6 @@ from bus.control import Switch
 from bus.events import Weights, derive_id
 from bus.faults import fault_point
 from bus.hands import Hands, hand_of
-from bus.records import Position
 from bus.topics import completed_by
 from bus.versions import Versions
 from trainer.batch import GROUP, Batch, BatchConfig, Gathering, arrival
@@ -213,7 +211,7 @@ class Trainer:
         with self._hands.together_at(in_hand):
             metrics = await self._compute(self._learn, learner, parent, batch)
         metrics |= {"seconds_wait": waited, "seconds_train": time.monotonic() - started}
-        metrics |= _rollout_metrics(batch, parent.version)
+        metrics |= batch.rollout_metrics(parent.version)
         folder = self._checkpoints.root / parent.folder_name
         try:
             manifest = await self._compute(self._write, learner, parent, batch, metrics, folder)
@@ -266,7 +264,7 @@ class Trainer:
             format=learner.format,
             step=learner.num_steps,
             epoch=epoch,
-            positions=_ranges([consumed.position for consumed in (*batch.trained, *batch.dropped)]),
+            positions=batch.positions(),
             trained=len(batch.trained),
             dropped=len(batch.dropped),
             consumed=(0 if parent is None else parent.weights.consumed) + batch.num_tasks,
@@ -303,33 +301,3 @@ class Trainer:
 
 def _in_hand(consumed: Iterable[Consumed]) -> list[str]:
     return [hand_of(GROUP, one) for one in consumed]
-
-
-def _ranges(positions: list[Position]) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Positions as half-open ranges of offsets by "topic/partition"."""
-    ranges: dict[str, list[tuple[int, int]]] = {}
-    for position in sorted(positions):
-        found = ranges.setdefault(f"{position.topic}/{position.partition}", [])
-        if found and found[-1][1] == position.offset:
-            found[-1] = (found[-1][0], position.offset + 1)
-        else:
-            found.append((position.offset, position.offset + 1))
-    return {name: tuple(found) for name, found in ranges.items()}
-
-
-def _rollout_metrics(batch: Batch, parent: int) -> dict[str, float]:
-    """What the batch was made of: tokens and samples, rewards, staleness in versions."""
-    if not batch.judgments:
-        return {"tokens": 0.0, "samples": 0.0}
-    attempts = [judgment.attempt for judgment in batch.judgments]
-    oldest = [attempt.oldest_version for attempt in attempts]
-    staleness = [parent - version for version in oldest if version is not None] or [0]
-    samples = [sample for attempt in attempts for sample in attempt.samples]
-    rewards = [verdict.reward for judgment in batch.judgments for verdict in judgment.verdicts]
-    return {
-        "tokens": float(sum(sample.num_tokens for sample in samples)),
-        "samples": float(len(samples)),
-        "reward": fmean(rewards),
-        "staleness_mean": fmean(staleness),
-        "staleness_max": float(max(staleness)),
-    }
