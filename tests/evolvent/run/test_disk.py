@@ -114,6 +114,9 @@ def test_a_checkpoint_that_rotted_is_not_gone_on_from(copied: Path) -> None:
 
 def test_a_version_that_was_thinned_out_is_told_from_a_lost_one(copied: Path) -> None:
     keep = CheckpointsConfig(keep_newest=2, keep_every=0, keep_evaluated=0)
+    stored = json.loads((copied / "recipe.json").read_text())
+    stored["recipe"]["checkpoints"] = keep.model_dump()
+    (copied / "recipe.json").write_text(json.dumps(stored))
     Checkpoints(copied, keep).prune()
     asked = evolvent("ask", str(copied), "12", "--family", "reverse", "--version", "1")
     assert asked.returncode == 2
@@ -123,4 +126,4 @@ def test_a_version_that_was_thinned_out_is_told_from_a_lost_one(copied: Path) ->
     (copied / "checkpoints" / "v000000-e0001" / "model.safetensors").unlink()
     audited = evolvent("audit", str(copied))
     assert audited.returncode == 1
-    assert "v000000-e0001/model.safetensors is missing" in audited.stderr
+    assert "model.safetensors of version 0 is missing, and no rule" in audited.stderr
