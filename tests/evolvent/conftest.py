@@ -79,9 +79,9 @@ def evolvent(*arguments: str, timeout: float = 240) -> subprocess.CompletedProce
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe that learns a version in a fraction of a second."""
+    """A recipe that learns a version in a fraction of a second, and keeps all of them."""
     path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
-    path.write_text(TINY)
+    path.write_text(f"{TINY}\n[checkpoints]\nkeep_every = 1\n")
     return path
 
 
