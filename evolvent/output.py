@@ -145,7 +145,8 @@ class Enduring(io.TextIOBase):
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
-        raise error
+        # Whoever reads again what was written through such a stream.
+        return codecs.replace_errors(error)
     lost = error.object[error.start : error.end]
     if all(ord(character) in _ODD_BYTES for character in lost):
         return bytes(ord(character) - 0xDC00 for character in lost), error.end
