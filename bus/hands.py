@@ -44,6 +44,11 @@ _NOT_THE_RECORDS = (BusError, Fenced, Outage, OSError, asyncio.CancelledError, K
 _log = logging.getLogger(__name__)
 
 
+def _is_the_records(error: BaseException) -> bool:
+    """Whether a record may be at fault; an error of a layer above says of itself when none is."""
+    return not isinstance(error, _NOT_THE_RECORDS) and not getattr(error, "is_outage", False)
+
+
 def hand_of(group: str, at: Positioned) -> str:
     """What a record is called in the hands of a group."""
     return f"{group}:{at.topic}/{at.partition}/{at.offset}"
@@ -176,7 +181,7 @@ class Hands:
         try:
             yield
         except BaseException as error:
-            if not isinstance(error, _NOT_THE_RECORDS):
+            if _is_the_records(error):
                 self._blame(hand, f"the last time by {type(error).__name__}: {error}"[:300])
             raise
         finally:
@@ -189,7 +194,7 @@ class Hands:
         try:
             yield
         except BaseException as error:
-            if not isinstance(error, _NOT_THE_RECORDS):
+            if _is_the_records(error):
                 self._memory.held, self._memory.ended = list(hands), False
                 self._memory.judge(f"the last time by {type(error).__name__}: {error}"[:300])
                 self._memory.ended = True

@@ -4,8 +4,6 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bus.errors import Outage
-
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 _OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
@@ -16,8 +14,11 @@ _CERTAIN = (ImportError, SyntaxError, LookupError, TypeError, ValueError, Attrib
 _MAX_CHARACTERS = 500
 
 
-class UsageError(Outage):
-    """The user's input, files or machine are at fault."""
+class UsageError(Exception):
+    """The user's input, files or machine are at fault, and no record that was handled."""
+
+    # Nothing is imported for it: whether `bus` is ours is not known yet when this is read.
+    is_outage = True
 
 
 @contextmanager
