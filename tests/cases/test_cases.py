@@ -22,7 +22,7 @@ HOLD = {
     "long_reader": 40,
     "model_kinds": 8,
     "narrow_stdout": 55,
-    "no_warmup_levels": 15,
+    "no_warmup_levels": 22,
     "poison_judgment": 2,
     "power_cut_log_behind": 60,
     "prune_cost": 4,
