@@ -22,7 +22,7 @@ HOLD = {
     "long_reader": 40,
     "model_kinds": 8,
     "narrow_stdout": 55,
-    "no_warmup_levels": 22,
+    "no_warmup_levels": 15,
     "poison_judgment": 2,
     "power_cut_log_behind": 60,
     "prune_cost": 4,
@@ -38,7 +38,7 @@ HOLD = {
 
 
 def marked(name: str, seconds: int) -> object:
-    marks = [pytest.mark.long] if seconds > 20 else [pytest.mark.slow] if seconds > 10 else []
+    marks = [pytest.mark.long] if seconds > 12 else [pytest.mark.slow] if seconds > 10 else []
     return pytest.param(name, marks=marks)
 
 
