@@ -28,6 +28,7 @@ HOLD = {
     "prune_cost": 4,
     "pruned_by_hand": 30,
     "question_prompts": 15,
+    "quick_benchmarks": 95,
     "seed_out_of_range": 3,
     "short_context": 5,
     "stopped_in_commit": 25,
