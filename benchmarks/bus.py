@@ -178,7 +178,7 @@ async def measure(folder: Path, sizes: Sequence[int], count: int, rounds: int) -
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="What one event costs on the bus.")
-    parser.add_argument("--quick", action="store_true", help="under a minute")
+    parser.add_argument("--quick", action="store_true", help="about a minute")
     parser.add_argument("--kafka", action="store_true", help="on a broker of its own, not SQLite")
     chosen = parser.parse_args()
     if chosen.kafka:

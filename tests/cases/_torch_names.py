@@ -18,6 +18,7 @@ from tests.cases._names import parts_of
 from trainer.batch import Batch
 from trainer.checkpoint.checkpoint import Checkpoints, Snapshot, Staged
 from trainer.checkpoint.manifest import DamagedCheckpoint, Manifest, sha256_of, verify_files
+from trainer.checkpoint.recovery import published
 from trainer.forward import score
 from trainer.replay import Replay
 from trainer.rows import Row
@@ -38,6 +39,7 @@ __all__ = [
     "learner_of",
     "load_model",
     "make_tokenizer",
+    "published",
     "score",
     "seed_model",
     "served",

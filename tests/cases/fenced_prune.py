@@ -51,7 +51,7 @@ def replaced(run: Path) -> None:
 
 
 def case(folder: Path) -> tuple[int, str]:
-    from tests.cases._torch_names import DamagedCheckpoint, verify_files
+    from tests.cases._torch_names import DamagedCheckpoint, published, verify_files
 
     (folder / "shared").mkdir()
     (folder / "shared" / "config.json").write_text("{}")
@@ -81,7 +81,7 @@ def case(folder: Path) -> tuple[int, str]:
             kill(old.pid, signal.SIGCONT)
         old.wait()
     try:
-        checkpoints.published(manifest.weights)
+        published(folder, manifest.weights)
         verify_files(staged.folder, {**staged.files, **staged.state})
     except DamagedCheckpoint as error:
         return FAULT, f"a published version was emptied: {error}".replace(str(folder), "RUN")

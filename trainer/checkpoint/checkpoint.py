@@ -25,7 +25,6 @@ from trainer.checkpoint.manifest import (
     verify_files,
 )
 from trainer.checkpoint.probe import PROBE
-from trainer.checkpoint.recovery import published
 from trainer.checkpoint.retention import Needed, Retention, clear_aside
 from trainer.config import CheckpointsConfig, Format
 
@@ -109,10 +108,6 @@ class Checkpoints:
             files={name: sha256_of(aside / name) for name in names},
             state={STATE: sha256_of(aside / STATE)},
         )
-
-    def published(self, weights: Weights) -> Manifest:
-        """The manifest of a version on the log; raises `DamagedCheckpoint` if it differs."""
-        return published(self.run, weights)
 
     def recent(self, head: Manifest, count: int) -> list[Manifest]:
         """`head` and its forebears, newest first, at most `count`."""
