@@ -59,7 +59,7 @@ def case(folder: Path) -> tuple[int, str]:
     kill = os.kill
     try:
         os.waitpid(old.pid, os.WUNTRACED)
-        checkpoints, staged, manifest = parts(folder, 8, 3)
+        _, staged, manifest = parts(folder, 8, 3)
 
         def at_the_rename(pid: int, number: int) -> None:
             # Instead of a kill at this fault point: here the old trainer runs into its unlink.
