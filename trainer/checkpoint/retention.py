@@ -105,7 +105,8 @@ class Retention:
                 continue
             elif self._evaluated_every and version[0] % self._evaluated_every == 0:
                 insort(self._evaluated, version)
-                if len(self._evaluated) > self._keep.keep_evaluated:
+                # A folder that a trainer left beside its successor's is no version of its own.
+                if len({number for number, _ in self._evaluated}) > self._keep.keep_evaluated:
                     outgrown.append(self._evaluated.pop(0))
             else:
                 outgrown.append(version)

@@ -1,6 +1,7 @@
 """Old versions are thinned out by rule: what stays, what is never taken, what a crash leaves."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,20 @@ def test_a_trainer_that_starts_again_takes_the_same(tmp_path: Path) -> None:
             save(checkpoints, number)
             checkpoints.prune()
     assert whole(tmp_path / "two") == whole(tmp_path / "one")
+
+
+def test_what_a_fenced_trainer_left_beside_a_version_takes_no_other_ones_place(
+    tmp_path: Path,
+) -> None:
+    lived(tmp_path, 13)
+    shutil.copytree(
+        tmp_path / "checkpoints" / "v000012-e0001", tmp_path / "checkpoints" / "v000012-e0000"
+    )
+    checkpoints = checkpoints_in(tmp_path)
+    for number in range(13, 19):
+        save(checkpoints, number)
+        checkpoints.prune()
+    assert sorted(set(whole(tmp_path))) == [0, 8, 10, 12, 16, 17, 18]
 
 
 def test_many_old_versions_are_taken_a_few_at_a_time(tmp_path: Path) -> None:
