@@ -40,7 +40,9 @@ class Strangers:
         """One record that nobody can read, and one of a transaction that is undone."""
         await self._write(bus, topic, self._garbage(topic, 100))
         self.poison += 1
-        undoing = self._cluster.producer(f"{self._cluster.app}.stranger")
+        undoing = AIOKafkaProducer(
+            bootstrap_servers=self._cluster.bootstrap_servers, transactional_id="stranger"
+        )
         await self._cluster.start(undoing)
         try:
             await undoing.begin_transaction()

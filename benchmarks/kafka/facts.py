@@ -1,5 +1,5 @@
-"""What the broker and the driver do on this machine, in figures: transactions, fencing, take-over,
-the limit of an offset's metadata, the start of a client. Knows no row.
+"""What the broker and the driver do on this machine, in figures: Kafka's transactions beside our
+commits of as many records, the take-over of a member, the start of a client. Knows no row.
 """
 
 import asyncio
@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import uuid4
 
-from aiokafka.errors import KafkaError, ProducerFenced
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from benchmarks.kafka.work import GROUP, QUESTIONS, TOPICS, question, wire
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import Cluster
-from bus.kafka.commits import MAX_METADATA
 from bus.kafka.topics import prepare
 
 LARGE_COMMIT, SMALL_COMMIT = 1000, 4
@@ -25,14 +23,14 @@ async def kafka_facts(address: str, num_transactions: int) -> dict[str, object]:
     await prepare(cluster, TOPICS, create=True)
     began = time.perf_counter()
     facts: dict[str, object] = {
-        f"of_{size}": await _transactions(cluster, size, num_transactions) for size in (1, 20, 100)
+        f"{what}_of_{size}": await measured(cluster, size, num_transactions)
+        for size in (1, 20, 100)
+        for what, measured in (("transactions", _transactions), ("commits", _commits))
     }
-    print(f"transactions by records: {facts} in {time.perf_counter() - began:.1f} s")
-    facts |= await _take_over(cluster)
-    facts |= await _metadata(cluster)
+    print(f"transactions and commits by records: {facts} in {time.perf_counter() - began:.1f} s")
     other = replace(cluster, app=f"{cluster.app}-member")
     facts["member_take_over_seconds"] = await _member_take_over(other)
-    print({name: fact for name, fact in facts.items() if not name.startswith("of_")}, flush=True)
+    print(f"a member is taken over in {facts['member_take_over_seconds']} s", flush=True)
     return facts
 
 
@@ -65,7 +63,12 @@ async def _start(cluster: Cluster) -> float:
 
 async def _transactions(cluster: Cluster, size: int, count: int) -> dict[str, float]:
     """Of a plain producer, `size` records of 1 KiB each."""
-    producer = cluster.producer(f"{cluster.app}.{size}")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=cluster.bootstrap_servers,
+        transactional_id=f"{cluster.app}.{size}",
+        linger_ms=0,
+        retry_backoff_ms=10,
+    )
     await cluster.start(producer)
     records = [wire(question(index)) for index in range(size)]
     took = []
@@ -78,51 +81,31 @@ async def _transactions(cluster: Cluster, size: int, count: int) -> dict[str, fl
                 )
         took.append(time.perf_counter() - began)
     await cluster.stop(producer)
-    took.sort()
+    return _figures(took)
+
+
+async def _commits(cluster: Cluster, size: int, count: int) -> dict[str, float]:
+    """Of evolvent, `size` events of 1 KiB each, one commit after the other."""
+    fresh = replace(cluster, app=f"{cluster.app}-{size}")
+    bus = await asyncio.to_thread(KafkaBus, fresh, topics=TOPICS)
+    took = []
+    for number in range(count):
+        events = [question(number * size + index) for index in range(size)]
+        began = time.perf_counter()
+        await bus.publish(events)
+        took.append(time.perf_counter() - began)
+    await bus.close()
+    return _figures(took)
+
+
+def _figures(took: list[float]) -> dict[str, float]:
+    took = sorted(took)
+    count = len(took)
     return {
-        "transactions_per_second": round(count / sum(took), 1),
+        "per_second": round(count / sum(took), 1),
         "p50_ms": round(1000 * took[count // 2], 1),
         "p99_ms": round(1000 * took[int(0.99 * count)], 1),
     }
-
-
-async def _take_over(cluster: Cluster) -> dict[str, object]:
-    """A producer of the same id starts while another has a transaction open."""
-    name, old = cluster.topic(QUESTIONS), cluster.producer(f"{cluster.app}.owner")
-    await cluster.start(old)
-    await old.begin_transaction()
-    await old.send_and_wait(name, b"zombie", partition=0)
-    new = cluster.producer(f"{cluster.app}.owner")
-    began = time.perf_counter()
-    await cluster.start(new)
-    seconds = time.perf_counter() - began
-    fenced = False
-    try:
-        await asyncio.wait_for(old.commit_transaction(), 10)
-    except ProducerFenced:
-        fenced = True
-    await cluster.stop(old)
-    await cluster.stop(new)
-    return {"take_over_seconds": round(seconds, 3), "zombie_fenced": fenced}
-
-
-async def _metadata(cluster: Cluster) -> dict[str, object]:
-    """The most characters that Kafka takes with an offset, and not one more."""
-    taken = {}
-    place = TopicPartition(cluster.topic(QUESTIONS), 0)
-    for length in (MAX_METADATA, MAX_METADATA + 1):
-        producer = cluster.producer(f"{cluster.app}.metadata")
-        await cluster.start(producer)
-        try:
-            async with producer.transaction():
-                await producer.send_offsets_to_transaction(
-                    {place: OffsetAndMetadata(1, "x" * length)}, f"{cluster.app}.metadata"
-                )
-            taken[length] = True
-        except (KafkaError, AssertionError):
-            taken[length] = False
-        await cluster.stop(producer)
-    return {"metadata_limit_holds": taken == {MAX_METADATA: True, MAX_METADATA + 1: False}}
 
 
 async def _member_take_over(cluster: Cluster) -> float:

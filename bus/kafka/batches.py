@@ -1,9 +1,9 @@
-"""What a writer writes at once: several commits as one transaction, and records in whole batches:
-a future for each record costs more than the record. Knows no journal.
+"""What a writer writes at once: several commits as one entry, and records in whole batches, since
+a future for each record costs more than the record. Knows no rule of the journal.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aiokafka import AIOKafkaProducer
@@ -11,7 +11,9 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
 from bus.cursor import Cursor
-from bus.kafka.entry import Claim, Entry, Places
+from bus.groups import Claim
+from bus.kafka.entry import Entry, Places
+from bus.kafka.journal import Outcome
 from bus.records import Record
 from bus.shares import Stream
 
@@ -20,7 +22,7 @@ OURS = "journal"
 
 MAX_RECORDS = 2_000
 MAX_BYTES = 32 * 1024 * 1024
-"""Of the outputs of one transaction, unless a single commit has more."""
+"""Of the outputs of one entry, unless a single commit has more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ class Job:
 
     entry: Entry
     outputs: Sequence[Record] = ()
-    done: "asyncio.Future[None]" = field(
+    done: "asyncio.Future[Outcome]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -81,13 +83,6 @@ def _together(some: list[Job]) -> tuple[Entry, list[Record], list[Job]]:
         foreign=foreign,
     )
     return entry, [record for job in some for record in job.outputs], some
-
-
-def register(producer: AIOKafkaProducer, places: Iterable[TopicPartition]) -> None:
-    """Let the coordinator hear of all partitions of a transaction at once. The client itself would
-    tell it of each when the first record is there: one more request before the journal's entry."""
-    for place in places:
-        producer._txn_manager.maybe_add_partition_to_txn(place)
 
 
 async def write(

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bus.errors import BusError
+from bus.groups import Group, Member
 from bus.kafka.cluster import Cluster
-from bus.kafka.groups import Group, Member
 from bus.kafka.topics import BEATS
 
 BEATS_PER_LEASE = 4

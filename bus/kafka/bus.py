@@ -1,10 +1,10 @@
 """The bus on a Kafka cluster, shared by the processes of many machines.
 
-publish, complete -> writers -> transactions -> topics and journal
-take              <- shelves <- topics          heads, find, lag, cursors <- state <- journal
+publish, complete -> writers -> topics, then journal
+take              <- shelves <- topics          heads, lag, cursors <- state <- journal, snapshots
 
-The journal, one partition, holds an entry for every commit; its order is the order of the log.
-It goes with the outputs, and with Kafka's own offsets, in one transaction.
+The journal, one partition, holds an entry for every commit; its order is the order of the log. An
+entry is one record, so a commit needs no transaction of Kafka's.
 """
 
 import asyncio
@@ -17,22 +17,25 @@ from aiokafka.errors import KafkaError
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
+from bus.faults import fault_point
 from bus.kafka.beats import Beats
 from bus.kafka.cluster import Cluster, quiet_client_log
 from bus.kafka.commits import Committer, new_id
 from bus.kafka.entry import Entry
-from bus.kafka.journal import Journal
+from bus.kafka.identity import check_ids
+from bus.kafka.ids import Ids
+from bus.kafka.journal import Journal, Outcome
 from bus.kafka.member import KafkaMember
-from bus.kafka.pages import Pages, find_strays
+from bus.kafka.pages import Pages, check_ends
+from bus.kafka.places import PAGE, Scanner, Window
+from bus.kafka.snapshots import EVERY_ENTRIES, Snapshot, taken, write
 from bus.kafka.subscription import KafkaSubscription
 from bus.kafka.thread import Background, end
-from bus.kafka.topics import prepare
+from bus.kafka.topics import BEATS, JOURNAL, SNAPSHOTS, prepare
 from bus.log import Stray
 from bus.records import Lag, Record, check_places, to_records
 from bus.shares import Stream
 from bus.topics import TOPICS, Topic
-
-PAGE = 500
 
 
 class KafkaBus:
@@ -50,6 +53,7 @@ class KafkaBus:
         self._cluster, self._topics, self._read_only = cluster, topics, read_only
         self._members: list[KafkaMember] = []
         self._publisher: Committer | None = None
+        self._always: list[asyncio.Task[None]] = []
         self._closed = False
         quiet_client_log()
         self._thread = Background("bus-kafka")
@@ -101,57 +105,65 @@ class KafkaBus:
         return self._thread.call(self._subscribe(joining))
 
     async def follow(self, topic: str, start: int = 0) -> AsyncIterator[Record]:
-        at = {stream: start for stream in self._journal.state.raws if stream[0] == topic}
-        if not at:
+        state = self._journal.state
+        windows = {stream: Window(start) for stream in state.heads if stream[0] == topic}
+        if not windows:
             raise BusError(f"There is no topic {topic!r} on the log of {self._cluster.app}.")
-        while True:
-            with self._journal.waiting() as news:
-                if self._journal.failure is not None:
-                    raise self._journal.failure
-                pages = [
-                    await self._thread.wait(self._page(stream, first, None))
-                    for stream, first in at.items()
-                    if first < len(self._journal.state.raws[stream])
-                ]
-                if not pages:
-                    await news.wait()
-            for record in (record for page in pages for record in page):
-                at[record.topic, record.partition] = record.offset + 1
-                yield record
+        with state.lock:
+            for stream, window in windows.items():
+                state.feeds.setdefault(stream, []).append(window.learn)
+        try:
+            while True:
+                with self._journal.waiting() as news:
+                    if self._journal.failure is not None:
+                        raise self._journal.failure
+                    pages = [
+                        await self._thread.wait(self._next(stream, window))
+                        for stream, window in windows.items()
+                        if window.places or window.end < state.heads[stream]
+                    ]
+                    if not pages:
+                        await news.wait()
+                for record in (record for page in pages for record in page):
+                    yield record
+        finally:
+            with state.lock:
+                for stream, window in windows.items():
+                    state.feeds[stream].remove(window.learn)
 
     def read(
         self, topic: str, partition: int = 0, start: int = 0, end: int | None = None
     ) -> Iterator[Record]:
         stream = (topic, partition)
-        if stream not in self._journal.state.raws:
+        if stream not in self._journal.state.heads:
             raise BusError(
                 f"There is no partition {topic}/{partition} on the log of {self._cluster.app}."
             )
         head = self.heads()[stream]
         end = head if end is None else min(end, head)
         while start < end:
-            page = self._thread.call(self._page(stream, start, end))
+            page = self._thread.call(self._pages.read(stream, start, min(PAGE, end - start)))
             yield from page
             start += len(page)
 
     def heads(self) -> dict[Stream, int]:
         self._thread.call(self._journal.catch_up())
         with self._journal.state.lock:
-            return self._journal.state.heads()
+            return dict(self._journal.state.heads)
 
     def find(self, event_id: str) -> Record | None:
         self._thread.call(self._journal.catch_up())
-        with self._journal.state.lock:
-            found = self._journal.state.find(event_id)
+        found = self._thread.call(self._ids.find(event_id)) if event_id else None
         if found is None:
             return None
         stream, offset = found
-        return self._thread.call(self._page(stream, offset, offset + 1))[0]
+        return self._thread.call(self._pages.read(stream, offset, 1))[0]
 
     def lag(self, group: str) -> list[Lag]:
         self._thread.call(self._journal.catch_up())
         with self._journal.state.lock:
-            heads, holdings = self._journal.state.heads(), self._journal.state.group(group).holdings
+            state = self._journal.state
+            heads, holdings = state.heads, state.group(group).holdings
             return [
                 Lag(
                     topic=topic,
@@ -200,46 +212,96 @@ class KafkaBus:
             await asyncio.to_thread(self._thread.close)
 
     async def _open(self, create: bool, lease_seconds: float) -> None:
-        await prepare(self._cluster, self._topics, create=create and not self._read_only)
+        ids = await prepare(self._cluster, self._topics, create=create, read_only=self._read_only)
         self._journal = Journal(self._cluster, self._topics)
-        self._pages = Pages(self._cluster, self._journal.watch)
+        self._scanner = Scanner(self._cluster, self._journal)
+        self._pages = Pages(self._cluster, self._journal, self._scanner)
+        self._ids = Ids(self._journal, self._scanner, f"{self._cluster.app}-{ids[JOURNAL]}")
         self._beats = Beats(self._cluster, lease_seconds)
         self._journal.on_beat = self._beats.heard
+        self._journal.on_snapshot = self._kept
         try:
-            await self._journal.start()
+            await self._journal.start(SNAPSHOTS in ids)
+            await self._check(ids)
         except BaseException as error:
-            await self._journal.stop()
+            await self._end()
             if isinstance(error, KafkaError):
                 raise self._cluster.unreachable(error) from error
             raise
+
+    async def _check(self, ids: Mapping[str, str]) -> None:
+        """That the topics are those that the journal speaks of, and whole."""
+        start = self._journal.state.num_entries
         self._always = [
             self._thread.spawn(self._journal.watch.run()),
             self._thread.spawn(self._journal.run()),
             self._thread.spawn(self._beats.run()),
         ]
         await self._journal.catch_up()
+        state = self._journal.state
+        lasting = {name: one for name, one in ids.items() if name not in (BEATS, SNAPSHOTS)}
+        check_ids(self._cluster, lasting, state.topic_ids)
+        check_ends(self._cluster, await self._pages.ends(list(state.heads)), state)
+        if not self._read_only:
+            if not lasting.keys() <= state.topic_ids.keys():
+                await self._submit(Entry(id=new_id(), kind="topics", ids=lasting))
+            if state.num_entries - start > EVERY_ENTRIES:
+                with state.lock:
+                    snapshot = taken(state)
+                await self._keep(snapshot)
 
     async def _stop(self) -> None:
         writers = [member.abandon() for member in self._members]
         if self._publisher is not None:
             writers.append(self._publisher.close())
         await asyncio.gather(*writers)
+        await self._end()
+
+    async def _end(self) -> None:
         for task in self._always:
             await end(task)
-        await asyncio.gather(self._beats.stop(), self._pages.stop(), self._journal.stop())
+        await asyncio.gather(
+            self._beats.stop(), self._pages.stop(), self._scanner.stop(), self._journal.stop()
+        )
+        self._ids.close()
 
     async def _publish(self, records: Sequence[Record]) -> None:
         self._check_writing()
-        if self._publisher is None:
-            self._publisher = Committer(
-                self._cluster, self._journal, f"publish.{uuid4().hex}", lambda: None
-            )
-            self._thread.spawn(self._publisher.run())
         if records:
-            await self._publisher.submit(Entry(id=new_id()), records)
+            await self._submit(Entry(id=new_id()), records)
+
+    async def _submit(self, entry: Entry, records: Sequence[Record] = ()) -> Outcome:
+        if self._publisher is None:
+            self._publisher = Committer(self._cluster, self._journal, lambda: None)
+            self._thread.spawn(self._publisher.run())
+        return await self._publisher.submit(entry, records)
+
+    def _kept(self, snapshot: Snapshot) -> None:
+        self._thread.spawn(self._keep(snapshot))
+
+    async def _keep(self, snapshot: Snapshot) -> None:
+        """A snapshot that cannot be kept costs those who open the log a moment, no more."""
+        entry = Entry(id=new_id(), kind="snapshot", at=snapshot.at, digest=snapshot.digest)
+        with contextlib.suppress(BusError, KafkaError, TimeoutError):
+            mark = (await self._submit(entry)).position
+            assert self._publisher is not None
+            fault_point("bus.snapshot")
+            await write(self._cluster, await self._publisher.start(), snapshot, mark)
+
+    async def _next(self, stream: Stream, window: Window) -> list[Record]:
+        """What a follower has not seen."""
+        if not window.places:
+            looked_up = await self._scanner.places(stream, window.end)
+            with self._journal.state.lock:
+                window.learn(looked_up)
+        with self._journal.state.lock:
+            places = [window.places.popleft() for _ in range(min(PAGE, len(window.places)))]
+        return await self._pages.fetch(stream, places)
 
     async def _subscribe(self, joining: Entry) -> KafkaSubscription:
-        member = KafkaMember(self._cluster, self._journal, self._thread, self._beats, joining)
+        member = KafkaMember(
+            self._cluster, self._journal, self._thread, self._beats, self._scanner, joining
+        )
         await member.join()
         self._members.append(member)
         return KafkaSubscription(
@@ -247,27 +309,14 @@ class KafkaBus:
         )
 
     async def _find_strays(self) -> list[Stray]:
-        raws = self._journal.state.raws
         await self._journal.catch_up()
-        with self._journal.state.lock:
-            known = {stream: list(some) for stream, some in raws.items()}
-        try:
-            found = await find_strays(self._cluster, known)
-        except KafkaError as error:
-            raise BusError(
-                f"The topics of {self._cluster.app} cannot be read ({error})."
-            ) from error
-        # What came while the topics were read has found its place meanwhile.
-        await self._journal.catch_up()
-        with self._journal.state.lock:
-            places = {stream: set(raws[stream][len(known[stream]) :]) for stream in known}
-        return [one for one in found if one.raw not in places[one.stream]]
-
-    async def _page(self, stream: Stream, start: int, end: int | None) -> list[Record]:
-        with self._journal.state.lock:
-            stop = start + PAGE if end is None else min(end, start + PAGE)
-            raws = list(self._journal.state.raws[stream][start:stop])
-        return await self._pages.read(stream, start, raws)
+        found = [
+            Stray(stream=(JOURNAL, 0), raw=raw, event_id="", ours=False)
+            for raw in self._journal.state.strangers
+        ]
+        for stream in self._journal.state.heads:
+            found += await self._pages.strays(stream)
+        return found
 
     def _check_writing(self) -> None:
         if self._read_only:

@@ -5,7 +5,7 @@ sentences. Knows no event and no group.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +30,6 @@ MAX_MESSAGE_BYTES = MAX_VALUE_BYTES + (1 << 20)
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 REQUEST_SECONDS = 10.0
-TRANSACTION_SECONDS = 10.0
-"""A writer that dies inside a transaction holds readers up for so long, or until it is fenced."""
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
@@ -84,30 +82,26 @@ class Cluster:
     def topic(self, name: str) -> str:
         return f"{self.app}.{name}"
 
-    def producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
-        transactions: dict[str, Any] = {}
-        if transactional_id is not None:
-            transactions = {
-                "transactional_id": transactional_id,
-                "transaction_timeout_ms": int(TRANSACTION_SECONDS * 1000),
-            }
+    def producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
             **self._common(),
-            **transactions,
             enable_idempotence=True,
             acks="all",
             linger_ms=0,
             max_batch_size=1 << 20,
             max_request_size=MAX_MESSAGE_BYTES,
             request_timeout_ms=int(REQUEST_SECONDS * 1000),
-            # While the broker still ends the previous transaction it asks to come back later.
             retry_backoff_ms=10,
         )
 
-    def consumer(self, *, max_wait_seconds: float = 0.5) -> AIOKafkaConsumer:
-        """Belongs to no group: it is told what to read and from where."""
+    def consumer(
+        self, *, max_wait_seconds: float = 0.5, group: str | None = None
+    ) -> AIOKafkaConsumer:
+        """Is told what to read and from where; `group` is whose offsets it keeps at Kafka.
+        Earlier programs wrote in transactions: what these took back is not read."""
         return AIOKafkaConsumer(
             **self._common(),
+            group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -147,6 +141,11 @@ class Cluster:
                 raise await self.explained(error) from error
             raise
 
+    async def look(self, consumer: AIOKafkaConsumer, names: Iterable[str]) -> None:
+        """Learn at once where these topics lie; the client itself would ask for one at a time, with
+        a pause after each."""
+        await consumer._client.set_topics([self.topic(name) for name in names])
+
     async def stop(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
         """A client that cannot say good-bye goes without: the broker forgets it by itself."""
         if await _at_most(STOP_SECONDS, client.stop()):
@@ -155,12 +154,6 @@ class Cluster:
             # It would go on sending what it still has as soon as the broker is back.
             client._sender.sender_task.cancel()
         await _at_most(STOP_SECONDS, _inner(client).close())
-
-    async def fence(self, transactional_id: str) -> None:
-        """Whoever writes under this id can write no more, and what it left open is undone."""
-        producer = self.producer(transactional_id)
-        await self.start(producer)
-        await self.stop(producer)
 
     async def refusal(self) -> Exception | None:
         """Why no connection can be made, or none to where the brokers say they are; None when all

@@ -3,19 +3,21 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic_core import from_json
 
-from bus.cursor import Run
+from bus.groups import Claim
 from bus.shares import Stream
 
-Kind = Literal["commit", "join", "leave", "expire", "mend"]
-"""`mend` says nothing: it lets its writer touch partitions again."""
+Kind = Literal["commit", "join", "leave", "expire", "mend", "topics", "snapshot"]
+"""`topics` names the topics of the log by Kafka's own ids; `snapshot` the digest of the fold up to
+`at`. `mend` says nothing: earlier programs touched partitions with it."""
+
+_KINDS = frozenset(get_args(Kind))
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Where records of a partition lie in Kafka: the broker's own offsets, and the ids of their
     events, one for each."""
 
@@ -23,20 +25,15 @@ class Places:
     ids: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Offsets to complete on one partition, under the epoch of its owner."""
-
-    epoch: int
-    runs: tuple[Run, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One record of the journal. `foreign` are records that some other program wrote."""
+    """One record of the journal. A writer numbers its entries by `seq`, so that one that comes
+    twice counts once. `foreign` are records that some other program wrote."""
 
     id: str
     kind: Kind = "commit"
+    writer: str = ""
+    seq: int = 0
     group: str = ""
     member: str = ""
     instance: str = ""
@@ -47,13 +44,13 @@ class Entry:
     released: Mapping[Stream, int] = field(default_factory=dict)
     added: Mapping[Stream, Places] = field(default_factory=dict)
     foreign: Mapping[Stream, Places] = field(default_factory=dict)
+    at: int = 0
+    digest: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        said: dict[str, Any] = {"id": self.id, "kind": self.kind}
-        if self.group:
-            said |= {"group": self.group, "member": self.member, "instance": self.instance}
-        if self.kind == "join":
-            said |= {"topics": self.topics, "exclusive": self.exclusive, "above": self.above}
+        said = {name: value for name in _PLAIN if (value := getattr(self, name))}
+        said |= {"id": self.id, "kind": self.kind}
         if self.done:
             said["done"] = [[*at, claim.epoch, claim.runs] for at, claim in self.done.items()]
         if self.released:
@@ -67,14 +64,16 @@ class Entry:
     def decode(cls, value: bytes) -> "Entry":
         """Raises `ValueError` when this is not an entry."""
         try:
-            said = from_json(value)
+            said: dict[str, Any] = from_json(value)
+            if said["kind"] not in _KINDS or type(said["id"]) is not str:
+                raise ValueError("not an entry of a journal")
             if not said.keys() <= _FIELDS:
                 said = {name: said[name] for name in said.keys() & _FIELDS}
             if "topics" in said:
                 said["topics"] = tuple(said["topics"])
             if "done" in said:
                 said["done"] = {
-                    (topic, part): Claim(epoch, tuple((start, end) for start, end in runs))
+                    (topic, part): Claim(epoch, [(start, end) for start, end in runs])
                     for topic, part, epoch, runs in said["done"]
                 }
             if "released" in said:
@@ -85,8 +84,11 @@ class Entry:
                         (topic, part): Places(raws, ids) for topic, part, raws, ids in said[name]
                     }
             return cls(**said)
-        except (TypeError, AttributeError) as error:
+        except (TypeError, AttributeError, KeyError) as error:
             raise ValueError(f"not an entry of a journal: {error}") from None
 
 
 _FIELDS = frozenset(one.name for one in fields(Entry))
+_PLAIN = tuple(
+    one.name for one in fields(Entry) if one.name not in ("done", "released", "added", "foreign")
+)

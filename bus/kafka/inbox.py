@@ -6,7 +6,8 @@ early ones wait on their shelf, and for one that was passed by the reader goes b
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer
@@ -17,8 +18,10 @@ from bus.errors import BusError
 from bus.kafka.cluster import Cluster
 from bus.kafka.entry import Places
 from bus.kafka.journal import RETRY_SECONDS, Journal
-from bus.kafka.pages import is_ours
+from bus.kafka.pages import is_ours, lost, matched
+from bus.kafka.places import Scanner, Window
 from bus.kafka.refusal import in_words, is_passing
+from bus.records import Record
 from bus.shares import Stream
 
 MAX_WAITING = 1_000
@@ -29,18 +32,23 @@ PAGE = 500
 LOOK_AROUND = 1_000
 """Overlapping writers disturb the order over fewer records than that."""
 
+TELL_SECONDS = 1.0
+"""Kafka's own offset of a group is kept so often, for those who look with other tools."""
+
 
 @dataclass(slots=True)
-class Shelf:
-    """One owned partition: `arrived` by Kafka's offset; `ready` in order; `open` was taken and
-    is not done; `next` is the first offset that is not ready yet."""
+class Shelf(Window):
+    """One owned partition: `arrived` by Kafka's offset; `ready` in order; `open` was taken and is
+    not done, with its offset in Kafka. `position` is where to read on, None until the journal has
+    said where."""
 
-    epoch: int
-    next: int
-    position: int
+    epoch: int = 0
+    next: int = 0
+    position: int | None = None
+    sought: int = -1
     arrived: dict[int, ConsumerRecord] = field(default_factory=dict)
-    ready: deque[tuple[int, ConsumerRecord]] = field(default_factory=deque)
-    open: set[int] = field(default_factory=set)
+    ready: deque[tuple[int, Record]] = field(default_factory=deque)
+    open: dict[int, int] = field(default_factory=dict)
     num_bytes: int = 0
     releasing: bool = False
 
@@ -58,11 +66,23 @@ class Shelf:
     def drop(self, raw: int) -> None:
         self.num_bytes -= len(self.arrived.pop(raw).value or b"")
 
-    def pop(self) -> tuple[int, ConsumerRecord]:
-        offset, record = self.ready.popleft()
-        self.num_bytes -= len(record.value or b"")
-        self.open.add(offset)
-        return offset, record
+    def pop(self) -> tuple[int, Record]:
+        raw, record = self.ready.popleft()
+        self.num_bytes -= len(record.value)
+        self.open[record.offset] = raw
+        return record.offset, record
+
+    def close(self, offsets: Iterable[int]) -> None:
+        for offset in offsets:
+            self.open.pop(offset, None)
+
+    def lowest(self) -> int | None:
+        """Kafka's offset of the first record that is not done, as far as is known."""
+        if self.open:
+            return min(self.open.values())
+        if self.ready:
+            return self.ready[0][0]
+        return self.places[0].raw if self.places else self.position
 
 
 class Inbox:
@@ -72,15 +92,17 @@ class Inbox:
         self,
         cluster: Cluster,
         journal: Journal,
+        scanner: Scanner,
         group: str,
         adopt: Callable[[Mapping[Stream, Places]], None],
     ) -> None:
         self.shelves: dict[Stream, Shelf] = {}
         self.failure: BusError | None = None
-        self._cluster, self._journal, self._group = cluster, journal, group
-        self._adopt = adopt
+        self._cluster, self._journal, self._scanner = cluster, journal, scanner
+        self._group, self._adopt = group, adopt
         self._consumer = self._new_consumer()
         self._assigned: dict[Stream, Shelf] = {}
+        self._told: dict[TopicPartition, int] = {}
         self._moved = asyncio.Event()
 
     async def start(self) -> None:
@@ -92,23 +114,25 @@ class Inbox:
             raise
 
     def _new_consumer(self) -> AIOKafkaConsumer:
-        return self._cluster.consumer(max_wait_seconds=0.1)
+        return self._cluster.consumer(
+            max_wait_seconds=0.1, group=f"{self._cluster.app}.{self._group}"
+        )
 
     async def stop(self) -> None:
+        self.follow({})
         await self._cluster.stop(self._consumer)
 
     def follow(self, owned: Mapping[Stream, int]) -> None:
         """A shelf for every partition owned under its epoch, and no other; under the lock."""
+        feeds = self._journal.state.feeds
         for stream in [at for at, shelf in self.shelves.items() if owned.get(at) != shelf.epoch]:
-            del self.shelves[stream]
+            feeds[stream].remove(self.shelves.pop(stream).learn)
         holdings = self._journal.state.group(self._group).holdings
         for stream, epoch in owned.items():
             if stream not in self.shelves:
                 base = holdings[stream].cursor.base
-                raws = self._journal.state.raws[stream]
-                # From behind the last that is done on: records of others may lie in between.
-                around = [*raws[base : base + LOOK_AROUND], raws[base - 1] + 1 if base else 0]
-                self.shelves[stream] = Shelf(epoch, base, min(around))
+                shelf = self.shelves[stream] = Shelf(base, epoch=epoch, next=base)
+                feeds.setdefault(stream, []).append(shelf.learn)
         self.match()
         self._moved.set()
 
@@ -116,19 +140,23 @@ class Inbox:
         """Make ready what has arrived and is on the journal; under the lock."""
         holdings = self._journal.state.group(self._group).holdings
         for stream, shelf in self.shelves.items():
-            raws, cursor = self._journal.state.raws[stream], holdings[stream].cursor
-            while True:
+            cursor = holdings[stream].cursor
+            while shelf.places:
+                place = shelf.places[0]
                 shelf.next = cursor.first_open(shelf.next)
-                if shelf.next >= len(raws) or raws[shelf.next] not in shelf.arrived:
-                    break
-                record = shelf.arrived.pop(raws[shelf.next])
-                shelf.ready.append((shelf.next, record))
-                shelf.next += 1
+                if place.offset >= shelf.next:
+                    record = shelf.arrived.pop(place.raw, None)
+                    if record is None:
+                        break
+                    found = matched(self._cluster, stream, place, record)
+                    shelf.ready.append((place.raw, found))
+                    shelf.next += 1
+                shelf.places.popleft()
 
     def lacking(self) -> bool:
         """Whether a record that is on the journal has not come yet; under the lock."""
         return any(
-            not shelf.ready and shelf.next < len(self._journal.state.raws[stream])
+            not shelf.ready and shelf.next < self._journal.state.heads[stream]
             for stream, shelf in self.shelves.items()
         )
 
@@ -136,24 +164,38 @@ class Inbox:
         self._moved.set()
 
     async def run(self) -> None:
-        while self.failure is None:
-            try:
-                await self._step()
-            except KafkaError as error:
-                if not is_passing(error):
-                    self.failure = BusError(
-                        f"The topics of {self._cluster.app} cannot be read ({in_words(error)}): "
-                        "records were deleted, or must not be read."
-                    )
-                    self._journal.notify()
-                await asyncio.sleep(RETRY_SECONDS)
+        telling = asyncio.create_task(self._tell())
+        try:
+            while self.failure is None:
+                try:
+                    await self._step()
+                except BusError as error:
+                    self._fail(error)
+                except KafkaError as error:
+                    if not is_passing(error):
+                        self._fail(
+                            BusError(
+                                f"The topics of {self._cluster.app} cannot be read "
+                                f"({in_words(error)}): records were deleted, or must not be read."
+                            )
+                        )
+                    await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            telling.cancel()
+
+    def _fail(self, failure: BusError) -> None:
+        self.failure = failure
+        self._journal.notify()
 
     async def _step(self) -> None:
         self._moved.clear()
+        await self._look_up()
         with self._journal.state.lock:
             self._reassign()
             hungry = [
-                self._place(at) for at, shelf in self.shelves.items() if self._tidy(at, shelf)
+                self._place(at)
+                for at, shelf in self._assigned.items()
+                if self.shelves.get(at) is shelf and self._tidy(at, shelf)
             ]
         if not hungry:
             await self._moved.wait()
@@ -165,10 +207,15 @@ class Inbox:
         with self._journal.state.lock:
             for stream, shelf in self._assigned.items():
                 records = pages.get(self._place(stream), ())
+                if not records:
+                    continue
                 if foreign := [one for one in records if self._is_foreign(stream, one)]:
                     strangers[stream] = Places(
                         [one.offset for one in foreign], [_id(one) for one in foreign]
                     )
+                if 0 <= shelf.sought < records[0].offset:
+                    raise lost(self._cluster, stream, shelf.sought)
+                shelf.sought = -1
                 for record in records:
                     shelf.put(record)
             self.match()
@@ -176,31 +223,77 @@ class Inbox:
             self._adopt(strangers)
         self._journal.notify()
 
+    async def _look_up(self) -> None:
+        """Ask the journal for the places of what comes next, where it was not listened to."""
+        heads, holdings = self._journal.state.heads, self._journal.state.group(self._group).holdings
+        for stream, shelf in list(self.shelves.items()):
+            with self._journal.state.lock:
+                if shelf.position is not None:
+                    shelf.next = holdings[stream].cursor.first_open(shelf.next)
+                if not shelf.places:
+                    shelf.end = max(shelf.end, shelf.next)
+                needed = shelf.end < heads[stream] and len(shelf.places) < PAGE
+            if shelf.position is None:
+                # From behind the last that is done on: records of others may lie in between.
+                base = shelf.next
+                places = await self._scanner.places(stream, max(base - 1, 0), LOOK_AROUND)
+                raws = [one.raw + (one.offset < base) for one in places]
+                with self._journal.state.lock:
+                    shelf.position = min(raws, default=0) if base else 0
+                    shelf.learn(places)
+            elif needed:
+                places = await self._scanner.places(stream, shelf.end, LOOK_AROUND)
+                with self._journal.state.lock:
+                    shelf.learn(places)
+            else:
+                continue
+            with self._journal.state.lock:
+                self.match()
+
     def _reassign(self) -> None:
-        if len(self._assigned) == len(self.shelves) and all(
-            self._assigned.get(at) is shelf for at, shelf in self.shelves.items()
+        known = {at: shelf for at, shelf in self.shelves.items() if shelf.position is not None}
+        if len(self._assigned) == len(known) and all(
+            self._assigned.get(at) is shelf for at, shelf in known.items()
         ):
             return
-        self._assigned = dict(self.shelves)
-        self._consumer.assign([self._place(stream) for stream in self._assigned])
-        for stream, shelf in self._assigned.items():
+        self._assigned = known
+        self._consumer.assign([self._place(stream) for stream in known])
+        for stream, shelf in known.items():
             self._consumer.seek(self._place(stream), shelf.position)
 
     def _tidy(self, stream: Stream, shelf: Shelf) -> bool:
         """Whether to read on. Nothing is lost by what is dropped: it is read again when due."""
-        raws = self._journal.state.raws[stream]
-        wanted = raws[shelf.next] if shelf.next < len(raws) else None
+        wanted = shelf.places[0].raw if shelf.places else None
         if shelf.full:
             # While nothing is ready, all that has arrived keeps out what is wanted.
             limit = wanted if shelf.ready else None
             for raw in [raw for raw in shelf.arrived if limit is None or raw < limit]:
                 shelf.drop(raw)
+        assert shelf.position is not None
         if wanted is None or wanted >= shelf.position:
             return not shelf.full
-        if not shelf.ready:
-            shelf.position = wanted
+        if not shelf.ready and shelf.sought != wanted:
+            shelf.position = shelf.sought = wanted
             self._consumer.seek(self._place(stream), wanted)
         return not shelf.ready
+
+    async def _tell(self) -> None:
+        """Kafka's own offset of each partition: where the lowest record not done lies. The journal
+        knows the whole cursor; this is for those who look with other tools."""
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            with self._journal.state.lock:
+                now = {
+                    self._place(stream): raw
+                    for stream, shelf in self._assigned.items()
+                    if (raw := shelf.lowest()) is not None
+                }
+            fresh = {at: raw for at, raw in now.items() if self._told.get(at) != raw}
+            with suppress(KafkaError, TimeoutError, OSError):
+                if fresh and self._journal.watch.trouble is None:
+                    async with asyncio.timeout(TELL_SECONDS):
+                        await self._consumer.commit(fresh)
+                    self._told |= fresh
 
     def _is_foreign(self, stream: Stream, record: ConsumerRecord) -> bool:
         return not is_ours(record) and not self._journal.state.is_foreign(stream, record.offset)

@@ -2,50 +2,70 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from bus.errors import BusError
 from bus.kafka.cluster import Cluster
-from bus.kafka.entry import Entry
 from bus.kafka.refusal import is_passing
-from bus.kafka.state import State
+from bus.kafka.snapshots import EVERY_ENTRIES, Snapshot, newest, taken
+from bus.kafka.state import State, Verdict
 from bus.kafka.topics import BEATS, JOURNAL
 from bus.kafka.watch import Watch
 from bus.topics import Topic
 
 RETRY_SECONDS = 0.5
+STALE_SECONDS = 2.0
+
+
+class Outcome(NamedTuple):
+    """Where an entry of ours lies on the journal, and what came of it."""
+
+    position: int
+    verdict: Verdict
 
 
 class Journal:
     """`listeners` are called, in the bus's thread, after every change of the state; `on_beat`
-    with every sign of life of a member."""
+    with every sign of life of a member; `on_snapshot` with a state to be kept."""
 
     def __init__(self, cluster: Cluster, topics: Mapping[str, Topic]) -> None:
         self.state = State(topics)
         self.failure: BusError | None = None
         self.listeners: list[Callable[[], None]] = []
         self.on_beat: Callable[[bytes], None] = lambda _: None
-        self._cluster = cluster
+        self.on_snapshot: Callable[[Snapshot], None] = lambda _: None
+        self._cluster, self._topics = cluster, topics
         self._place = TopicPartition(cluster.topic(JOURNAL), 0)
         self._beats = TopicPartition(cluster.topic(BEATS), 0)
         self._reader = cluster.consumer()
         self.watch = Watch(cluster, self._place)
         self._position = 0
+        self._looked = 0.0
         self._moved = asyncio.Event()
-        self._verdicts: dict[str, asyncio.Future[bool]] = {}
+        self._outcomes: dict[str, asyncio.Future[Outcome]] = {}
         self._news = threading.Lock()
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
-    async def start(self) -> None:
+    async def start(self, has_snapshots: bool) -> None:
+        """Raises `BusError` or `KafkaError`."""
         await self.watch.start()
         await self._cluster.start(self._reader)
+        await self._cluster.look(self._reader, [JOURNAL, BEATS])
+        first = (await self._reader.beginning_offsets([self._place]))[self._place]
+        if first > 0:
+            raise self._shortened(first)
+        if has_snapshots:
+            self.state = await newest(self._cluster, self._topics) or self.state
+        self._position = self.state.position
         beats = (await self._reader.end_offsets([self._beats]))[self._beats]
         self._reader.assign([self._place, self._beats])
-        self._reader.seek(self._place, 0)
+        self._reader.seek(self._place, self._position)
         self._reader.seek(self._beats, beats)
 
     async def run(self) -> None:
@@ -54,10 +74,10 @@ class Journal:
             while self.failure is None:
                 try:
                     await self._step()
-                except (BusError, ValueError) as error:
-                    self.failure = BusError(
-                        f"The journal of {self._cluster.app} is broken: {error}."
-                    )
+                except OffsetOutOfRangeError:
+                    self.failure = self._shortened(self._position)
+                except BusError as error:
+                    self.failure = error
                 except KafkaError as error:
                     if not is_passing(error):
                         self.failure = self._cluster.unreachable(error)
@@ -76,16 +96,21 @@ class Journal:
             self._moved.clear()
             await self._moved.wait()
 
-    def verdict(self, entry_id: str) -> "asyncio.Future[bool]":
-        """Comes true or false when the entry has been read: whether it holds."""
+    async def refresh(self) -> None:
+        """Catch up when nobody has looked for a while, as after a sleep of the process."""
+        if time.monotonic() - self._looked > STALE_SECONDS:
+            await self.catch_up()
+
+    def outcome(self, entry_id: str) -> "asyncio.Future[Outcome]":
+        """Comes when the entry has been read."""
         if self.failure is not None:
             raise self.failure
-        verdict = asyncio.get_running_loop().create_future()
-        self._verdicts[entry_id] = verdict
-        return verdict
+        outcome = asyncio.get_running_loop().create_future()
+        self._outcomes[entry_id] = outcome
+        return outcome
 
     def forget(self, entry_id: str) -> None:
-        self._verdicts.pop(entry_id, None)
+        self._outcomes.pop(entry_id, None)
 
     @contextmanager
     def waiting(self) -> Iterator[asyncio.Event]:
@@ -105,34 +130,53 @@ class Journal:
                 loop.call_soon_threadsafe(event.set)
 
     async def stop(self) -> None:
-        self.failure = self.failure or BusError("The bus is closed.")
-        await asyncio.gather(self._cluster.stop(self._reader), self.watch.stop())
-        self._tell()
+        await asyncio.gather(self.watch.stop(), self._cluster.stop(self._reader))
 
     async def _step(self) -> None:
+        began = time.monotonic()
         pages = await self._reader.getmany(timeout_ms=1000)
         for record in pages.get(self._beats, ()):
             self.on_beat(record.value or b"")
-        entries = pages.get(self._place, ())
-        if entries:
-            with self.state.lock:
-                for record in entries:
-                    entry = Entry.decode(record.value or b"")
-                    holds = self.state.apply(entry)
-                    if (verdict := self._verdicts.pop(entry.id, None)) and not verdict.done():
-                        verdict.set_result(holds)
+        records = pages.get(self._place, ())
+        snapshot = None
+        with self.state.lock:
+            for record in records:
+                snapshot = self._apply(record.offset, record.value or b"") or snapshot
         self._position = await self._reader.position(self._place)
-        if entries:
+        self._looked = began
+        if snapshot is not None:
+            self.on_snapshot(snapshot)
+        if records:
             self._tell()
         self._moved.set()
+
+    def _apply(self, position: int, value: bytes) -> Snapshot | None:
+        """A snapshot is taken every so many entries, by whoever wrote the last of them."""
+        applied = self.state.apply(position, value)
+        if applied is None:
+            return None
+        entry, verdict = applied
+        waiter = self._outcomes.pop(entry.id, None)
+        if waiter is None:
+            return None
+        if not waiter.done():
+            waiter.set_result(Outcome(position, verdict))
+        return taken(self.state) if self.state.num_entries % EVERY_ENTRIES == 0 else None
 
     def _tell(self) -> None:
         self._moved.set()
         if self.failure is not None:
-            for verdict in self._verdicts.values():
-                if not verdict.done():
-                    verdict.set_exception(self.failure)
-            self._verdicts.clear()
+            for outcome in self._outcomes.values():
+                if not outcome.done():
+                    outcome.set_exception(self.failure)
+            self._outcomes.clear()
         for listener in list(self.listeners):
             listener()
         self.notify()
+
+    def _shortened(self, first: int) -> BusError:
+        return BusError(
+            f"The journal of {self._cluster.app} has lost its beginning: the topic "
+            f"{self._place.topic}/0 starts at Kafka's offset {first}; restore it, without it the "
+            "order of the log is unknown."
+        )

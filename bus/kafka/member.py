@@ -3,18 +3,18 @@ the bus's thread, except for what says otherwise.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bus.cursor import Cursor
 from bus.errors import BusError, Fenced, Unreachable
+from bus.groups import Claim, Group, Member
 from bus.kafka.beats import Beats, Life
 from bus.kafka.cluster import Cluster
 from bus.kafka.commits import Committer, new_id
-from bus.kafka.entry import Claim, Entry, Kind, Places
-from bus.kafka.groups import Group, Member
+from bus.kafka.entry import Entry, Kind, Places
 from bus.kafka.inbox import Inbox
 from bus.kafka.journal import RETRY_SECONDS, Journal
+from bus.kafka.places import Scanner
 from bus.kafka.thread import Background, end
 from bus.records import Delivery, Positioned, Record
 from bus.shares import Stream
@@ -27,16 +27,17 @@ class KafkaMember:
         journal: Journal,
         thread: Background,
         beats: Beats,
+        scanner: Scanner,
         joining: Entry,
     ) -> None:
         self.joining = joining
         self.group, self.name = joining.group, joining.member
         self.closed = False
-        self.inbox = Inbox(cluster, journal, joining.group, self._adopt)
-        self._cluster, self._journal, self._thread, self._beats = cluster, journal, thread, beats
+        self.inbox = Inbox(cluster, journal, scanner, joining.group, self._adopt)
+        self._journal, self._thread, self._beats = journal, thread, beats
         self._joined = False
         self._reading: asyncio.Task[None] | None = None
-        self._committer = Committer(cluster, journal, f"{self.group}.{self.name}", self.check)
+        self._committer = Committer(cluster, journal, self.check)
         self._life = Life(
             group=self.group, instance=joining.instance, state=self.state, expire=self._expire
         )
@@ -62,7 +63,7 @@ class KafkaMember:
         state = self.state()
         if not self._joined or not state.is_current(self.name, self.joining.instance):
             return {}
-        return {at: held.epoch for at, held in state.holdings.items() if held.owner == self.name}
+        return state.owned(self.name)
 
     async def join(self) -> None:
         await self._journal.catch_up()
@@ -70,14 +71,8 @@ class KafkaMember:
             await self._through_outages(self._committer.start)
             await self._through_outages(self.inbox.start)
             self._thread.spawn(self._committer.run())
-            if self.joining.exclusive:
-                await self._through_outages(self._fence_others)
-            # Who died with a transaction open hides our joining, until its silence is noticed.
             self._beats.lives.append(self._life)
             await self._committer.submit(self.joining)
-            # Whoever had this name and did not leave may have died together with the broker.
-            if last := self._journal.state.written.get((self.group, self.name)):
-                self._committer.mend(last)
         except BaseException:
             if self._life in self._beats.lives:
                 self._beats.lives.remove(self._life)
@@ -88,17 +83,14 @@ class KafkaMember:
         self.changed()
         self._reading = self._thread.spawn(self.inbox.run())
 
-    async def _through_outages(self, act: Callable[[], Awaitable[None]]) -> None:
+    async def _through_outages(self, act: Callable[[], Awaitable[object]]) -> None:
         while True:
             await self._journal.watch.over()
             try:
-                return await act()
+                await act()
+                return
             except Unreachable:
                 await asyncio.sleep(RETRY_SECONDS)
-
-    async def _fence_others(self) -> None:
-        others = [one for one in self.state().members.values() if one.name != self.name]
-        await asyncio.gather(*(self._fence(one.name) for one in others))
 
     async def leave(self) -> None:
         """Who cannot say so, because the broker is away or it was fenced, is gone all the same."""
@@ -125,9 +117,9 @@ class KafkaMember:
         owned = self.owned()
         for positioned in done:
             stream, epoch = self._claimed(positioned, owned)
-            if not 0 <= positioned.offset < len(self._journal.state.raws[stream]):
+            if positioned.offset >= self._journal.state.heads[stream]:
                 await self._journal.catch_up()
-            end = len(self._journal.state.raws[stream])
+            end = self._journal.state.heads[stream]
             if not 0 <= positioned.offset < end:
                 raise BusError(
                     f"Offset {positioned.offset} of {stream[0]}/{stream[1]} cannot be completed: "
@@ -145,7 +137,7 @@ class KafkaMember:
         with self._journal.state.lock:
             for stream, (_, offsets) in claims.items():
                 if (shelf := self.inbox.shelves.get(stream)) is not None:
-                    shelf.open.difference_update(offsets)
+                    shelf.close(offsets)
         self.changed()
 
     def changed(self) -> None:
@@ -175,24 +167,16 @@ class KafkaMember:
         """Give records of other programs their place on the journal, as their first reader."""
         self._spawn(self._entry(foreign=strangers))
 
-    def _expire(self, member: Member) -> None:
-        async def expire() -> None:
-            await self._fence(member.name)
-            if self.state().is_current(member.name, member.instance):
-                await self._committer.submit(
-                    Entry(
-                        id=new_id(),
-                        kind="expire",
-                        group=self.group,
-                        member=member.name,
-                        instance=member.instance,
-                    )
-                )
-
-        self._thread.spawn(_quietly(expire()))
-
-    async def _fence(self, name: str) -> None:
-        await self._cluster.fence(f"{self._cluster.app}.{self.group}.{name}")
+    def _expire(self, silent: Member) -> None:
+        self._spawn(
+            Entry(
+                id=new_id(),
+                kind="expire",
+                group=self.group,
+                member=silent.name,
+                instance=silent.instance,
+            )
+        )
 
     def _spawn(self, entry: Entry) -> None:
         """Commit; nobody waits for it, and a failure that lasts shows at the next commit."""
@@ -217,11 +201,3 @@ class KafkaMember:
             released=released or {},
             foreign=foreign or {},
         )
-
-
-async def _quietly(work: Coroutine[Any, Any, None]) -> None:
-    """Nobody waits for this work; the next sign of life tries it again."""
-    try:
-        await work
-    except (Fenced, BusError):
-        return

@@ -1,98 +1,131 @@
-"""Reads the records of given places, for replay and for followers; and for an audit those without a
-place. Knows no group."""
+"""Reads the records of the log from their topics, each compared with what the journal says of it;
+and for an audit those without a place. Knows no group."""
 
-import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from bus.errors import BusError, Unreachable
+from bus.errors import BusError
 from bus.kafka.batches import OURS
-from bus.kafka.cluster import TRANSACTION_SECONDS, Cluster
-from bus.kafka.refusal import in_words, is_passing
-from bus.kafka.watch import Watch
+from bus.kafka.cluster import Cluster
+from bus.kafka.journal import Journal
+from bus.kafka.places import Lent, Scanner, patiently
+from bus.kafka.state import Place, State
 from bus.log import Stray
 from bus.records import Record
 from bus.shares import Stream
 
-RETRY_SECONDS = 0.5
-PATIENCE_SECONDS = 3 * TRANSACTION_SECONDS
-"""A commit is visible partition by partition: a record may come later than the journal's entry."""
+PATIENCE_SECONDS = 10.0
+"""A broker that has just become the leader may show the newest records a moment later."""
 
 
 class Pages:
-    """One consumer, lent to one reader at a time."""
+    def __init__(self, cluster: Cluster, journal: Journal, scanner: Scanner) -> None:
+        self._cluster, self._journal, self._scanner = cluster, journal, scanner
+        self._lent = Lent(cluster, journal)
 
-    def __init__(self, cluster: Cluster, watch: Watch) -> None:
-        self._cluster, self._watch = cluster, watch
-        self._consumer: AIOKafkaConsumer | None = None
-        self._turn = asyncio.Lock()
+    async def read(self, stream: Stream, start: int, limit: int) -> list[Record]:
+        """The records [start, start + limit) that are on the log; raises `BusError`."""
+        return await self.fetch(stream, await self._scanner.places(stream, start, limit))
 
-    async def read(self, stream: Stream, offset: int, raws: Sequence[int]) -> list[Record]:
-        """The records that lie at `raws`, numbered from `offset` on, through any outage; raises
-        `BusError`."""
+    async def fetch(self, stream: Stream, places: Sequence[Place]) -> list[Record]:
+        """The records at these places, through any outage; raises `BusError`."""
+        if not places:
+            return []
         place = TopicPartition(self._cluster.topic(stream[0]), stream[1])
-        async with self._turn:
-            consumer = await self._started()
-            if place not in consumer.assignment():
-                consumer.assign([place])
-            consumer.resume(place)
-            consumer.seek(place, min(raws))
-            try:
-                found = await self._collect(consumer, place, set(raws))
-            except ConsumerStoppedError:
-                raise BusError("The bus is closed.") from None
-            except KafkaError as error:
-                raise BusError(
-                    f"{stream[0]}/{stream[1]} cannot be read from offset {offset} on "
-                    f"({in_words(error)}): records were deleted, or must not be read."
-                ) from error
-            finally:
-                consumer.pause(place)
-        return [record_of(stream, offset + index, found[raw]) for index, raw in enumerate(raws)]
+        missing = {one.raw: one for one in places}
+        found: dict[int, Record] = {}
+        async with self._lent.at(place, min(missing)) as consumer:
+            until = time.monotonic() + PATIENCE_SECONDS
+            while missing:
+                first = min(missing)
+                for record in await patiently(consumer, place):
+                    if (one := missing.pop(record.offset, None)) is not None:
+                        found[one.offset] = matched(self._cluster, stream, one, record)
+                    until = time.monotonic() + PATIENCE_SECONDS
+                if self._journal.watch.trouble is not None:
+                    until = time.monotonic() + PATIENCE_SECONDS
+                passed = first in missing and await consumer.position(place) > first
+                if missing and (passed or time.monotonic() > until):
+                    raise lost(self._cluster, stream, min(missing))
+        return [found[one.offset] for one in places]
+
+    async def ends(self, streams: Sequence[Stream]) -> dict[Stream, int]:
+        """Where each partition ends in Kafka; raises `BusError`."""
+        places = {TopicPartition(self._cluster.topic(at[0]), at[1]): at for at in streams}
+        async with self._lent.at(next(iter(places)), 0) as consumer:
+            await self._cluster.look(consumer, {topic for topic, _ in streams})
+            ends = await consumer.end_offsets(list(places))
+        return {places[place]: end for place, end in ends.items()}
+
+    async def strays(self, stream: Stream) -> list[Stray]:
+        """Every record of a partition without a place on the log; raises `BusError`."""
+        place = TopicPartition(self._cluster.topic(stream[0]), stream[1])
+        end = (await self.ends([stream]))[stream]
+        offset, known = await self._placed(stream, 0, bytearray(end // 8 + 1))
+        found: list[ConsumerRecord] = []
+        async with self._lent.at(place, 0) as consumer:
+            while await consumer.position(place) < end:
+                found += [
+                    one
+                    for one in await patiently(consumer, place)
+                    if one.offset < end
+                    and not known[one.offset // 8] >> one.offset % 8 & 1
+                    # Earlier programs touched partitions with empty records.
+                    and (one.value or not is_ours(one))
+                ]
+        if found:
+            # What was being written has its place meanwhile.
+            await self._journal.catch_up()
+            _, known = await self._placed(stream, offset, known)
+        return [
+            Stray(
+                stream=stream,
+                raw=one.offset,
+                event_id=record_of(stream, -1, one).event_id,
+                ours=is_ours(one),
+            )
+            for one in found
+            if not known[one.offset // 8] >> one.offset % 8 & 1
+        ]
+
+    async def _placed(self, stream: Stream, offset: int, known: bytearray) -> tuple[int, bytearray]:
+        """`known` with a bit for each of Kafka's offsets that has a place from `offset` on."""
+        while page := await self._scanner.places(stream, offset, 10_000):
+            offset = page[-1].offset + 1
+            for one in page:
+                if one.raw // 8 < len(known):
+                    known[one.raw // 8] |= 1 << one.raw % 8
+        return offset, known
 
     async def stop(self) -> None:
-        if self._consumer is not None:
-            await self._cluster.stop(self._consumer)
+        await self._lent.stop()
 
-    async def _started(self) -> AIOKafkaConsumer:
-        while self._consumer is None:
-            await self._watch.over()
-            consumer = self._cluster.consumer(max_wait_seconds=0.05)
-            with suppress(Unreachable):
-                await self._cluster.start(consumer)
-                self._consumer = consumer
-        return self._consumer
 
-    async def _collect(
-        self, consumer: AIOKafkaConsumer, place: TopicPartition, missing: set[int]
-    ) -> dict[int, ConsumerRecord]:
-        found: dict[int, ConsumerRecord] = {}
-        until = time.monotonic() + PATIENCE_SECONDS
-        while missing:
-            try:
-                pages = await consumer.getmany(place, timeout_ms=200)
-            except KafkaError as error:
-                if not is_passing(error):
-                    raise
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            for record in pages.get(place, ()):
-                if record.offset in missing:
-                    missing.discard(record.offset)
-                    found[record.offset] = record
-            if pages or self._watch.trouble is not None:
-                until = time.monotonic() + PATIENCE_SECONDS
-            if missing and time.monotonic() > until:
-                raise BusError(
-                    f"The record at Kafka's offset {min(missing)} of {place.topic}/"
-                    f"{place.partition} is on the journal, but not in the topic: restore it."
-                )
-        return found
+def matched(cluster: Cluster, stream: Stream, place: Place, record: ConsumerRecord) -> Record:
+    """The record under its place on the log; raises `BusError` when it is another one than the
+    journal names."""
+    found = record_of(stream, place.offset, record)
+    entry_id = (record.headers[-1][1] or b"").decode("utf-8", "replace") if is_ours(record) else ""
+    if (found.event_id, entry_id) != (place.event_id, place.entry_id):
+        raise _damaged(
+            cluster, stream, place.raw, f"holds {found.event_id or 'another record'!r}, not"
+            f" {place.event_id!r} as the journal says",
+        )  # fmt: skip
+    return found
+
+
+def lost(cluster: Cluster, stream: Stream, raw: int) -> BusError:
+    """The journal names a record, and it is gone."""
+    return _damaged(cluster, stream, raw, "is on the journal, but not in the topic")
+
+
+def _damaged(cluster: Cluster, stream: Stream, raw: int, how: str) -> BusError:
+    return BusError(
+        f"The log is damaged: the record at Kafka's offset {raw} of {cluster.topic(stream[0])}/"
+        f"{stream[1]} {how}: restore the topic."
+    )
 
 
 def record_of(stream: Stream, offset: int, record: ConsumerRecord) -> Record:
@@ -116,38 +149,16 @@ def is_ours(record: ConsumerRecord) -> bool:
     return bool(record.headers) and record.headers[-1][0] == OURS
 
 
-def is_blank(record: ConsumerRecord) -> bool:
-    """Whether a writer only touched the partition."""
-    return is_ours(record) and not record.value
-
-
-async def find_strays(cluster: Cluster, known: Mapping[Stream, Iterable[int]]) -> list[Stray]:
-    """Every committed record whose offset in Kafka is not `known`; raises `KafkaError`."""
-    streams = {TopicPartition(cluster.topic(at[0]), at[1]): at for at in known}
-    placed = {at: set(raws) for at, raws in known.items()}
-    consumer = cluster.consumer(max_wait_seconds=0.05)
-    await cluster.start(consumer)
-    try:
-        ends = await consumer.end_offsets(list(streams))
-        left = {place for place, end in ends.items() if end}
-        consumer.assign(list(left))
-        for place in left:
-            consumer.seek(place, 0)
-        found: list[Stray] = []
-        while left:
-            for place, records in (await consumer.getmany(*left, timeout_ms=200)).items():
-                at = streams[place]
-                found += [
-                    Stray(
-                        stream=at,
-                        raw=one.offset,
-                        event_id=record_of(at, -1, one).event_id,
-                        ours=is_ours(one),
-                    )
-                    for one in records
-                    if one.offset not in placed[at] and not is_blank(one)
-                ]
-            left = {place for place in left if await consumer.position(place) < ends[place]}
-        return found
-    finally:
-        await cluster.stop(consumer)
+def check_ends(cluster: Cluster, ends: Mapping[Stream, int], state: State) -> None:
+    """Raises `BusError` when a topic ends before what the journal names, or the journal names
+    nothing at all of topics that hold records."""
+    for stream, named in state.ends.items():
+        if ends[stream] < named:
+            raise lost(cluster, stream, ends[stream])
+    full = [stream for stream, end in ends.items() if end]
+    if full and not state.num_entries:
+        topic, part = full[0]
+        raise BusError(
+            f"The journal of {cluster.app} is empty, but {cluster.topic(topic)}/{part} holds "
+            f"{ends[full[0]]} records: the journal was emptied or made anew; restore it."
+        )

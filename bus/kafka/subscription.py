@@ -13,15 +13,14 @@ from bus.cursor import Cursor
 from bus.events import Event
 from bus.kafka.journal import Journal
 from bus.kafka.member import KafkaMember
-from bus.kafka.pages import record_of
 from bus.kafka.thread import Background
-from bus.records import Delivery, Positioned, Record, to_records
+from bus.records import Delivery, Positioned, to_records
 from bus.shares import Stream
 from bus.topics import Topic
 
 TOGETHER_SECONDS = 0.1
-"""A commit becomes visible partition by partition: a take that found something waits so long
-for what belongs to it."""
+"""Records of several partitions arrive one by one: a take that found something waits so long for
+what is on the journal already."""
 
 PLENTY = 64
 """With so many records at hand it does not wait."""
@@ -122,12 +121,11 @@ class KafkaSubscription:
             if holding.draining or holding.epoch != shelf.epoch:
                 continue
             while shelf.ready and len(taken) < limit:
-                offset, found = shelf.pop()
+                offset, record = shelf.pop()
                 if not holding.cursor.is_done(offset):
-                    record: Record = record_of(stream, offset, found)
                     taken.append(Delivery(record=record, epoch=shelf.epoch))
                 else:
-                    shelf.open.discard(offset)
+                    shelf.close([offset])
         if taken:
             self._thread.soon(self._member.inbox.wake)
         return taken

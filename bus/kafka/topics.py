@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from bus.errors import BusError
 from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
+from bus.kafka.identity import topic_ids
 from bus.topics import Topic
 
 JOURNAL = "journal"
@@ -23,6 +24,9 @@ JOURNAL = "journal"
 
 BEATS = "beats"
 """One partition, kept for an hour: the signs of life of members."""
+
+SNAPSHOTS = "snapshots"
+"""One partition, compacted: what the journal tells up to some place of it. May be emptied."""
 
 _COMPRESSION = "compression.type"
 _CODECS = {"gzip": has_gzip, "snappy": has_snappy, "lz4": has_lz4, "zstd": has_zstd}
@@ -74,8 +78,8 @@ class KafkaTopic:
             found.append(Amiss("partitions", str(self.partitions), str(self.wanted_partitions)))
         if self.replication < self.wanted_replication:
             found.append(Amiss("replication", str(self.replication), str(self.wanted_replication)))
-        # Signs of life are worth nothing when they are old.
-        for setting, wanted in self.wanted.items() if self.name != BEATS else ():
+        # Signs of life are worth nothing when they are old, and snapshots can be made again.
+        for setting, wanted in self.wanted.items() if self.name not in (BEATS, SNAPSHOTS) else ():
             is_now = self.settings.get(setting, "unknown")
             enough = setting in _AT_LEAST and is_now.isdecimal() and int(is_now) >= int(wanted)
             if is_now != wanted and not enough:
@@ -87,30 +91,40 @@ class KafkaTopic:
         return found
 
 
-async def prepare(cluster: Cluster, topics: Mapping[str, Topic], *, create: bool) -> None:
-    """Every topic is there and as it should be. Raises `BusError`."""
+async def prepare(
+    cluster: Cluster, topics: Mapping[str, Topic], *, create: bool, read_only: bool = False
+) -> dict[str, str]:
+    """Every topic is there and as it should be: Kafka's own ids of them. Raises `BusError`."""
     async with cluster.admin() as admin:
         found = await inspect(admin, cluster, topics)
         missing = [topic for topic in found if topic.missing]
-        if missing and not create:
+        # Runs of earlier programs have no snapshots yet.
+        needed = [topic for topic in missing if topic.name != SNAPSHOTS]
+        if needed and (read_only or not create):
             raise BusError(
                 f"There is no run {cluster.app!r} on Kafka at {cluster.bootstrap_servers} (the "
-                f"topic {cluster.topic(missing[0].name)} is missing): check the name, or start a "
+                f"topic {cluster.topic(needed[0].name)} is missing): check the name, or start a "
                 "run."
             )
-        if missing:
+        if missing and not read_only:
             await create_missing(admin, cluster, missing)
             # Another process may have been faster, with other settings.
             found = await inspect(admin, cluster, topics)
+        ids = await topic_ids(admin, cluster, [topic.name for topic in found if not topic.missing])
     if wrong := [problem for topic in found for problem in problems(cluster, topic)]:
         raise BusError(wrong[0])
+    return ids
 
 
 async def inspect(
     admin: AIOKafkaAdminClient, cluster: Cluster, topics: Mapping[str, Topic]
 ) -> list[KafkaTopic]:
     """Every topic of a run, those that are missing too. Raises `BusError`."""
-    wanted = {name: topic.partitions for name, topic in topics.items()} | {JOURNAL: 1, BEATS: 1}
+    wanted = {name: topic.partitions for name, topic in topics.items()} | {
+        JOURNAL: 1,
+        BEATS: 1,
+        SNAPSHOTS: 1,
+    }
     try:
         present = set(await admin.list_topics())
         ours = [cluster.topic(name) for name in wanted if cluster.topic(name) in present]
@@ -141,6 +155,9 @@ def wanted_settings(name: str, replication: int) -> dict[str, str]:
     if name == BEATS:
         kept = {"retention.ms": str(3_600_000), "segment.ms": str(600_000)}
         return copies | kept | {"cleanup.policy": "delete"}
+    if name == SNAPSHOTS:
+        kept = {"cleanup.policy": "compact", "segment.ms": str(3_600_000)}
+        return copies | kept | {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
     return copies | {
         "retention.ms": "-1",
         "retention.bytes": "-1",

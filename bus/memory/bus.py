@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
-from bus.memory.groups import Group, MemorySubscription, Place
+from bus.groups import Group, Member
 from bus.memory.log import MemoryLog
+from bus.memory.subscription import MemorySubscription
 from bus.records import Lag, Record, check_places
 from bus.shares import Stream
 from bus.topics import TOPICS, Topic
@@ -20,6 +21,7 @@ class MemoryBus:
     def __init__(self, topics: Mapping[str, Topic] = TOPICS) -> None:
         self._log = MemoryLog(topics)
         self._groups: dict[str, Group] = {}
+        self._joined = 0
 
     @property
     def log(self) -> "MemoryBus":
@@ -50,13 +52,15 @@ class MemoryBus:
                 f"there are the topics {', '.join(self._log.topics)}."
             )
         self._log.check_open()
+        self._joined += 1
+        joining = Member(
+            name=member,
+            instance=str(self._joined),
+            topics=frozenset(topics),
+            exclusive=exclusive,
+        )
         state = self._groups.setdefault(group, Group())
-        for stream in self._log.streams:
-            if stream[0] in topics:
-                place = state.places.setdefault(stream, Place())
-                place.epoch = max(place.epoch, above)
-        subscription = MemorySubscription(self._log, state, member, topics, exclusive)
-        state.join(subscription, member)
+        subscription = MemorySubscription(self._log, state, joining, above)
         self._log.wake()
         return subscription
 
@@ -91,23 +95,23 @@ class MemoryBus:
         return self._log.ids.get(event_id)
 
     def lag(self, group: str) -> list[Lag]:
-        places = self._groups[group].places if group in self._groups else {}
+        holdings = self._groups[group].holdings if group in self._groups else {}
         return [
             Lag(
                 topic=topic,
                 partition=part,
-                base=place.cursor.base,
-                done=place.cursor.num_done,
+                base=holding.cursor.base,
+                done=holding.cursor.num_done,
                 end=len(self._log.streams[topic, part]),
-                epoch=place.epoch,
-                owner=place.owner,
+                epoch=holding.epoch,
+                owner=holding.owner,
             )
-            for (topic, part), place in sorted(places.items())
+            for (topic, part), holding in sorted(holdings.items())
         ]
 
     def cursors(self, group: str) -> dict[Stream, Cursor]:
-        places = self._groups[group].places if group in self._groups else {}
-        return {stream: place.cursor for stream, place in places.items()}
+        holdings = self._groups[group].holdings if group in self._groups else {}
+        return {stream: holding.cursor for stream, holding in holdings.items()}
 
     def groups(self) -> list[str]:
         return sorted(self._groups)

@@ -11,7 +11,7 @@ from bus.bus import Bus, Subscription
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import Cluster
 from bus.memory.bus import MemoryBus
-from bus.memory.groups import MemorySubscription
+from bus.memory.subscription import MemorySubscription
 from bus.sqlite.bus import SqliteBus
 
 KAFKA_LEASE_SECONDS = 2.0

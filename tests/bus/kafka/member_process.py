@@ -8,7 +8,6 @@ import asyncio
 import sys
 
 from bus.errors import BusError, Fenced
-from bus.kafka import cluster as settings
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import Cluster
 from tests.bus.contract.saying import answer_to, take_all
@@ -30,7 +29,6 @@ async def main(cluster: Cluster, member: str, count: int, lease_seconds: float) 
 
 
 if __name__ == "__main__":
-    address, app, name, number, lease, transaction = sys.argv[1:]
-    settings.TRANSACTION_SECONDS = float(transaction)
+    address, app, name, number, lease = sys.argv[1:]
     place = Cluster(bootstrap_servers=address, app=app)
     asyncio.run(main(place, name, int(number), float(lease)))

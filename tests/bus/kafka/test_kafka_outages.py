@@ -158,7 +158,7 @@ def test_a_start_that_takes_too_long_leaves_no_connection_open(
     async def scenario() -> None:
         for index in range(100):
             monkeypatch.setattr("bus.kafka.cluster.START_SECONDS", 0.0001 * index)
-            for client in (world.direct.consumer(), world.direct.producer("writer")):
+            for client in (world.direct.consumer(), world.direct.producer()):
                 with suppress(Unreachable):
                     await world.direct.start(client)
                     await world.direct.stop(client)

@@ -1,0 +1,123 @@
+"""A group as its log tells it: who is a member, who owns which partition under which epoch, how far
+the group has come. A fold: the same changes in the same order give the same owners to everybody.
+Knows no transport and no clock.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bus.cursor import Cursor, Run
+from bus.shares import Stream, share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One instance of a member, and what it reads, alone if it is `exclusive`."""
+
+    name: str
+    instance: str
+    topics: frozenset[str]
+    exclusive: bool
+
+
+class Claim(NamedTuple):
+    """Offsets to complete on one partition, under the epoch of its owner."""
+
+    epoch: int
+    runs: Sequence[Run]
+
+
+@dataclass(slots=True)
+class Holding:
+    """A group's cursor on a partition and its owner; `due` is the member that should own it."""
+
+    cursor: Cursor = field(default_factory=Cursor)
+    epoch: int = 0
+    owner: str = ""
+    due: str = ""
+
+    @property
+    def draining(self) -> bool:
+        return self.owner != self.due
+
+    def give(self, owner: str) -> None:
+        self.owner = owner
+        self.epoch += bool(owner)
+
+
+@dataclass(slots=True)
+class Group:
+    holdings: dict[Stream, Holding] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
+
+    def is_current(self, member: str, instance: str) -> bool:
+        """Whether no other instance has taken this member over, nor an exclusive one its group."""
+        found = self.members.get(member)
+        return found is not None and found.instance == instance
+
+    def owned(self, member: str) -> dict[Stream, int]:
+        """The epoch of every partition of a member."""
+        return {at: held.epoch for at, held in self.holdings.items() if held.owner == member}
+
+    def owns(self, member: str, epochs: Mapping[Stream, int]) -> bool:
+        """Whether a member owns these partitions, under these epochs."""
+        for stream, epoch in epochs.items():
+            holding = self.holdings.get(stream)
+            if holding is None or (holding.owner, holding.epoch) != (member, epoch):
+                return False
+        return True
+
+    def are_done(self, claims: Mapping[Stream, Claim]) -> bool:
+        """Whether something is claimed, and all of it was done before."""
+        return bool(claims) and all(
+            self.holdings[stream].cursor.first_open(start) >= end
+            for stream, claim in claims.items()
+            for start, end in claim.runs
+        )
+
+    def complete(self, claims: Mapping[Stream, Claim]) -> None:
+        for stream, claim in claims.items():
+            holding = self.holdings[stream]
+            for start, end in claim.runs:
+                holding.cursor = holding.cursor.advance(range(start, end))
+
+    def join(self, member: Member, streams: Iterable[Stream], above: int = 0) -> None:
+        """Whoever it replaces is fenced: by name, or everybody when it is exclusive. What it owns
+        has epochs higher than `above`."""
+        for stream in streams:
+            if stream[0] in member.topics:
+                holding = self.holdings.setdefault(stream, Holding())
+                holding.epoch = max(holding.epoch, above)
+        for other in list(self.members) if member.exclusive else [member.name]:
+            self._remove(other)
+        self.members[member.name] = member
+        self._rebalance()
+
+    def leave(self, name: str) -> None:
+        self._remove(name)
+        self._rebalance()
+
+    def release(self, streams: Iterable[Stream]) -> None:
+        """Their owner gives them up, for whom they are due."""
+        for stream in streams:
+            self.holdings[stream].give("")
+        self._rebalance()
+
+    def _remove(self, name: str) -> None:
+        self.members.pop(name, None)
+        for holding in self.holdings.values():
+            if holding.owner == name:
+                holding.give("")
+
+    def _rebalance(self) -> None:
+        """Free partitions go to whom they are due; an owner gives the others up by itself."""
+        alone = {name: one.topics for name, one in self.members.items() if one.exclusive}
+        taken: frozenset[str] = frozenset().union(*alone.values())
+        readers = {name: one.topics - taken for name, one in self.members.items()} | alone
+        target = share({at: held.owner for at, held in self.holdings.items()}, readers)
+        for stream, holding in self.holdings.items():
+            holding.due = target.get(stream, "")
+            bound = stream[0] in readers.get(holding.owner, ())
+            if holding.draining and not bound:
+                holding.give(holding.due)
