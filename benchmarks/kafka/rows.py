@@ -160,6 +160,17 @@ def ratio(measured: dict[str, Measured]) -> float:
     return round(median(ours.events_per_second / raw.events_per_second for ours, raw in pairs), 3)
 
 
+async def ratio_at(address: str, size: Size, core: int, batch: int) -> float:
+    """The same with at most `batch` events in a commit."""
+    pair = {row: Measured() for row in (EVOLVENT, RAW)}
+    for _ in range(size.rounds):
+        for row, one in pair.items():
+            await _instant(_job(row, address, batch), size, core, one, first=False)
+            speed = one.speeds[-1].events_per_second
+            print(f"{row:32}{speed:10.0f} events/s, at most {batch} at once", flush=True)
+    return ratio(pair)
+
+
 def _job(row: str, address: str, batch: int, *, slow: bool = False) -> Job:
     return Job(row=row, address=address, app=f"bench-{uuid4().hex[:10]}", batch=batch, slow=slow)
 

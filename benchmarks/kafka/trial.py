@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,10 +18,10 @@ from types import TracebackType
 from typing import Self
 
 import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.structs import TopicPartition
+from aiokafka import AIOKafkaProducer
 
-from benchmarks.kafka.work import GROUP, PARTITIONS, TOPICS, Job, question, wire
+from benchmarks.kafka.views import OurLog, Topics, View
+from benchmarks.kafka.work import TOPICS, Job, question, wire
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster import Cluster
 from bus.kafka.topics import prepare
@@ -58,7 +58,6 @@ class Trial:
         self._asked = 0
         self._client: psutil.Popen | None = None
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
-        self._places = [TopicPartition(job.answers, part) for part in range(PARTITIONS)]
 
     async def __aenter__(self) -> Self:
         if self.job.row == "evolvent":
@@ -68,16 +67,11 @@ class Trial:
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self.job.address, acks="all", enable_idempotence=True
         )
-        self._reader = AIOKafkaConsumer(
-            bootstrap_servers=self.job.address,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=20,
-        )
         await self._producer.start()
-        await self._reader.start()
-        self._reader.assign(self._places)
+        self._view: View = (
+            Topics(self.job, self._cluster) if self._bus is None else OurLog(self._bus)
+        )
+        await self._view.start()
         return self
 
     async def __aexit__(
@@ -88,7 +82,7 @@ class Trial:
     ) -> None:
         self.kill()
         await self._producer.stop()
-        await self._reader.stop()
+        await self._view.stop()
         if self._bus is not None:
             await self._bus.close()
         async with self._cluster.admin() as admin:
@@ -142,8 +136,8 @@ class Trial:
         client.resume()
 
     async def num_visible(self) -> int:
-        """Where the answers end: records, and in transactions the broker's own marks."""
-        return sum((await self._reader.end_offsets(self._places)).values())
+        """Where the answers end."""
+        return await self._view.num_visible()
 
     async def speed(self, count: int, seconds: float) -> Speed:
         """Of what is asked already, from a fifth of `count` on until it is done or time is up."""
@@ -164,7 +158,7 @@ class Trial:
         first = next(one for one in curve if one[1] >= end / 5)
         last = next(one for one in curve if one[1] == end)
         # A share of the offsets are marks: the records among them say how many.
-        records = len(await self._answers()) / max(await self.num_visible(), 1)
+        records = len(await self._view.answers()) / max(await self.num_visible(), 1)
         done = (last[1] - first[1]) * records
         return Speed(
             events_per_second=done / max(last[0] - first[0], POLL_SECONDS),
@@ -174,7 +168,7 @@ class Trial:
     async def latency(self, per_second: int, seconds: float, grace_seconds: float) -> list[float]:
         """Seconds from asking to a visible answer, at a steady rate; for questions that have no
         answer when time is up, how long they have waited."""
-        await self._reader.seek_to_end(*self._places)
+        await self._view.arrived()
         asked: dict[str, float] = {}
         took: dict[str, float] = {}
         pause, number = 0.025, max(1, round(per_second * 0.025))
@@ -191,10 +185,9 @@ class Trial:
                 if ticks * pause <= now - begin < seconds:
                     ticks += 1
                     tasks.create_task(ask())
-                pages = await self._reader.getmany(timeout_ms=10)
+                arrived = await self._view.arrived()
                 now = time.perf_counter()
-                for record in (record for page in pages.values() for record in page):
-                    answered = _answered(record.headers)
+                for answered in arrived:
                     if answered in asked:
                         took.setdefault(answered, now - asked[answered])
                 if now > begin + seconds and len(took) == len(asked):
@@ -214,52 +207,19 @@ class Trial:
             if now > changed + SETTLE_SECONDS and last >= self._asked and not looked:
                 # Some of the offsets are the broker's own marks.
                 looked = True
-                if len(set(await self._answers())) >= self._asked:
+                if len(set(await self._view.answers())) >= self._asked:
                     return
             await asyncio.sleep(POLL_SECONDS)
 
     async def count(self) -> Count:
         """What became of the questions; the client must be dead."""
-        answers = Counter(await self._answers())
-        async with self._cluster.admin() as admin:
-            done = await admin.list_consumer_group_offsets(f"{self.job.app}.{GROUP}")
-        places = [TopicPartition(self.job.questions, part) for part in range(PARTITIONS)]
+        answers = Counter(await self._view.answers())
         count = Count(duplicated=sum(answers.values()) - len(answers))
-        for place, offset, event_id in await self._read(places):
+        for event_id, done in await self._view.questions():
             if not answers[event_id]:
-                passed = place in done and offset < done[place].offset
-                count.lost += passed
-                count.unfinished += not passed
+                count.lost += done
+                count.unfinished += not done
         return count
-
-    async def _answers(self) -> list[str]:
-        """The questions of all answers that are visible now."""
-        return [event_id for _, _, event_id in await self._read(self._places)]
-
-    async def _read(
-        self, places: Sequence[TopicPartition]
-    ) -> list[tuple[TopicPartition, int, str]]:
-        """Place, offset and id of the question of every record that is visible now."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.job.address,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-        await consumer.start()
-        try:
-            consumer.assign(places)
-            ends = await consumer.end_offsets(places)
-            for place in places:
-                consumer.seek(place, 0)
-            found = []
-            while any([await consumer.position(place) < ends[place] for place in places]):
-                for place, page in (await consumer.getmany(timeout_ms=200)).items():
-                    found += [(place, one.offset, _answered(one.headers)) for one in page]
-            # A bus may write blank records, which belong to no event.
-            return [one for one in found if one[2]]
-        finally:
-            await consumer.stop()
 
     def _alive(self) -> psutil.Popen:
         assert self._client is not None
@@ -268,10 +228,3 @@ class Trial:
             said = self._said.read().decode(errors="replace")
             raise SystemExit(f"the client of {self.job.row} ended: {said[-2000:]}")
         return self._client
-
-
-def _answered(headers: Sequence[tuple[str, bytes]]) -> str:
-    """The id of the question that a record answers, or of the question that it is."""
-    said = dict(headers)
-    name = "ce_id" if said.get("ce_type") == b"evolvent.task" else "ce_causationid"
-    return said.get(name, b"").decode()
