@@ -10,7 +10,7 @@ from bus.bus import Bus
 from bus.errors import BusError
 
 if TYPE_CHECKING:
-    from bus.kafka.cluster import Cluster
+    from bus.kafka.cluster.cluster import Cluster
 
 
 class SqliteConfig(BaseModel):
@@ -119,7 +119,7 @@ class KafkaConfig(BaseModel):
     def cluster(self, run: Path) -> "Cluster":
         """Where the topics of a run lie; raises `BusError`."""
         try:
-            from bus.kafka.cluster import Cluster, Security
+            from bus.kafka.cluster.cluster import Cluster, Security
         except ModuleNotFoundError as error:
             raise BusError(
                 f"Kafka needs the extra `kafka` ({error}): install it with uv sync --extra kafka."

@@ -14,7 +14,7 @@ from bus.codec import encode
 from bus.config import KafkaConfig
 from bus.events import Attempt, Event, Sample, Span, Task, Turn, derive_id
 from bus.faults import fault_point
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from bus.topics import TOPICS, partition_of
 from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder

@@ -16,7 +16,7 @@ from bus.codec import MAX_VALUE_BYTES
 from bus.config import KafkaConfig
 from bus.events import DeadLetter
 from bus.kafka.batches import OURS
-from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
+from bus.kafka.cluster.cluster import MAX_MESSAGE_BYTES, Cluster
 from bus.records import Record
 
 BURIED = ("tasks", "attempts", "control")

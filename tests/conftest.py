@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from bus.kafka.cluster import Cluster
+    from bus.kafka.cluster.cluster import Cluster
 
 
 @pytest.fixture(scope="session")

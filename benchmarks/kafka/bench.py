@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.kafka.facts import LARGE_COMMIT, SMALL_COMMIT, kafka_facts, startup_seconds
 from benchmarks.kafka.rows import EVOLVENT, FULL, QUICK, cores, measure, ratio, ratio_at
-from bus.kafka.cluster import quiet_client_log
+from bus.kafka.cluster.cluster import quiet_client_log
 from harness.broker import broker
 from harness.shown import exit_code
 

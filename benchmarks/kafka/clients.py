@@ -12,7 +12,7 @@ from benchmarks.kafka.work import GROUP, QUESTIONS, TOPICS, Job, handle, read, w
 from bus.bus import Subscription
 from bus.events import Event
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from bus.records import Delivery
 from bus.runner import Runner
 

@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaProducer
 
 from benchmarks.kafka.work import GROUP, QUESTIONS, TOPICS, question, wire
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
-from bus.kafka.topics import prepare
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.topics import prepare
 
 LARGE_COMMIT, SMALL_COMMIT = 1000, 4
 

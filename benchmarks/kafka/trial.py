@@ -23,8 +23,8 @@ from aiokafka import AIOKafkaProducer
 from benchmarks.kafka.views import OurLog, Topics, View
 from benchmarks.kafka.work import TOPICS, Job, question, wire
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
-from bus.kafka.topics import prepare
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.topics import prepare
 
 ROOT = Path(__file__).parents[2]
 POLL_SECONDS = 0.015

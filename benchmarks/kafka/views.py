@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from benchmarks.kafka.work import ANSWERS, GROUP, PARTITIONS, QUESTIONS, Job
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from bus.records import Record
 
 

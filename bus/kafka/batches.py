@@ -12,8 +12,8 @@ from aiokafka.structs import TopicPartition
 
 from bus.cursor import Cursor
 from bus.groups import Claim
-from bus.kafka.entry import Entry, Places
-from bus.kafka.journal import Outcome
+from bus.kafka.journal.entry import Entry, Places
+from bus.kafka.journal.journal import Outcome
 from bus.records import Record
 from bus.shares import Stream
 

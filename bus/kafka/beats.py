@@ -14,8 +14,8 @@ from aiokafka.errors import KafkaError
 
 from bus.errors import BusError
 from bus.groups import Group, Member
-from bus.kafka.cluster import Cluster
-from bus.kafka.topics import BEATS
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.topics import BEATS
 
 BEATS_PER_LEASE = 4
 

@@ -19,19 +19,19 @@ from bus.errors import BusError
 from bus.events import Event
 from bus.faults import fault_point
 from bus.kafka.beats import Beats
-from bus.kafka.cluster import Cluster, quiet_client_log
+from bus.kafka.cluster.cluster import Cluster, quiet_client_log
+from bus.kafka.cluster.identity import check_ids
+from bus.kafka.cluster.thread import Background, end
+from bus.kafka.cluster.topics import BEATS, JOURNAL, SNAPSHOTS, prepare
 from bus.kafka.commits import Committer, new_id
-from bus.kafka.entry import Entry
-from bus.kafka.identity import check_ids
-from bus.kafka.ids import Ids
-from bus.kafka.journal import Journal, Outcome
+from bus.kafka.journal.entry import Entry
+from bus.kafka.journal.ids import Ids
+from bus.kafka.journal.journal import Journal, Outcome
+from bus.kafka.journal.places import PAGE, Scanner, Window
+from bus.kafka.journal.snapshots import EVERY_ENTRIES, Snapshot, taken, write
 from bus.kafka.member import KafkaMember
 from bus.kafka.pages import Pages, check_ends
-from bus.kafka.places import PAGE, Scanner, Window
-from bus.kafka.snapshots import EVERY_ENTRIES, Snapshot, taken, write
 from bus.kafka.subscription import KafkaSubscription
-from bus.kafka.thread import Background, end
-from bus.kafka.topics import BEATS, JOURNAL, SNAPSHOTS, prepare
 from bus.log import Stray
 from bus.records import Lag, Record, check_places, to_records
 from bus.shares import Stream

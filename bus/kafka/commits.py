@@ -23,12 +23,12 @@ from aiokafka.structs import TopicPartition
 from bus.errors import BusError, Unreachable, Unwritable
 from bus.faults import fault_point
 from bus.kafka.batches import Job, merge, write
-from bus.kafka.cluster import Cluster
-from bus.kafka.entry import Entry, Places
-from bus.kafka.journal import Journal, Outcome
-from bus.kafka.refusal import in_words, is_passing
-from bus.kafka.thread import end
-from bus.kafka.topics import JOURNAL
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.refusal import in_words, is_passing
+from bus.kafka.cluster.thread import end
+from bus.kafka.cluster.topics import JOURNAL
+from bus.kafka.journal.entry import Entry, Places
+from bus.kafka.journal.journal import Journal, Outcome
 from bus.records import Record
 from bus.shares import Stream
 

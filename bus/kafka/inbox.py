@@ -15,12 +15,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.errors import BusError
-from bus.kafka.cluster import Cluster
-from bus.kafka.entry import Places
-from bus.kafka.journal import RETRY_SECONDS, Journal
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.refusal import in_words, is_passing
+from bus.kafka.journal.entry import Places
+from bus.kafka.journal.journal import RETRY_SECONDS, Journal
+from bus.kafka.journal.places import Scanner, Window
 from bus.kafka.pages import is_ours, lost, matched
-from bus.kafka.places import Scanner, Window
-from bus.kafka.refusal import in_words, is_passing
 from bus.records import Record
 from bus.shares import Stream
 

@@ -9,13 +9,13 @@ from bus.cursor import Cursor
 from bus.errors import BusError, Fenced, Unreachable
 from bus.groups import Claim, Group, Member
 from bus.kafka.beats import Beats, Life
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.thread import Background, end
 from bus.kafka.commits import Committer, new_id
-from bus.kafka.entry import Entry, Kind, Places
 from bus.kafka.inbox import Inbox
-from bus.kafka.journal import RETRY_SECONDS, Journal
-from bus.kafka.places import Scanner
-from bus.kafka.thread import Background, end
+from bus.kafka.journal.entry import Entry, Kind, Places
+from bus.kafka.journal.journal import RETRY_SECONDS, Journal
+from bus.kafka.journal.places import Scanner
 from bus.records import Delivery, Positioned, Record
 from bus.shares import Stream
 

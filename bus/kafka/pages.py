@@ -8,10 +8,10 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.errors import BusError
 from bus.kafka.batches import OURS
-from bus.kafka.cluster import Cluster
-from bus.kafka.journal import Journal
-from bus.kafka.places import Lent, Scanner, patiently
-from bus.kafka.state import Place, State
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.journal.journal import Journal
+from bus.kafka.journal.places import Lent, Scanner, patiently
+from bus.kafka.journal.state import Place, State
 from bus.log import Stray
 from bus.records import Record
 from bus.shares import Stream

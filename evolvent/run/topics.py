@@ -70,9 +70,9 @@ async def _survey_kafka(config: KafkaConfig, path: Path, create: bool) -> Survey
     cluster = config.cluster(path)
     from aiokafka.errors import KafkaError
 
-    from bus.kafka.cluster import quiet_client_log
-    from bus.kafka.sizes import topic_bytes
-    from bus.kafka.topics import create_missing, inspect, problems
+    from bus.kafka.cluster.cluster import quiet_client_log
+    from bus.kafka.cluster.sizes import topic_bytes
+    from bus.kafka.cluster.topics import create_missing, inspect, problems
 
     quiet_client_log()
     async with cluster.admin() as admin:

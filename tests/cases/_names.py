@@ -20,8 +20,8 @@ from bus.events import (
     derive_id,
 )
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
-from bus.kafka.topics import wanted_settings
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.topics import wanted_settings
 from bus.memory.bus import MemoryBus
 from bus.records import to_records
 from bus.runner import Runner

@@ -24,8 +24,8 @@ def memory_mib() -> float:
 
 def case(folder: Path) -> tuple[int, str]:
     from bus.groups import Claim
-    from bus.kafka.entry import Entry, Places
-    from bus.kafka.state import State
+    from bus.kafka.journal.entry import Entry, Places
+    from bus.kafka.journal.state import State
     from tests.cases._names import TOPICS
 
     def md5(text: str) -> str:

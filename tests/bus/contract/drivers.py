@@ -9,7 +9,7 @@ import pytest
 
 from bus.bus import Bus, Subscription
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from bus.memory.bus import MemoryBus
 from bus.memory.subscription import MemorySubscription
 from bus.sqlite.bus import SqliteBus

@@ -9,7 +9,7 @@ import sys
 
 from bus.errors import BusError, Fenced
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from tests.bus.contract.saying import answer_to, take_all
 
 

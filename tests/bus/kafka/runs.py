@@ -5,7 +5,7 @@ from uuid import uuid4
 from aiokafka.admin import NewTopic
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 
 
 def new_run(address: str) -> Cluster:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bus.errors import Unreachable
-from bus.kafka.cluster import Cluster
-from bus.kafka.topics import prepare
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.topics import prepare
 from bus.topics import TOPICS
 from evolvent.broker.broker import Broker
 from harness.broker import free_port

@@ -4,7 +4,7 @@ import asyncio
 
 from bus.events import Control
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from bus.records import Record
 from tests.bus.contract.saying import control
 

@@ -13,10 +13,10 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from bus.config import KafkaConfig
 from bus.errors import BusError, Fenced
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.commits import Committer, new_id
-from bus.kafka.entry import Entry
-from bus.kafka.state import Recent
+from bus.kafka.journal.entry import Entry
+from bus.kafka.journal.state import Recent
 from bus.records import Record, to_records
 from bus.topics import TOPICS
 from tests.bus.contract.saying import answer_to, control, offsets, take_all, task
@@ -265,7 +265,7 @@ def test_entries_are_readable_json_and_come_back_the_same(run: Run) -> None:
 def test_an_unreachable_broker_is_one_clear_sentence(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bus.kafka.cluster.START_SECONDS", 1.0)
+    monkeypatch.setattr("bus.kafka.cluster.cluster.START_SECONDS", 1.0)
     with pytest.raises(BusError, match=r"127\.0\.0\.1:1 does not answer"):
         KafkaConfig(bootstrap_servers="127.0.0.1:1").build(Path("run"), create=True)
     monkeypatch.delenv("EVOLVENT_KAFKA_PASSWORD", raising=False)

@@ -12,8 +12,8 @@ from aiokafka.structs import TopicPartition
 
 from bus.errors import BusError, Unreachable
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
-from bus.kafka.topics import JOURNAL, wanted_settings
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.topics import JOURNAL, wanted_settings
 from bus.log import Stray
 from tests.bus.contract.saying import control, index_of, take_all
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiokafka.structs import TopicPartition
 
-from bus.kafka.cluster import Cluster
-from bus.kafka.identity import topic_ids
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.identity import topic_ids
 from tests.bus.kafka.runs import create_topic
 
 Scenario = Callable[[TopicPartition], Coroutine[Any, Any, None]]

@@ -15,8 +15,8 @@ import pytest
 
 from bus.errors import BusError, Fenced, Unreachable
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
-from bus.kafka.watch import SAY_SECONDS
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.watch import SAY_SECONDS
 from evolvent.broker.broker import Broker
 from harness.broker import free_port
 from harness.link import Link
@@ -139,7 +139,7 @@ def test_who_joins_while_no_client_can_start_joins_when_one_can(
         async with opened(world.direct) as bus, opened(world.direct) as other:
             await other.publish([control(0)])
             async with other.subscribe(["control"], "group", "old"):
-                monkeypatch.setattr("bus.kafka.cluster.START_SECONDS", 0.001)
+                monkeypatch.setattr("bus.kafka.cluster.cluster.START_SECONDS", 0.001)
                 join = partial(bus.subscribe, ["control"], "group", "new", exclusive=exclusive)
                 joining = asyncio.create_task(asyncio.to_thread(join))
                 await asyncio.sleep(2)
@@ -157,7 +157,7 @@ def test_a_start_that_takes_too_long_leaves_no_connection_open(
 ) -> None:
     async def scenario() -> None:
         for index in range(100):
-            monkeypatch.setattr("bus.kafka.cluster.START_SECONDS", 0.0001 * index)
+            monkeypatch.setattr("bus.kafka.cluster.cluster.START_SECONDS", 0.0001 * index)
             for client in (world.direct.consumer(), world.direct.producer()):
                 with suppress(Unreachable):
                     await world.direct.start(client)
@@ -241,7 +241,7 @@ def test_closing_while_the_broker_is_away_takes_a_bounded_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bus.kafka.commits.CLOSE_SECONDS", 1.0)
-    monkeypatch.setattr("bus.kafka.cluster.STOP_SECONDS", 1.0)
+    monkeypatch.setattr("bus.kafka.cluster.cluster.STOP_SECONDS", 1.0)
     before = set(threading.enumerate())
 
     async def scenario() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bus.kafka import snapshots
+from bus.kafka.journal import snapshots
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
-from bus.kafka.snapshots import newest, taken
-from bus.kafka.state import State
-from bus.kafka.topics import SNAPSHOTS
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.topics import SNAPSHOTS
+from bus.kafka.journal.snapshots import newest, taken
+from bus.kafka.journal.state import State
 from bus.topics import TOPICS
 from tests.bus.contract.saying import answer_to, control, take_all, task
 
@@ -25,7 +25,7 @@ Scenario = Callable[[KafkaBus], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("snapshots", "journal", "bus"):
+    for module in ("journal.snapshots", "journal.journal", "bus"):
         monkeypatch.setattr(f"bus.kafka.{module}.EVERY_ENTRIES", EVERY)
 
 

@@ -14,7 +14,7 @@ from bus.codec import MAX_VALUE_BYTES
 from bus.errors import BusError
 from bus.events import Control, Event
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
+from bus.kafka.cluster.cluster import MAX_MESSAGE_BYTES, Cluster
 from bus.runner import Runner
 from tests.bus.contract.saying import answer_to, control, index_of, take_all
 

@@ -11,9 +11,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from bus.errors import BusError
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
-from bus.kafka.sizes import topic_bytes
-from bus.kafka.topics import (
+from bus.kafka.cluster.cluster import MAX_MESSAGE_BYTES, Cluster
+from bus.kafka.cluster.sizes import topic_bytes
+from bus.kafka.cluster.topics import (
     JOURNAL,
     KafkaTopic,
     inspect,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bus.kafka.bus import KafkaBus
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from tests.bus.contract.saying import answer_to, control, take_all
 from tests.bus.kafka import member_process
 from tests.bus.kafka.test_kafka_bus import plain_read

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bus.groups import Claim
-from bus.kafka.entry import Entry, Places
-from bus.kafka.snapshots import _load, taken
-from bus.kafka.state import INDEX_RECORDS, MAX_STRANGERS, RECENT, Place, State
+from bus.kafka.journal.entry import Entry, Places
+from bus.kafka.journal.snapshots import _load, taken
+from bus.kafka.journal.state import INDEX_RECORDS, MAX_STRANGERS, RECENT, Place, State
 from bus.topics import TOPICS
 
 TASKS = ("tasks", 0)

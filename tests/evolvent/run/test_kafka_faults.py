@@ -17,7 +17,7 @@ import pytest
 from benchmarks.kafka_faults import QUICK_SETTINGS, measure, world
 from bus.bus import Bus
 from bus.config import KafkaConfig
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from harness.broker import free_port
 from harness.kafka_harm import Plan
 from harness.link import Link

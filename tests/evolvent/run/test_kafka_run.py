@@ -11,7 +11,7 @@ import pytest
 
 from bus.bus import Bus
 from bus.events import Curriculum
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 from evolvent.cli import main
 from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder

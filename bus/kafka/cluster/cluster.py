@@ -19,7 +19,13 @@ from aiokafka.helpers import create_ssl_context
 
 from bus.codec import MAX_VALUE_BYTES
 from bus.errors import BusError, Unreachable
-from bus.kafka.refusal import LASTING, Announced, in_words, refusal, unreachable_announced
+from bus.kafka.cluster.refusal import (
+    LASTING,
+    Announced,
+    in_words,
+    refusal,
+    unreachable_announced,
+)
 
 PASSWORD = "EVOLVENT_KAFKA_PASSWORD"
 """The environment variable of the password: it stands in no file."""

@@ -22,10 +22,10 @@ from aiokafka.structs import TopicPartition
 
 from bus.cursor import Cursor
 from bus.groups import Group, Holding, Member
-from bus.kafka.cluster import Cluster
-from bus.kafka.entry import Entry
-from bus.kafka.state import Index, Recent, State
-from bus.kafka.topics import JOURNAL, SNAPSHOTS
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.topics import JOURNAL, SNAPSHOTS
+from bus.kafka.journal.entry import Entry
+from bus.kafka.journal.state import Index, Recent, State
 from bus.shares import Stream
 from bus.topics import Topic
 

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from bus.cursor import Cursor
 from bus.groups import Group, Member
-from bus.kafka.entry import Entry, Places
+from bus.kafka.journal.entry import Entry, Places
 from bus.shares import Stream
 from bus.topics import Topic
 

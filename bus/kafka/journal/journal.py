@@ -11,12 +11,12 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from bus.errors import BusError
-from bus.kafka.cluster import Cluster
-from bus.kafka.refusal import is_passing
-from bus.kafka.snapshots import EVERY_ENTRIES, Snapshot, newest, taken
-from bus.kafka.state import State, Verdict
-from bus.kafka.topics import BEATS, JOURNAL
-from bus.kafka.watch import Watch
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.refusal import is_passing
+from bus.kafka.cluster.topics import BEATS, JOURNAL
+from bus.kafka.cluster.watch import Watch
+from bus.kafka.journal.snapshots import EVERY_ENTRIES, Snapshot, newest, taken
+from bus.kafka.journal.state import State, Verdict
 from bus.topics import Topic
 
 RETRY_SECONDS = 0.5

@@ -13,8 +13,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from bus.errors import BusError
-from bus.kafka.cluster import Cluster
-from bus.kafka.refusal import in_words
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.refusal import in_words
 
 ASK_SECONDS = 1.0
 MAX_ASK_SECONDS = 5.0

@@ -23,7 +23,7 @@ from aiokafka.protocol.types import (
 )
 
 from bus.errors import BusError
-from bus.kafka.cluster import Cluster
+from bus.kafka.cluster.cluster import Cluster
 
 _KEY, _VERSION = 3, 10
 

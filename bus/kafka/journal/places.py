@@ -12,12 +12,12 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.errors import BusError, Unreachable
-from bus.kafka.cluster import Cluster
-from bus.kafka.entry import Entry, Places
-from bus.kafka.journal import RETRY_SECONDS, Journal
-from bus.kafka.refusal import in_words, is_passing
-from bus.kafka.state import Place
-from bus.kafka.topics import JOURNAL
+from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.refusal import in_words, is_passing
+from bus.kafka.cluster.topics import JOURNAL
+from bus.kafka.journal.entry import Entry, Places
+from bus.kafka.journal.journal import RETRY_SECONDS, Journal
+from bus.kafka.journal.state import Place
 from bus.shares import Stream
 
 PAGE = 500

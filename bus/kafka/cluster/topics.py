@@ -15,8 +15,8 @@ from aiokafka.codec import has_gzip, has_lz4, has_snappy, has_zstd
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from bus.errors import BusError
-from bus.kafka.cluster import MAX_MESSAGE_BYTES, Cluster
-from bus.kafka.identity import topic_ids
+from bus.kafka.cluster.cluster import MAX_MESSAGE_BYTES, Cluster
+from bus.kafka.cluster.identity import topic_ids
 from bus.topics import Topic
 
 JOURNAL = "journal"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import apsw
 
-from bus.kafka.journal import Journal
-from bus.kafka.places import Scanner
+from bus.kafka.journal.journal import Journal
+from bus.kafka.journal.places import Scanner
 from bus.shares import Stream
 
 BATCH = 20_000
