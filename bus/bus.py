@@ -7,7 +7,8 @@ appears twice, and no finished work waits for a straggler.
 
 - A record is named by (topic, partition, offset); offsets are dense from 0 in each partition.
 - Events of one key share a partition and keep the order of their commits.
-- An event whose id is already on the log is not appended again.
+- What is completed a second time says nothing: its outputs are passed over. Any other event is
+  passed over when its id is among the newest on the log: how many, each driver says.
 - The members of a group share its partitions; every partition has one owner, known by an epoch
   that grows with every change of owner. A commit under an older epoch raises `Fenced` and
   changes nothing.

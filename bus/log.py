@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from bus.cursor import Cursor
+from bus.groups import Stream
 from bus.records import Lag, Record
-from bus.shares import Stream
 
 
 class Log(Protocol):

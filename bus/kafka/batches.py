@@ -11,11 +11,10 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
 from bus.cursor import Cursor
-from bus.groups import Claim
+from bus.groups import Claim, Stream
 from bus.kafka.journal.entry import Entry, Places
 from bus.kafka.journal.journal import Outcome
 from bus.records import Record
-from bus.shares import Stream
 
 OURS = "journal"
 """The header, with the id of the entry, by which we know our own records. It comes last."""

@@ -18,6 +18,7 @@ from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
 from bus.faults import fault_point
+from bus.groups import Stream
 from bus.kafka.beats import Beats
 from bus.kafka.cluster.cluster import Cluster, quiet_client_log
 from bus.kafka.cluster.identity import check_ids
@@ -34,7 +35,6 @@ from bus.kafka.pages import Pages, check_ends
 from bus.kafka.subscription import KafkaSubscription
 from bus.log import Stray
 from bus.records import Lag, Record, check_places, to_records
-from bus.shares import Stream
 from bus.topics import TOPICS, Topic
 
 

@@ -22,6 +22,7 @@ from aiokafka.structs import TopicPartition
 
 from bus.errors import BusError, Unreachable, Unwritable
 from bus.faults import fault_point
+from bus.groups import Stream
 from bus.kafka.batches import Job, merge, write
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.refusal import in_words, is_passing
@@ -30,7 +31,6 @@ from bus.kafka.cluster.topics import JOURNAL
 from bus.kafka.journal.entry import Entry, Places
 from bus.kafka.journal.journal import Journal, Outcome
 from bus.records import Record
-from bus.shares import Stream
 
 GIVE_UP_SECONDS = 60.0
 """Of trying again what a broker that answers refuses. An outage is waited out, however long."""

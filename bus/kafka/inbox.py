@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.errors import BusError
+from bus.groups import Stream
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.refusal import in_words, is_passing
 from bus.kafka.journal.entry import Places
@@ -22,7 +23,6 @@ from bus.kafka.journal.journal import RETRY_SECONDS, Journal
 from bus.kafka.journal.places import Scanner, Window
 from bus.kafka.pages import is_ours, lost, matched
 from bus.records import Record
-from bus.shares import Stream
 
 MAX_WAITING = 1_000
 MAX_WAITING_BYTES = 16 * 1024 * 1024

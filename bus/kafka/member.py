@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bus.cursor import Cursor
 from bus.errors import BusError, Fenced, Unreachable
-from bus.groups import Claim, Group, Member
+from bus.groups import Claim, Group, Member, Stream
 from bus.kafka.beats import Beats, Life
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.thread import Background, end
@@ -17,7 +17,6 @@ from bus.kafka.journal.entry import Entry, Kind, Places
 from bus.kafka.journal.journal import RETRY_SECONDS, Journal
 from bus.kafka.journal.places import Scanner
 from bus.records import Delivery, Positioned, Record
-from bus.shares import Stream
 
 
 class KafkaMember:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.errors import BusError
+from bus.groups import Stream
 from bus.kafka.batches import OURS
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.journal.journal import Journal
@@ -14,7 +15,6 @@ from bus.kafka.journal.places import Lent, Scanner, patiently
 from bus.kafka.journal.state import Place, State
 from bus.log import Stray
 from bus.records import Record
-from bus.shares import Stream
 
 PATIENCE_SECONDS = 10.0
 """A broker that has just become the leader may show the newest records a moment later."""

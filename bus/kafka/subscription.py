@@ -11,11 +11,11 @@ from typing import Self
 
 from bus.cursor import Cursor
 from bus.events import Event
+from bus.groups import Stream
 from bus.kafka.cluster.thread import Background
 from bus.kafka.journal.journal import Journal
 from bus.kafka.member import KafkaMember
 from bus.records import Delivery, Positioned, to_records
-from bus.shares import Stream
 from bus.topics import Topic
 
 TOGETHER_SECONDS = 0.1

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
-from bus.groups import Group, Member
+from bus.groups import Group, Member, Stream
 from bus.memory.log import MemoryLog
 from bus.memory.subscription import MemorySubscription
 from bus.records import Lag, Record, check_places
-from bus.shares import Stream
 from bus.topics import TOPICS, Topic
 
 

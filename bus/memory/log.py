@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from bus.errors import BusError
 from bus.events import Event
+from bus.groups import Stream
 from bus.records import Record, to_records
-from bus.shares import Stream
 from bus.topics import Topic
 
 

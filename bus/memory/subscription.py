@@ -12,10 +12,9 @@ from typing import Self
 from bus.cursor import Cursor
 from bus.errors import BusError, Fenced
 from bus.events import Event
-from bus.groups import Claim, Group, Member
+from bus.groups import Claim, Group, Member, Stream
 from bus.memory.log import MemoryLog
 from bus.records import Delivery, Positioned
-from bus.shares import Stream
 
 
 @dataclass(slots=True)

@@ -17,8 +17,8 @@ import apsw
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
+from bus.groups import Stream
 from bus.records import Lag, Record, check_places
-from bus.shares import Stream
 from bus.sqlite.beats import LOOKS_PER_LEASE, Beats
 from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors
 from bus.sqlite.groups import Membership, group_names

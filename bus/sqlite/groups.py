@@ -15,7 +15,7 @@ import apsw
 
 from bus.cursor import Cursor
 from bus.errors import BusError, Fenced
-from bus.shares import Stream, share
+from bus.groups import Stream, share
 from bus.sqlite.beats import Beats
 from bus.sqlite.log import Entry, append, check_end, head_of
 from bus.sqlite.writer import Transaction

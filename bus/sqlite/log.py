@@ -12,8 +12,8 @@ import apsw
 
 from bus.errors import BusError
 from bus.events import Event
+from bus.groups import Stream
 from bus.records import Record, encoded
-from bus.shares import Stream
 from bus.topics import Topic
 
 PAGE_RECORDS = 256

@@ -15,8 +15,8 @@ import apsw
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
+from bus.groups import Stream
 from bus.records import Delivery, Positioned
-from bus.shares import Stream
 from bus.sqlite.groups import Claim, Holding, Membership
 from bus.sqlite.log import are_durable, read_page, to_entries
 from bus.sqlite.watch import Watch

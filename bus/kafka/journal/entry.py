@@ -7,8 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic_core import from_json
 
-from bus.groups import Claim
-from bus.shares import Stream
+from bus.groups import Claim, Stream
 
 Kind = Literal["commit", "join", "leave", "expire", "mend", "topics", "snapshot"]
 """`topics` names the topics of the log by Kafka's own ids; `snapshot` the digest of the fold up to

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import apsw
 
+from bus.groups import Stream
 from bus.kafka.journal.journal import Journal
 from bus.kafka.journal.places import Scanner
-from bus.shares import Stream
 
 BATCH = 20_000
 

@@ -12,13 +12,13 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.errors import BusError, Unreachable
+from bus.groups import Stream
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.refusal import in_words, is_passing
 from bus.kafka.cluster.topics import JOURNAL
 from bus.kafka.journal.entry import Entry, Places
 from bus.kafka.journal.journal import RETRY_SECONDS, Journal
 from bus.kafka.journal.state import Place
-from bus.shares import Stream
 
 PAGE = 500
 MAX_PLACES = 4_000

@@ -21,12 +21,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from bus.cursor import Cursor
-from bus.groups import Group, Holding, Member
+from bus.groups import Group, Holding, Member, Stream
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.topics import JOURNAL, SNAPSHOTS
 from bus.kafka.journal.entry import Entry
 from bus.kafka.journal.state import Index, Recent, State
-from bus.shares import Stream
 from bus.topics import Topic
 
 EVERY_ENTRIES = 10_000

@@ -15,9 +15,8 @@ from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from bus.cursor import Cursor
-from bus.groups import Group, Member
+from bus.groups import Group, Member, Stream
 from bus.kafka.journal.entry import Entry, Places
-from bus.shares import Stream
 from bus.topics import Topic
 
 RECENT = 4_096

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bus.kafka.journal import snapshots
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.topics import SNAPSHOTS
+from bus.kafka.journal import snapshots
 from bus.kafka.journal.snapshots import newest, taken
 from bus.kafka.journal.state import State
 from bus.topics import TOPICS

@@ -66,7 +66,7 @@ def test_topics_are_made_to_keep_everything_for_ever(cluster: Cluster) -> None:
         asyncio.run(prepare(cluster, TOPICS, create=False))
     make(cluster)
     found = look(cluster)
-    assert found.keys() == {*TOPICS, "journal", "beats"}
+    assert found.keys() == {*TOPICS, "journal", "beats", "snapshots"}
     for name in (*TOPICS, JOURNAL):
         settings = found[name].settings
         assert (settings["retention.ms"], settings["retention.bytes"]) == ("-1", "-1")
