@@ -51,7 +51,8 @@ class Subscription(Protocol):
         """One atomic commit: `outputs` visible, `done` done. Both may be empty.
 
         `done` may name records that were not taken, as long as this member owns their
-        partition. Records already done and outputs already on the log are passed over.
+        partition. Records already done and outputs already on the log are passed over, all
+        outputs if all of `done` was done.
         Raises `Fenced` or `Unwritable` (nothing was written), or `BusError` (outcome unknown:
         stop).
         """
@@ -83,7 +84,7 @@ class Bus(Protocol):
         ...
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Append in one atomic commit; ids already on the log are passed over."""
+        """Append in one atomic commit; ids among the newest records are passed over."""
         ...
 
     async def append(self, records: Sequence[Record]) -> None:

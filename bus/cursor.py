@@ -1,17 +1,14 @@
 """How far a group has come on one partition: every offset below `base`, and runs beyond it.
 
-The text form carries the runs alone; the base is kept beside it, as an integer. So it fits the
-4,096 characters that Kafka allows as the metadata of a committed offset:
+The text form carries the runs alone, the base is kept beside it as an integer:
 
-    base85( magic | kind | varint(highest - base) | payload )
+    base85( magic | R | varint(highest - base) | gap, length, gap, length, ... as varints )
 
-with kind R (run lengths: gap, length, gap, length, ...), B (bitmap) or Z (bitmap through zlib),
-whichever is shortest. Knows no transport.
+Knows no transport.
 """
 
 import base64
 import binascii
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,9 +19,6 @@ Run = tuple[int, int]
 
 MAGIC = 0xE1
 MAX_CHARACTERS = 1 << 20
-MAX_BITMAP_SPAN = 1 << 23
-SHORT = 64
-"""Run lengths of so few bytes are not worth a look at the other kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +69,8 @@ class Cursor:
         if not self.runs:
             return ""
         span = self.runs[-1][1] - 1 - self.base
-        kind, payload = b"R", self._lengths()
-        if len(payload) > SHORT and span <= MAX_BITMAP_SPAN:
-            bitmap = self._bitmap(span)
-            packed = zlib.compress(bitmap, 6)
-            kind, payload = min(
-                (kind, payload), (b"B", bitmap), (b"Z", packed), key=lambda pair: len(pair[1])
-            )
-        return base64.b85encode(bytes([MAGIC]) + kind + _varint(span) + payload).decode("ascii")
+        raw = bytes([MAGIC]) + b"R" + _varint(span) + self._lengths()
+        return base64.b85encode(raw).decode("ascii")
 
     @classmethod
     def decode(cls, text: str, base: int = 0) -> Self:
@@ -91,22 +79,13 @@ class Cursor:
         A text of another make has no runs: work is repeated, never skipped. Raises `ValueError`
         for a text of this make that is damaged.
         """
-        try:
-            raw = base64.b85decode(text[:MAX_CHARACTERS])
-        except (binascii.Error, ValueError):
+        parts = parts_of(text)
+        if parts is None:
             return cls(base)
-        if not raw or raw[0] != MAGIC:
-            return cls(base)
-        if len(text) > MAX_CHARACTERS or len(raw) < 3:
-            raise ValueError("a cursor of a wrong length")
-        span, at = _read_varint(raw, 2)
-        kind, payload = raw[1:2], raw[at:]
-        if kind == b"R":
-            return cls(base, _from_lengths(payload, base, span))
-        if kind in (b"B", b"Z") and 0 < span <= MAX_BITMAP_SPAN:
-            bitmap = payload if kind == b"B" else _inflate(payload, (span + 7) // 8)
-            return cls(base, _from_bitmap(bitmap, base, span))
-        raise ValueError("a cursor of an unknown kind")
+        kind, span, payload = parts
+        if kind != b"R":
+            raise ValueError("a cursor of an unknown kind")
+        return cls(base, _from_lengths(payload, base, span))
 
     def _lengths(self) -> bytes:
         payload, at = bytearray(), self.base
@@ -115,12 +94,19 @@ class Cursor:
             at = end
         return bytes(payload)
 
-    def _bitmap(self, span: int) -> bytes:
-        digits, at = [], self.base + 1
-        for start, end in self.runs:
-            digits.append("0" * (start - at) + "1" * (end - start))
-            at = end
-        return int("".join(digits)[::-1], 2).to_bytes((span + 7) // 8, "little")
+
+def parts_of(text: str) -> tuple[bytes, int, bytes] | None:
+    """Kind, span and payload of a text; None for one of another make. Raises `ValueError`."""
+    try:
+        raw = base64.b85decode(text[:MAX_CHARACTERS])
+    except (binascii.Error, ValueError):
+        return None
+    if not raw or raw[0] != MAGIC:
+        return None
+    if len(text) > MAX_CHARACTERS or len(raw) < 3:
+        raise ValueError("a cursor of a wrong length")
+    span, at = _read_varint(raw, 2)
+    return raw[1:2], span, raw[at:]
 
 
 def _start(run: Run) -> int:
@@ -187,30 +173,4 @@ def _from_lengths(payload: bytes, base: int, span: int) -> tuple[Run, ...]:
         end += gap + length
     if not runs or end - 1 - base != span:
         raise ValueError("a cursor with damaged runs")
-    return tuple(runs)
-
-
-def _inflate(payload: bytes, size: int) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        bitmap = inflater.decompress(payload, size + 1)
-    except zlib.error as error:
-        raise ValueError(f"a cursor with a damaged bitmap: {error}") from None
-    if not inflater.eof or inflater.unused_data:
-        raise ValueError("a cursor with a damaged bitmap")
-    return bitmap
-
-
-def _from_bitmap(bitmap: bytes, base: int, span: int) -> tuple[Run, ...]:
-    """Bit i stands for offset base + 1 + i; the last bit is set."""
-    number = int.from_bytes(bitmap, "little")
-    if len(bitmap) != (span + 7) // 8 or number.bit_length() != span:
-        raise ValueError("a cursor with a damaged bitmap")
-    digits = f"{number:b}"[::-1]
-    runs, at = [], digits.find("1")
-    while at >= 0:
-        end = digits.find("0", at)
-        end = len(digits) if end < 0 else end
-        runs.append((base + 1 + at, base + 1 + end))
-        at = digits.find("1", end)
     return tuple(runs)

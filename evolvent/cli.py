@@ -41,6 +41,7 @@ for command in (
     evolve.seed,
     evolve.agent,
     evolve.copy,
+    evolve.upgrade,
     serve.serve,
     about.topics,
     about.schema,

@@ -20,8 +20,10 @@ from bus.events import Event
 from bus.groups import Stream
 from bus.records import Lag, Record, check_places
 from bus.sqlite.beats import LOOKS_PER_LEASE, Beats
+from bus.sqlite.cursors import all_cursors, all_lags, group_names
 from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors
-from bus.sqlite.groups import Membership, group_names
+from bus.sqlite.groups import Membership
+from bus.sqlite.ids import Ids
 from bus.sqlite.log import (
     Entry,
     all_heads,
@@ -76,6 +78,7 @@ class SqliteBus:
         try:
             self._connection = open_reader(path)
             self._replay = open_reader(path)
+            self._ids = Ids(self._replay)
             self._watch = Watch(open_reader(path))
         except BusError:
             if writing is not None:
@@ -167,16 +170,16 @@ class SqliteBus:
         )
 
     def find(self, event_id: str) -> Record | None:
-        return self._look(lambda connection: find_row(connection, event_id))
+        return self._look(lambda connection: find_row(connection, self._ids, event_id))
 
     def lag(self, group: str) -> list[Lag]:
-        return self._look(lambda connection: list(_lags(connection, group)))
+        return self._look(lambda connection: list(all_lags(connection, group)))
 
     def cursors(self, group: str) -> dict[Stream, Cursor]:
-        return self._look(lambda connection: dict(_cursors(connection, group)))
+        return self._look(lambda connection: dict(all_cursors(connection, group)))
 
     def groups(self) -> list[str]:
-        return self._look(lambda connection: list(group_names(connection)))
+        return self._look(group_names)
 
     def members(self, group: str) -> list[str]:
         def look(connection: apsw.Connection) -> list[str]:
@@ -236,11 +239,11 @@ class SqliteBus:
                 return look(connection)
             finally:
                 if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                    connection.execute("COMMIT")
 
 
 def _append(transaction: Transaction, entries: list[Entry]) -> None:
-    if append(transaction.connection, entries):
+    if append(transaction.connection, transaction.ids, entries):
         transaction.news = True
 
 
@@ -248,34 +251,3 @@ def _news(connection: apsw.Connection, at: Mapping[Stream, int]) -> list[Record]
     return [
         record for stream, start in at.items() for record in read_page(connection, stream, start)
     ]
-
-
-def _lags(connection: apsw.Connection, group: str) -> Iterator[Lag]:
-    heads = dict(all_heads(connection))
-    cursors = dict(_cursors(connection, group))
-    rows = connection.execute(
-        "SELECT topic, part, epoch, owner FROM cursor WHERE grp = ?", (group,)
-    )
-    for topic, part, epoch, owner in rows:
-        cursor = cursors[topic, part]
-        yield Lag(
-            topic=topic,
-            partition=part,
-            base=cursor.base,
-            done=cursor.num_done,
-            end=heads[topic, part],
-            epoch=epoch,
-            owner=owner,
-        )
-
-
-def _cursors(connection: apsw.Connection, group: str) -> Iterator[tuple[Stream, Cursor]]:
-    rows = connection.execute("SELECT topic, part, base, done FROM cursor WHERE grp = ?", (group,))
-    for topic, part, base, done in rows:
-        try:
-            yield (topic, part), Cursor.decode(done, base)
-        except ValueError as error:
-            raise BusError(
-                f"The cursor of group {group!r} on {topic}/{part} is damaged ({error}): "
-                "restore the log from a copy."
-            ) from None

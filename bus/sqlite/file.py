@@ -18,22 +18,29 @@ from bus.topics import Topic
 Synchronous = Literal["NORMAL", "FULL"]
 
 APPLICATION_ID = 0x65766C76
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 0.5
 """How long one try to get a lock takes; who tries again is `neighbours`."""
 READ_SECONDS = 15.0
 """A reader waits for nobody but who repairs the file after a crash."""
-WRITER_CACHE_KIB = 64 * 1024
-"""Holds the index of event ids of a million events, so that the cost of one stays flat."""
+WRITER_CACHE_KIB = 8 * 1024
+"""Holds what a writer asks of `ids`, and writes of it."""
 READER_CACHE_KIB = 4 * 1024
 CHECKPOINT_PAGES = 4_000
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
-SCHEMA = """
+SCHEMA_IDS = """
+CREATE TABLE ids (
+    segment INTEGER NOT NULL, event_id BLOB NOT NULL, seq INTEGER NOT NULL,
+    PRIMARY KEY (segment, event_id, seq)
+) WITHOUT ROWID;
+"""
+SCHEMA = (
+    """
 CREATE TABLE log (
     seq INTEGER PRIMARY KEY,
     topic TEXT NOT NULL, part INTEGER NOT NULL, off INTEGER NOT NULL,
-    event_id BLOB NOT NULL UNIQUE,
+    event_id BLOB NOT NULL,
     key TEXT NOT NULL, headers TEXT NOT NULL, value BLOB NOT NULL, crc INTEGER NOT NULL,
     UNIQUE (topic, part, off)
 );
@@ -54,6 +61,8 @@ CREATE TABLE member (
 ) WITHOUT ROWID;
 CREATE TABLE generation (grp TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 """
+    + SCHEMA_IDS
+)
 
 
 @contextmanager

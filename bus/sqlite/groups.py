@@ -5,7 +5,7 @@ epoch who may write. Reads no record.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from bus.cursor import Cursor
 from bus.errors import BusError, Fenced
 from bus.groups import Stream, share
 from bus.sqlite.beats import Beats
+from bus.sqlite.cursors import cursor_of
 from bus.sqlite.log import Entry, append, check_end, head_of
 from bus.sqlite.writer import Transaction
 
@@ -118,18 +119,25 @@ class Membership:
     def complete(
         self, transaction: Transaction, claims: Mapping[Stream, Claim], entries: list[Entry]
     ) -> None:
-        """Raises `Fenced` or `BusError` before anything is written."""
+        """Raises `Fenced` or `BusError` before anything is written. What is all done already was
+        answered then."""
         connection = transaction.connection
         if not self.is_current(connection):
             raise self.fenced()
         cursors = {
-            stream: self._claimed(connection, stream, claim) for stream, claim in claims.items()
+            stream: self._claimed(transaction, stream, claim) for stream, claim in claims.items()
         }
-        if entries and append(connection, entries):
+        if claims and all(
+            cursors[stream].is_done(offset)
+            for stream, claim in claims.items()
+            for offset in claim.offsets
+        ):
+            return
+        if entries and append(connection, transaction.ids, entries):
             transaction.news = True
         for stream, before in cursors.items():
             offsets = claims[stream].offsets
-            cursor = transaction.pending.get((self, stream), before).advance(offsets)
+            cursor = before.advance(offsets)
             transaction.pending[self, stream] = cursor
             connection.execute(_ADVANCE, (cursor.base, cursor.encode(), self.group, *stream))
             transaction.after.append(partial(self._done, stream, cursor, offsets))
@@ -150,7 +158,8 @@ class Membership:
             "one was silent for a lease."
         )
 
-    def _claimed(self, connection: apsw.Connection, stream: Stream, claim: Claim) -> Cursor:
+    def _claimed(self, transaction: Transaction, stream: Stream, claim: Claim) -> Cursor:
+        connection = transaction.connection
         holding = self.holdings.get(stream)
         epoch, owner = connection.execute(_OWNER, (self.group, *stream)).get or (0, "")
         if (
@@ -168,7 +177,8 @@ class Membership:
                 f"Offset {max(claim.offsets)} of {stream[0]}/{stream[1]} cannot be completed: "
                 f"the log ends at {head}."
             )
-        return holding.cursor
+        pending: Cursor = transaction.pending.get((self, stream), holding.cursor)
+        return pending
 
     def _done(self, stream: Stream, cursor: Cursor, offsets: set[int]) -> None:
         with self.lock:
@@ -233,13 +243,7 @@ class Membership:
     def _fresh(
         self, connection: apsw.Connection, stream: Stream, epoch: int, base: int, done: str
     ) -> Holding:
-        try:
-            cursor = Cursor.decode(done, base)
-        except ValueError as error:
-            raise BusError(
-                f"The cursor of group {self.group!r} on {stream[0]}/{stream[1]} is damaged "
-                f"({error}): restore the log from a copy."
-            ) from None
+        cursor = cursor_of(self.group, stream, base, done)
         check_end(connection, stream, cursor.runs[-1][1] if cursor.runs else base)
         return Holding(epoch, cursor, base)
 
@@ -258,8 +262,3 @@ class Membership:
             "ON CONFLICT (grp) DO UPDATE SET number = number + 1",
             (self.group,),
         )
-
-
-def group_names(connection: apsw.Connection) -> Iterator[str]:
-    for (group,) in connection.execute("SELECT DISTINCT grp FROM cursor ORDER BY grp"):
-        yield group

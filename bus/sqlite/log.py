@@ -14,6 +14,7 @@ from bus.errors import BusError
 from bus.events import Event
 from bus.groups import Stream
 from bus.records import Record, encoded
+from bus.sqlite.ids import Ids
 from bus.topics import Topic
 
 PAGE_RECORDS = 256
@@ -81,11 +82,11 @@ def checksum(topic: str, part: int, off: int, key: str, headers: str, value: byt
     return crc32(value, crc32(sizes.encode()))
 
 
-def append(connection: apsw.Connection, entries: list[Entry]) -> int:
+def append(connection: apsw.Connection, ids: Ids, entries: list[Entry]) -> int:
     """Append inside the caller's transaction; how many were new."""
     heads: dict[Stream, int] = {}
     rows: list[Any] = []
-    for topic, part, event_id, key, headers, value in _unknown(connection, entries):
+    for topic, part, event_id, key, headers, value in _unknown(ids, entries):
         stream = (topic, part)
         off = heads.get(stream)
         if off is None:
@@ -104,22 +105,17 @@ def append(connection: apsw.Connection, entries: list[Entry]) -> int:
         connection.execute(
             "UPDATE head SET next = ? WHERE topic = ? AND part = ?", (head, topic, part)
         )
+    ids.fill(len(rows) // _WIDTH)
     return len(rows) // _WIDTH
 
 
-def _unknown(connection: apsw.Connection, entries: list[Entry]) -> list[Entry]:
-    """The entries whose ids are not on the log, each once."""
+def _unknown(ids: Ids, entries: list[Entry]) -> list[Entry]:
+    """The entries whose ids are not known, each once."""
     fresh: dict[bytes | int, Entry] = {}
     for number, entry in enumerate(entries):
         fresh.setdefault(entry.event_id or number, entry)
-    ids = [known for known in fresh if isinstance(known, bytes)]
-    for start in range(0, len(ids), ROWS_PER_STEP):
-        chunk = ids[start : start + ROWS_PER_STEP]
-        marks = ",".join("?" * len(chunk))
-        for row in connection.execute(
-            f"SELECT event_id FROM log WHERE event_id IN ({marks})", chunk
-        ):
-            fresh.pop(row[0], None)
+    for known in ids.known([known for known in fresh if isinstance(known, bytes)]):
+        del fresh[known]
     return list(fresh.values())
 
 
@@ -146,9 +142,10 @@ def read_page(
     return records
 
 
-def find_row(connection: apsw.Connection, event_id: str) -> Record | None:
-    query = f"SELECT {_COLUMNS} FROM log WHERE event_id = ?"
-    for row in connection.execute(query, (identity_of(event_id),)):
+def find_row(connection: apsw.Connection, ids: Ids, event_id: str) -> Record | None:
+    identity = identity_of(event_id)
+    query = f"SELECT {_COLUMNS} FROM log WHERE seq = ? AND event_id = ?"
+    for row in connection.execute(query, (ids.find(identity), identity)):
         return to_record(row)
     return None
 

@@ -21,6 +21,7 @@ import apsw
 from bus.errors import BusError, Fenced
 from bus.faults import fault_point
 from bus.sqlite.file import BUSY_SECONDS, WAL_LIMIT_BYTES, connection_immediate, explain
+from bus.sqlite.ids import Ids
 
 Result = TypeVar("Result")
 
@@ -35,6 +36,7 @@ class Transaction:
     what an earlier job leaves to a later one, `news` says that readers should look."""
 
     connection: apsw.Connection
+    ids: Ids
     after: list[Callable[[], None]] = field(default_factory=list)
     pending: dict[Any, Any] = field(default_factory=dict)
     news: bool = False
@@ -62,6 +64,7 @@ class Writer:
         patience_seconds: float | None = None,
     ) -> None:
         self._connection, self._path = connection, path
+        self._ids = Ids(connection)
         self._patience_seconds = patience_seconds
         self._synchronous: int = connection.pragma("synchronous")
         self._tick, self._tick_seconds = tick, tick_seconds
@@ -131,7 +134,7 @@ class Writer:
         return jobs, False
 
     def _commit(self, jobs: list[_Job]) -> None:
-        transaction = Transaction(self._connection)
+        transaction = Transaction(self._connection, self._ids)
         outcomes: list[tuple[_Job, Any, Exception | None]] = []
         try:
             with self._durably(any(job.durable for job in jobs)), self._writing():
@@ -177,7 +180,7 @@ class Writer:
         return result, refused
 
     def _run_tick(self) -> None:
-        transaction = Transaction(self._connection)
+        transaction = Transaction(self._connection, self._ids)
         try:
             with self._writing():
                 self._tick(transaction)

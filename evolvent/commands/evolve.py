@@ -15,6 +15,7 @@ from evolvent.commands.options import (
     Dir,
     Plugins,
     RecipeName,
+    Run,
     Set,
     begun,
     folder_and_recipe,
@@ -167,6 +168,16 @@ def copy(
         markup=False,
         soft_wrap=True,
     )
+
+
+def upgrade(run: Run) -> None:
+    """Bring the log of a run up to date, which an older evolvent made; again, if it was killed."""
+    from evolvent.run.upgrade import upgrade_run
+    from observability.terminal.steps import told
+
+    with told() as show:
+        done = asyncio.run(upgrade_run(run, show))
+    print(f"{run}: the log is {'upgraded' if done else 'up to date, there is nothing to do'}")
 
 
 def _check_first(

@@ -1,7 +1,6 @@
 """The cursor: its arithmetic against a plain set, and its text form against damage."""
 
 import time
-import zlib
 from base64 import b85encode
 
 import pytest
@@ -67,21 +66,9 @@ def test_wide_windows_round_trip(done: set[int]) -> None:
     assert Cursor.decode(cursor.encode(), cursor.base) == cursor
 
 
-def test_a_window_of_ten_thousand_fits_into_kafka_metadata() -> None:
-    from random import Random
-
-    random = Random(1)
-    cursor = Cursor(10**9).advance(
-        10**9 + 1 + offset for offset in range(10_000) if random.random() < 0.5
-    )
-    text = cursor.encode()
-    assert len(text) <= 1_700
-    assert Cursor.decode(text, 10**9) == cursor
-
-
-@given(st.binary(max_size=60), st.sampled_from(["R", "B", "Z"]))
-def test_a_damaged_text_is_refused_or_read_strictly(body: bytes, kind: str) -> None:
-    text = b85encode(bytes([MAGIC]) + kind.encode() + body).decode()
+@given(st.binary(max_size=60))
+def test_a_damaged_text_is_refused_or_read_strictly(body: bytes) -> None:
+    text = b85encode(bytes([MAGIC]) + b"R" + body).decode()
     try:
         cursor = Cursor.decode(text, 5)
     except ValueError:
@@ -100,11 +87,9 @@ def test_an_unknown_magic_is_an_empty_set(text: str) -> None:
     assert Cursor.decode(text, 3) == Cursor(3)
 
 
-def test_a_compression_bomb_is_bounded() -> None:
-    bomb = zlib.compress(bytes(50_000_000), 9)
-    text = b85encode(bytes([MAGIC]) + b"Z" + b"\x20" + bomb).decode()
-    with pytest.raises(ValueError, match="damaged"):
-        Cursor.decode(text)
+def test_a_text_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind"):
+        Cursor.decode(b85encode(bytes([MAGIC]) + b"B\x01\x01").decode())
 
 
 def test_a_run_length_that_goes_past_the_highest_is_refused() -> None:
