@@ -56,7 +56,8 @@ def _fits(some: Sequence[Job], job: Job) -> bool:
     num_bytes = sum(one.num_bytes for one in some) + job.num_bytes
     alike = some[0].entry.kind == job.entry.kind == "commit"
     # What is released cannot be claimed by the same entry: the release ends the epoch.
-    return alike and not some[-1].entry.released and records <= MAX_RECORDS < MAX_BYTES > num_bytes
+    small = records <= MAX_RECORDS and num_bytes <= MAX_BYTES
+    return alike and not some[-1].entry.released and small
 
 
 def _together(some: list[Job]) -> tuple[Entry, list[Record], list[Job]]:

@@ -29,9 +29,9 @@ from bus.kafka.journal.entry import Entry
 from bus.kafka.journal.ids import Ids
 from bus.kafka.journal.journal import Journal, Outcome
 from bus.kafka.journal.places import PAGE, Scanner, Window
-from bus.kafka.journal.snapshots import EVERY_ENTRIES, Snapshot, taken, write
+from bus.kafka.journal.snapshots import EVERY_BYTES, Snapshot, taken, write
 from bus.kafka.member import KafkaMember
-from bus.kafka.pages import Pages, check_ends
+from bus.kafka.pages import Pages
 from bus.kafka.subscription import KafkaSubscription
 from bus.log import Stray
 from bus.records import Lag, Record, check_places, to_records
@@ -231,7 +231,7 @@ class KafkaBus:
 
     async def _check(self, ids: Mapping[str, str]) -> None:
         """That the topics are those that the journal speaks of, and whole."""
-        start = self._journal.state.num_entries
+        start = self._journal.state.num_bytes
         self._always = [
             self._thread.spawn(self._journal.watch.run()),
             self._thread.spawn(self._journal.run()),
@@ -241,11 +241,11 @@ class KafkaBus:
         state = self._journal.state
         lasting = {name: one for name, one in ids.items() if name not in (BEATS, SNAPSHOTS)}
         check_ids(self._cluster, lasting, state.topic_ids)
-        check_ends(self._cluster, await self._pages.ends(list(state.heads)), state)
+        await self._pages.check_ends()
         if not self._read_only:
             if not lasting.keys() <= state.topic_ids.keys():
                 await self._submit(Entry(id=new_id(), kind="topics", ids=lasting))
-            if state.num_entries - start > EVERY_ENTRIES:
+            if state.num_bytes - start > EVERY_BYTES:
                 with state.lock:
                     snapshot = taken(state)
                 await self._keep(snapshot)

@@ -240,3 +240,4 @@ def _fail(jobs: Sequence[Job], error: Exception) -> None:
     for job in jobs:
         if not job.done.done():
             job.done.set_exception(error)
+            job.done.exception()  # Whoever has gone meanwhile is not to be told.

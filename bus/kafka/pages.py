@@ -1,8 +1,9 @@
 """Reads the records of the log from their topics, each compared with what the journal says of it;
 and for an audit those without a place. Knows no group."""
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
@@ -10,9 +11,9 @@ from bus.errors import BusError
 from bus.groups import Stream
 from bus.kafka.batches import OURS
 from bus.kafka.cluster.cluster import Cluster
-from bus.kafka.journal.journal import Journal
-from bus.kafka.journal.places import Lent, Scanner, patiently
-from bus.kafka.journal.state import Place, State
+from bus.kafka.journal.journal import RETRY_SECONDS, Journal
+from bus.kafka.journal.places import Lent, Scanner
+from bus.kafka.journal.state import Place
 from bus.log import Stray
 from bus.records import Record
 
@@ -36,17 +37,17 @@ class Pages:
         place = TopicPartition(self._cluster.topic(stream[0]), stream[1])
         missing = {one.raw: one for one in places}
         found: dict[int, Record] = {}
-        async with self._lent.at(place, min(missing)) as consumer:
+        async with self._lent.at(place, min(missing)) as reading:
             until = time.monotonic() + PATIENCE_SECONDS
             while missing:
                 first = min(missing)
-                for record in await patiently(consumer, place):
+                for record in await reading.next(len(missing)):
                     if (one := missing.pop(record.offset, None)) is not None:
                         found[one.offset] = matched(self._cluster, stream, one, record)
                     until = time.monotonic() + PATIENCE_SECONDS
                 if self._journal.watch.trouble is not None:
                     until = time.monotonic() + PATIENCE_SECONDS
-                passed = first in missing and await consumer.position(place) > first
+                passed = first in missing and reading.position > first
                 if missing and (passed or time.monotonic() > until):
                     raise lost(self._cluster, stream, min(missing))
         return [found[one.offset] for one in places]
@@ -54,10 +55,31 @@ class Pages:
     async def ends(self, streams: Sequence[Stream]) -> dict[Stream, int]:
         """Where each partition ends in Kafka; raises `BusError`."""
         places = {TopicPartition(self._cluster.topic(at[0]), at[1]): at for at in streams}
-        async with self._lent.at(next(iter(places)), 0) as consumer:
-            await self._cluster.look(consumer, {topic for topic, _ in streams})
-            ends = await consumer.end_offsets(list(places))
+        async with self._lent.at(next(iter(places)), 0) as reading:
+            await self._cluster.look(reading.consumer, {topic for topic, _ in streams})
+            ends = await reading.consumer.end_offsets(list(places))
         return {places[place]: end for place, end in ends.items()}
+
+    async def check_ends(self) -> None:
+        """Raises `BusError` when a topic ends before what the journal names, or the journal names
+        nothing at all of topics that hold records."""
+        state, until = self._journal.state, time.monotonic() + PATIENCE_SECONDS
+        while True:
+            ends = await self.ends(list(state.heads))
+            short = [stream for stream, named in state.ends.items() if ends[stream] < named]
+            if not short:
+                break
+            if time.monotonic() > until:
+                raise lost(self._cluster, short[0], ends[short[0]])
+            await asyncio.sleep(RETRY_SECONDS)
+        full = [stream for stream, end in ends.items() if end]
+        if full and not state.num_entries:
+            topic, part = full[0]
+            raise BusError(
+                f"The journal of {self._cluster.app} is empty, but {self._cluster.topic(topic)}/"
+                f"{part} holds {ends[full[0]]} records: the journal was emptied or made anew; "
+                "restore it."
+            )
 
     async def strays(self, stream: Stream) -> list[Stray]:
         """Every record of a partition without a place on the log; raises `BusError`."""
@@ -65,11 +87,11 @@ class Pages:
         end = (await self.ends([stream]))[stream]
         offset, known = await self._placed(stream, 0, bytearray(end // 8 + 1))
         found: list[ConsumerRecord] = []
-        async with self._lent.at(place, 0) as consumer:
-            while await consumer.position(place) < end:
+        async with self._lent.at(place, 0) as reading:
+            while reading.position < end:
                 found += [
                     one
-                    for one in await patiently(consumer, place)
+                    for one in await reading.next()
                     if one.offset < end
                     and not known[one.offset // 8] >> one.offset % 8 & 1
                     # Earlier programs touched partitions with empty records.
@@ -147,18 +169,3 @@ def record_of(stream: Stream, offset: int, record: ConsumerRecord) -> Record:
 
 def is_ours(record: ConsumerRecord) -> bool:
     return bool(record.headers) and record.headers[-1][0] == OURS
-
-
-def check_ends(cluster: Cluster, ends: Mapping[Stream, int], state: State) -> None:
-    """Raises `BusError` when a topic ends before what the journal names, or the journal names
-    nothing at all of topics that hold records."""
-    for stream, named in state.ends.items():
-        if ends[stream] < named:
-            raise lost(cluster, stream, ends[stream])
-    full = [stream for stream, end in ends.items() if end]
-    if full and not state.num_entries:
-        topic, part = full[0]
-        raise BusError(
-            f"The journal of {cluster.app} is empty, but {cluster.topic(topic)}/{part} holds "
-            f"{ends[full[0]]} records: the journal was emptied or made anew; restore it."
-        )

@@ -101,7 +101,11 @@ class Cluster:
         )
 
     def consumer(
-        self, *, max_wait_seconds: float = 0.5, group: str | None = None
+        self,
+        *,
+        max_wait_seconds: float = 0.5,
+        group: str | None = None,
+        page_bytes: int = MAX_MESSAGE_BYTES,
     ) -> AIOKafkaConsumer:
         """Is told what to read and from where; `group` is whose offsets it keeps at Kafka.
         Earlier programs wrote in transactions: what these took back is not read."""
@@ -113,7 +117,7 @@ class Cluster:
             isolation_level="read_committed",
             fetch_max_wait_ms=int(max_wait_seconds * 1000),
             fetch_max_bytes=4 * MAX_MESSAGE_BYTES,
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            max_partition_fetch_bytes=page_bytes,
             request_timeout_ms=int(REQUEST_SECONDS * 1000),
         )
 

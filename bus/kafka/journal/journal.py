@@ -15,7 +15,7 @@ from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.refusal import is_passing
 from bus.kafka.cluster.topics import BEATS, JOURNAL
 from bus.kafka.cluster.watch import Watch
-from bus.kafka.journal.snapshots import EVERY_ENTRIES, Snapshot, newest, taken
+from bus.kafka.journal.snapshots import EVERY_BYTES, Snapshot, newest, taken
 from bus.kafka.journal.state import State, Verdict
 from bus.topics import Topic
 
@@ -151,7 +151,8 @@ class Journal:
         self._moved.set()
 
     def _apply(self, position: int, value: bytes) -> Snapshot | None:
-        """A snapshot is taken every so many entries, by whoever wrote the last of them."""
+        """A snapshot is taken every so many bytes, by whoever wrote the last of them."""
+        before = self.state.num_bytes // EVERY_BYTES
         applied = self.state.apply(position, value)
         if applied is None:
             return None
@@ -161,7 +162,8 @@ class Journal:
             return None
         if not waiter.done():
             waiter.set_result(Outcome(position, verdict))
-        return taken(self.state) if self.state.num_entries % EVERY_ENTRIES == 0 else None
+        due = self.state.num_bytes // EVERY_BYTES > before
+        return taken(self.state) if due else None
 
     def _tell(self) -> None:
         self._moved.set()
@@ -169,6 +171,7 @@ class Journal:
             for outcome in self._outcomes.values():
                 if not outcome.done():
                     outcome.set_exception(self.failure)
+                    outcome.exception()  # Whoever has gone meanwhile is not to be told.
             self._outcomes.clear()
         for listener in list(self.listeners):
             listener()

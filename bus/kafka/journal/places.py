@@ -3,8 +3,8 @@ was appended before they came. Knows no group."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer
@@ -21,6 +21,9 @@ from bus.kafka.journal.journal import RETRY_SECONDS, Journal
 from bus.kafka.journal.state import Place
 
 PAGE = 500
+PAGE_BYTES = 1024 * 1024
+"""Fetched of a partition at once, unless one batch is larger."""
+
 MAX_PLACES = 4_000
 
 
@@ -39,25 +42,57 @@ class Window:
             self.end = places[-1].offset + 1
 
 
+@dataclass(slots=True)
+class Reading:
+    """One partition, read from `position` on. What a reader leaves, the next one finds who goes on
+    there: so pages that follow each other are fetched once."""
+
+    consumer: AIOKafkaConsumer
+    place: TopicPartition
+    position: int
+    left: Sequence[ConsumerRecord] = ()
+
+    def go(self, offset: int) -> None:
+        self.left = [one for one in self.left if one.offset >= offset]
+        if offset != (self.left[0].offset if self.left else self.position):
+            self.left, self.position = (), offset
+            self.consumer.seek(self.place, offset)
+
+    async def next(self, most: int = PAGE) -> Sequence[ConsumerRecord]:
+        """The next records, none after a moment without any; through any outage."""
+        if self.left:
+            left, self.left = self.left, ()
+            return left
+        try:
+            pages = await self.consumer.getmany(self.place, timeout_ms=200, max_records=most)
+        except KafkaError as error:
+            if not is_passing(error):
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
+            return ()
+        self.position = await self.consumer.position(self.place)
+        return list(pages.get(self.place, ()))
+
+
 class Lent:
     """One consumer, started when it is first needed and lent to one reader at a time."""
 
     def __init__(self, cluster: Cluster, journal: Journal) -> None:
         self._cluster, self._journal = cluster, journal
         self._consumer: AIOKafkaConsumer | None = None
+        self._readings: dict[TopicPartition, Reading] = {}
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def at(self, place: TopicPartition, offset: int) -> AsyncIterator[AIOKafkaConsumer]:
+    async def at(self, place: TopicPartition, offset: int) -> AsyncIterator[Reading]:
         """Raises `BusError`."""
         async with self._turn:
             consumer = await self._started()
-            if place not in consumer.assignment():
-                consumer.assign([place])
+            reading = self._readings.get(place) or self._assigned(consumer, place, offset)
+            reading.go(offset)
             consumer.resume(place)
-            consumer.seek(place, offset)
             try:
-                yield consumer
+                yield reading
             except ConsumerStoppedError:
                 raise BusError("The bus is closed.") from None
             except KafkaError as error:
@@ -72,25 +107,22 @@ class Lent:
         if self._consumer is not None:
             await self._cluster.stop(self._consumer)
 
+    def _assigned(self, consumer: AIOKafkaConsumer, place: TopicPartition, offset: int) -> Reading:
+        reading = self._readings[place] = Reading(consumer, place, offset)
+        consumer.assign([*self._readings])
+        for at, one in self._readings.items():
+            consumer.seek(at, one.position)
+            consumer.pause(at)
+        return reading
+
     async def _started(self) -> AIOKafkaConsumer:
         while self._consumer is None:
             await self._journal.watch.over()
-            consumer = self._cluster.consumer(max_wait_seconds=0.05)
+            consumer = self._cluster.consumer(max_wait_seconds=0.05, page_bytes=PAGE_BYTES)
             with suppress(Unreachable):
                 await self._cluster.start(consumer)
                 self._consumer = consumer
         return self._consumer
-
-
-async def patiently(consumer: AIOKafkaConsumer, place: TopicPartition) -> list[ConsumerRecord]:
-    """The next records, none after a moment without any; through any outage."""
-    try:
-        return list((await consumer.getmany(place, timeout_ms=200)).get(place, ()))
-    except KafkaError as error:
-        if not is_passing(error):
-            raise
-        await asyncio.sleep(RETRY_SECONDS)
-        return []
 
 
 class Scanner:
@@ -100,6 +132,8 @@ class Scanner:
         self._lent = Lent(cluster, journal)
         self._journal = journal
         self._place = TopicPartition(cluster.topic(JOURNAL), 0)
+        self._known: dict[Stream, tuple[int, int]] = {}
+        """Where the last page of each partition ended: an offset, and the position of its entry."""
 
     async def places(self, stream: Stream, start: int, limit: int = PAGE) -> list[Place]:
         """Those of the offsets [start, start + limit) that are on the log; raises `BusError`."""
@@ -107,32 +141,44 @@ class Scanner:
             state = self._journal.state
             end = min(state.heads[stream], start + limit)
             offset, position = state.index[stream].before(start)
+        if offset < (known := self._known.get(stream, (0, 0)))[0] <= start:
+            offset, position = known
         found: list[Place] = []
         if start >= end:
             return found
         named = f'["{stream[0]}",{stream[1]},'.encode()
-        async for at, value in self.values(position):
-            if named not in value:
-                continue
-            for other, places, entry_id in self.effects(at, value):
-                for raw, event_id in zip(*places, strict=True) if other == stream else ():
-                    if start <= offset < end:
-                        found.append(Place(offset, raw, event_id, entry_id))
-                    offset += 1
-            if offset >= end:
-                return found
+        async with aclosing(self.values(position)) as values:
+            async for at, value in values:
+                if named not in value:
+                    continue
+                first = offset
+                for other, places, entry_id in self.effects(at, value):
+                    for raw, event_id in zip(*places, strict=True) if other == stream else ():
+                        if start <= offset < end:
+                            found.append(Place(offset, raw, event_id, entry_id))
+                        offset += 1
+                if offset >= end:
+                    self._known[stream] = first, at
+                    return found
         raise AssertionError(f"the journal ends before {stream}/{end}")
 
-    async def values(self, start: int) -> AsyncIterator[tuple[int, bytes]]:
-        """What lies on the journal from `start` up to where it has been applied."""
+    async def values(self, start: int) -> AsyncGenerator[tuple[int, bytes], None]:
+        """What lies on the journal from `start` up to where it has been applied. Whoever stops
+        before the end closes it, and may go on from the last it was given."""
         end = self._journal.state.position
-        async with self._lent.at(self._place, start) as consumer:
+        async with self._lent.at(self._place, start) as reading:
             while start < end:
-                for record in await patiently(consumer, self._place):
-                    start = record.offset + 1
-                    if start > end:
+                records = await reading.next()
+                for number, record in enumerate(records):
+                    if record.offset >= end:
+                        reading.left = records[number:]
                         return
-                    yield record.offset, record.value or b""
+                    start = record.offset + 1
+                    try:
+                        yield record.offset, record.value or b""
+                    except GeneratorExit:
+                        reading.left = records[number:]
+                        raise
 
     async def stop(self) -> None:
         await self._lent.stop()

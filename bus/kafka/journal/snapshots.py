@@ -28,11 +28,13 @@ from bus.kafka.journal.entry import Entry
 from bus.kafka.journal.state import Index, Recent, State
 from bus.topics import Topic
 
-EVERY_ENTRIES = 10_000
+EVERY_BYTES = 4 * 1024 * 1024
+"""Of the journal: read in some tenths of a second, whatever the size of its entries."""
+
 KEPT = 3
 """Snapshots that compaction leaves."""
 
-_FORMAT = 1
+_FORMAT = 2
 _READ_MILLISECONDS = 5_000
 
 _log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ class Snapshot:
     """A state, written out."""
 
     at: int
+    slot: int
+    """Of the newest `KEPT`, which one it takes the place of."""
     packed: bytes
 
     @property
@@ -53,7 +57,8 @@ class Snapshot:
 def taken(state: State) -> Snapshot:
     """The state as it is now; under its lock."""
     said = json.dumps(_written(state), separators=(",", ":")).encode()
-    return Snapshot(at=state.position, packed=zlib.compress(said, 1))
+    slot = state.num_bytes // EVERY_BYTES % KEPT
+    return Snapshot(at=state.position, slot=slot, packed=zlib.compress(said, 1))
 
 
 async def write(
@@ -62,7 +67,7 @@ async def write(
     """Its mark lies at `mark` already."""
     body = {"format": _FORMAT, "at": snapshot.at, "mark": mark}
     said = json.dumps(body | {"state": b64encode(snapshot.packed).decode()}).encode()
-    key = str(snapshot.at // EVERY_ENTRIES % KEPT).encode()
+    key = str(snapshot.slot).encode()
     await producer.send_and_wait(cluster.topic(SNAPSHOTS), said, key=key, partition=0)
 
 
@@ -88,7 +93,7 @@ async def _newest(
             if said["format"] == _FORMAT:
                 at, mark = int(said["at"]), int(said["mark"])
                 packed = b64decode(said["state"], validate=True)
-                found.append((at, mark, Snapshot(at=at, packed=packed)))
+                found.append((at, mark, Snapshot(at=at, slot=0, packed=packed)))
         except (ValueError, KeyError, TypeError):
             continue
     for _, mark, snapshot in sorted(found, key=lambda one: one[:2], reverse=True):
@@ -141,6 +146,7 @@ def _written(state: State) -> dict[str, Any]:
         "position": state.position,
         "chain": state.chain.hex(),
         "entries": state.num_entries,
+        "bytes": state.num_bytes,
         "streams": [
             [*at, head, state.ends[at], list(one.offsets), list(one.positions)]
             for at, head in state.heads.items()
@@ -174,7 +180,8 @@ def _written_group(group: Group) -> dict[str, Any]:
 
 
 def _load(state: State, said: dict[str, Any]) -> None:
-    state.position, state.num_entries = said["position"], said["entries"]
+    state.position = said["position"]
+    state.num_entries, state.num_bytes = said["entries"], said["bytes"]
     state.chain = bytes.fromhex(said["chain"])
     for topic, part, head, end, offsets, positions in said["streams"]:
         at: Stream = (topic, part)

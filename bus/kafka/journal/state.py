@@ -95,7 +95,7 @@ class State:
         """Of the journal, behind what was applied."""
         self.chain = b""
         """A hash over every record of the journal up to there."""
-        self.num_entries = 0
+        self.num_entries, self.num_bytes = 0, 0
         self.heads = dict.fromkeys(streams, 0)
         self.ends = dict.fromkeys(streams, 0)
         """Of each partition, behind the last of Kafka's offsets that is named."""
@@ -117,6 +117,7 @@ class State:
     def apply(self, position: int, value: bytes) -> tuple[Entry, Verdict] | None:
         """The record of the journal at `position`; None when it is no entry."""
         self.position = position + 1
+        self.num_bytes += len(value)
         self.chain = blake2b(b"%b%d %b" % (self.chain, position, value), digest_size=16).digest()
         try:
             entry = Entry.decode(value)

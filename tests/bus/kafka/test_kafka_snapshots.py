@@ -26,7 +26,7 @@ Scenario = Callable[[KafkaBus], Awaitable[None]]
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("journal.snapshots", "journal.journal", "bus"):
-        monkeypatch.setattr(f"bus.kafka.{module}.EVERY_ENTRIES", EVERY)
+        monkeypatch.setattr(f"bus.kafka.{module}.EVERY_BYTES", 200 * EVERY)
 
 
 def run(cluster: Cluster, scenario: Scenario) -> None:
