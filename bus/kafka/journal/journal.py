@@ -46,7 +46,7 @@ class Journal:
         self._reader = cluster.consumer()
         self.watch = Watch(cluster, self._place)
         self._position = 0
-        self._looked = 0.0
+        self._began = self._looked = 0.0
         self._moved = asyncio.Event()
         self._outcomes: dict[str, asyncio.Future[Outcome]] = {}
         self._news = threading.Lock()
@@ -133,8 +133,9 @@ class Journal:
         await asyncio.gather(self.watch.stop(), self._cluster.stop(self._reader))
 
     async def _step(self) -> None:
-        began = time.monotonic()
-        pages = await self._reader.getmany(timeout_ms=1000)
+        # What comes now was asked for in the step before, if not earlier.
+        looked, self._began = self._began, time.monotonic()
+        pages = await self._reader.getmany(timeout_ms=500)
         for record in pages.get(self._beats, ()):
             self.on_beat(record.value or b"")
         records = pages.get(self._place, ())
@@ -143,7 +144,7 @@ class Journal:
             for record in records:
                 snapshot = self._apply(record.offset, record.value or b"") or snapshot
         self._position = await self._reader.position(self._place)
-        self._looked = began
+        self._looked = looked
         if snapshot is not None:
             self.on_snapshot(snapshot)
         if records:
