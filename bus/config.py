@@ -8,19 +8,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bus.bus import Bus
 from bus.errors import BusError
+from bus.topics import MAX_PARTITIONS, PARTITIONS
 
 if TYPE_CHECKING:
     from bus.kafka.cluster.cluster import Cluster
 
 
 class SqliteConfig(BaseModel):
-    """One file in the run's folder. With `synchronous` NORMAL a published version survives a power
-    cut, with all that came before it, and the work since is done again; with FULL, at the price of
-    a disk flush per commit, every commit does."""
+    """One file in the run's folder. At most as many members share the work of a group as there are
+    `partitions`. With `synchronous` NORMAL a published version survives a power cut, with all that
+    came before it, and the work since is done again; with FULL, at the price of a disk flush per
+    commit, every commit does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["sqlite"] = "sqlite"
+    partitions: int = Field(default=PARTITIONS, ge=1, le=MAX_PARTITIONS)
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
 
     @property
@@ -51,6 +54,7 @@ class SqliteConfig(BaseModel):
         path = run / "log.sqlite"
         return SqliteBus(
             path,
+            partitions=self.partitions,
             synchronous=self.synchronous,
             create=create,
             read_only=read_only,
@@ -73,15 +77,16 @@ class KafkaSecurityConfig(BaseModel):
 
 
 class KafkaConfig(BaseModel):
-    """A Kafka cluster. `app` stands before the name of every topic, group and writer; it is the
-    name of the run's folder when it is empty. A role that is silent for `lease_seconds` loses its
-    partitions."""
+    """A Kafka cluster. At most as many members share the work of a group as there are `partitions`.
+    `app` stands before the name of every topic, group and writer; it is the name of the run's
+    folder when it is empty. A role that is silent for `lease_seconds` loses its partitions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["kafka"] = "kafka"
     bootstrap_servers: str = "127.0.0.1:9092"
     app: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,200}$")
+    partitions: int = Field(default=PARTITIONS, ge=1, le=MAX_PARTITIONS)
     replication: int = Field(default=1, ge=1)
     lease_seconds: float = Field(default=10.0, ge=1, le=600)
     security: KafkaSecurityConfig = KafkaSecurityConfig()
@@ -113,7 +118,11 @@ class KafkaConfig(BaseModel):
         from bus.kafka.bus import KafkaBus
 
         return KafkaBus(
-            cluster, create=create, read_only=read_only, lease_seconds=self.lease_seconds
+            cluster,
+            partitions=self.partitions,
+            create=create,
+            read_only=read_only,
+            lease_seconds=self.lease_seconds,
         )
 
     def cluster(self, run: Path) -> "Cluster":

@@ -1,11 +1,15 @@
 """Where events go: the topics, and which partition a key falls into. Knows no driver."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 PARTITIONS = 4
-"""Of `tasks`, `attempts` and `judgments`, which are partitioned alike by task id. Fixed for the
-life of a log: another number would send a key elsewhere and break its order."""
+"""Of `tasks`, `attempts` and `judgments`, which are partitioned alike by task id, unless their log
+was created with another number. Fixed for the life of a log: another one would send a key elsewhere
+and break its order."""
+
+MAX_PARTITIONS = 1_024
 
 DEAD_SUFFIX = ".dead"
 
@@ -114,6 +118,23 @@ TOPICS: dict[str, Topic] = {topic.name: topic for live in _LIVE for topic in (li
 def completed_by(group: str) -> tuple[str, ...]:
     """The topics of which `group` must bring every record to an end."""
     return tuple(topic.name for topic in TOPICS.values() if topic.completed_by == group)
+
+
+def co_partitioned(topics: Mapping[str, Topic], partitions: int | None) -> dict[str, Topic]:
+    """`topics`, those of several partitions with so many of them; None leaves them as they are."""
+    if partitions is None:
+        return dict(topics)
+    return {
+        name: replace(topic, partitions=partitions) if topic.partitions > 1 else topic
+        for name, topic in topics.items()
+    }
+
+
+def partitions_on(log: Mapping[str, int], topics: Mapping[str, Topic]) -> int | None:
+    """How many partitions the co-partitioned among `topics` have on a log that has `log` of each
+    topic; None where it has none of these topics."""
+    found = (log.get(name, 0) for name, topic in topics.items() if topic.partitions > 1)
+    return next(filter(None, found), None)
 
 
 def partition_of(key: str, partitions: int) -> int:

@@ -39,13 +39,16 @@ from bus.topics import TOPICS, Topic
 
 
 class KafkaBus:
-    """Implements `Bus`. `create=False` and `read_only=True` want a run that exists already."""
+    """Implements `Bus`. `create=False` and `read_only=True` want a run that exists already. A new
+    one gets `partitions` of each co-partitioned topic, None for as many as it says; another keeps
+    its own."""
 
     def __init__(
         self,
         cluster: Cluster,
         *,
         topics: Mapping[str, Topic] = TOPICS,
+        partitions: int | None = None,
         create: bool = True,
         read_only: bool = False,
         lease_seconds: float = 10.0,
@@ -58,7 +61,7 @@ class KafkaBus:
         quiet_client_log()
         self._thread = Background("bus-kafka")
         try:
-            self._thread.call(self._open(create, lease_seconds))
+            self._thread.call(self._open(partitions, create, lease_seconds))
         except BaseException:
             self._thread.close()
             raise
@@ -211,8 +214,14 @@ class KafkaBus:
                 await self._thread.wait(self._stop())
             await asyncio.to_thread(self._thread.close)
 
-    async def _open(self, create: bool, lease_seconds: float) -> None:
-        ids = await prepare(self._cluster, self._topics, create=create, read_only=self._read_only)
+    async def _open(self, partitions: int | None, create: bool, lease_seconds: float) -> None:
+        ids, self._topics = await prepare(
+            self._cluster,
+            self._topics,
+            partitions=partitions,
+            create=create,
+            read_only=self._read_only,
+        )
         self._journal = Journal(self._cluster, self._topics)
         self._scanner = Scanner(self._cluster, self._journal)
         self._pages = Pages(self._cluster, self._journal, self._scanner)

@@ -11,14 +11,16 @@ from bus.groups import Group, Member, Stream
 from bus.memory.log import MemoryLog
 from bus.memory.subscription import MemorySubscription
 from bus.records import Lag, Record, check_places
-from bus.topics import TOPICS, Topic
+from bus.topics import TOPICS, Topic, co_partitioned
 
 
 class MemoryBus:
-    """Implements `Bus`."""
+    """Implements `Bus`. `partitions` of each co-partitioned topic, None for as many as it says."""
 
-    def __init__(self, topics: Mapping[str, Topic] = TOPICS) -> None:
-        self._log = MemoryLog(topics)
+    def __init__(
+        self, topics: Mapping[str, Topic] = TOPICS, *, partitions: int | None = None
+    ) -> None:
+        self._log = MemoryLog(co_partitioned(topics, partitions))
         self._groups: dict[str, Group] = {}
         self._joined = 0
 

@@ -21,7 +21,7 @@ from bus.groups import Stream
 from bus.records import Lag, Record, check_places
 from bus.sqlite.beats import LOOKS_PER_LEASE, Beats
 from bus.sqlite.cursors import all_cursors, all_lags, group_names
-from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors
+from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors, topics_of
 from bus.sqlite.groups import Membership
 from bus.sqlite.ids import Ids
 from bus.sqlite.log import (
@@ -48,7 +48,9 @@ PATIENCE_SECONDS = 20.0
 
 
 class SqliteBus:
-    """Implements `Bus`. `create=False` and `read_only=True` want a log that exists already.
+    """Implements `Bus`. `create=False` and `read_only=True` want a log that exists already. A new
+    one gets `partitions` of each co-partitioned topic, None for as many as it says; another keeps
+    its own.
 
     With `synchronous="NORMAL"` a commit survives a killed process; a power cut may take those since
     the last one that held an event of a durable topic. With "FULL" it takes none. A process that
@@ -60,6 +62,7 @@ class SqliteBus:
         path: Path,
         *,
         topics: Mapping[str, Topic] = TOPICS,
+        partitions: int | None = None,
         synchronous: Synchronous = "NORMAL",
         create: bool = True,
         read_only: bool = False,
@@ -68,15 +71,19 @@ class SqliteBus:
     ) -> None:
         if not 0 < lease_seconds <= MAX_LEASE_SECONDS:
             raise BusError(f"A lease lasts up to {MAX_LEASE_SECONDS:.0f} s, not {lease_seconds}.")
-        self._path, self._topics, self._lease_seconds = path, topics, lease_seconds
+        self._path, self._lease_seconds = path, lease_seconds
         self._members: list[Membership] = []
         self._beats: dict[str, Beats] = {}
         self._closed = False
         writing = None
         if not read_only:
-            writing = open_writer(path, topics, synchronous, create, patience_seconds)
+            writing = open_writer(
+                path, topics, synchronous, create, patience_seconds, partitions=partitions
+            )
         try:
             self._connection = open_reader(path)
+            with plain_errors(path):
+                self._topics = topics_of(self._connection, topics)
             self._replay = open_reader(path)
             self._ids = Ids(self._replay)
             self._watch = Watch(open_reader(path))

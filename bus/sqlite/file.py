@@ -13,7 +13,7 @@ import apsw
 
 from bus.errors import BusError
 from bus.sqlite.neighbours import begin_writing, holder
-from bus.topics import Topic
+from bus.topics import Topic, co_partitioned, partitions_on
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -114,8 +114,10 @@ def open_writer(
     synchronous: Synchronous,
     create: bool,
     patience_seconds: float | None,
+    partitions: int | None = None,
 ) -> apsw.Connection:
-    """The writing connection to a log whose schema is in place, on the disk too."""
+    """The writing connection to a log whose schema is in place, on the disk too. A new one gets
+    `partitions` of each co-partitioned topic, None for as many as it says."""
     if not path.exists() and not create:
         raise BusError(f"There is no log at {path}: check the path, or start a run there first.")
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
@@ -136,7 +138,7 @@ def open_writer(
                     connection.execute(SCHEMA)
                     connection.pragma("application_id", APPLICATION_ID)
                     connection.pragma("user_version", SCHEMA_VERSION)
-                _add_topics(connection, topics, path)
+                _add_topics(connection, topics_of(connection, topics, partitions), path)
             _sync_folder(path)
             connection.pragma("synchronous", synchronous)
         except BaseException:
@@ -233,9 +235,19 @@ def _check_identity(connection: apsw.Connection, path: Path) -> bool:
     return True
 
 
+def topics_of(
+    connection: apsw.Connection, topics: Mapping[str, Topic], new: int | None = None
+) -> dict[str, Topic]:
+    """`topics` with the partitions that they have in the file, or `new` where it has none."""
+    return co_partitioned(topics, partitions_on(_partitions(connection), topics) or new)
+
+
+def _partitions(connection: apsw.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT topic, count(*) FROM head GROUP BY topic"))
+
+
 def _add_topics(connection: apsw.Connection, topics: Mapping[str, Topic], path: Path) -> None:
-    counted = "SELECT topic, count(*) FROM head GROUP BY topic"
-    partitions = dict(connection.execute(counted))
+    partitions = _partitions(connection)
     for topic in topics.values():
         if partitions.setdefault(topic.name, topic.partitions) != topic.partitions:
             raise BusError(

@@ -60,6 +60,7 @@ async def copy_run(
         raise UsageError(f"--set {foreign[0]}: a copy keeps its recipe; only bus.* may be set")
     here, there = RunFolder(source), RunFolder(target)
     config = changed_bus(here.settings, settings, bus).named(target)
+    config = partitioned_alike(config, here.bus(), settings)
     _check_apart(source, target)
     with ExitStack() as locks:
         locks.enter_context(here.locked())
@@ -95,6 +96,17 @@ async def _copy(here: RunFolder, there: RunFolder, config: BusConfig, show: Show
     sync(there.path)
     checkpoints = len(list(checkpoint_folders(there.path)))
     return Copied(checkpoints=checkpoints, events=events, groups=groups, place=place)
+
+
+def partitioned_alike(config: BusConfig, source: BusConfig, settings: Sequence[str]) -> BusConfig:
+    """Each record goes to its own offset: a copy has the partitions of its source."""
+    said = any(one.partition("=")[0] == "bus.partitions" for one in settings)
+    if said and config.partitions != source.partitions:
+        raise UsageError(
+            f"--set bus.partitions={config.partitions}: a copy has the partitions of its source, "
+            f"which are {source.partitions}; leave it out"
+        )
+    return config.model_copy(update={"partitions": source.partitions})
 
 
 def _durable(config: BusConfig) -> BusConfig:

@@ -4,13 +4,16 @@ Knows no role.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from bus.bus import Bus
+from bus.config import BusConfig
 from bus.errors import Unreachable, Unreadable
 from bus.events import Control, derive_id
 from bus.log import Log
+from bus.topics import TOPICS, partitions_on
 from evolvent.errors import UsageError
 from evolvent.given.own_model import check_model
 from evolvent.plugins import installed
@@ -43,6 +46,8 @@ def prepare(folder: RunFolder, recipe: Recipe | None) -> Recipe:
             f"{folder.path} has its log at {stored.bus.place(folder.path)}: go on there, or make a "
             "copy of the run on another bus with `evolvent copy`"
         )
+    if "bus" in recipe.model_fields_set:
+        _check_partitions(recipe.bus, stored.bus.partitions, stored.bus.place(folder.path))
     return stored.gone_on_with(recipe)
 
 
@@ -66,9 +71,10 @@ async def opened(
                     f"{folder.path} is not its folder: name that with --dir, or choose another "
                     "name for the new run"
                 )
-            folder.create(recipe)
+            folder.create(await asyncio.to_thread(_as_on, folder, recipe, bus.log))
         else:
             await asyncio.to_thread(check_log, folder, recipe, bus.log)
+            await asyncio.to_thread(_as_on, folder, recipe, bus.log)
             if said := await asyncio.to_thread(check_recovery, folder, recipe, bus.log):
                 show(said)
             folder.store(recipe)
@@ -80,6 +86,7 @@ def joined(folder: RunFolder, recipe: Recipe, log: Log) -> None:
     if folder.exists:
         check_log(folder, recipe, log)
         return
+    recipe = _as_on(folder, recipe, log)
     start = _first_start(log)
     if start is not None and not _is_start_of(start, recipe, recipe.bus.place(folder.path)):
         raise UsageError(
@@ -87,6 +94,27 @@ def joined(folder: RunFolder, recipe: Recipe, log: Log) -> None:
             f"({start.settings['name']}, seed {start.seed}): choose another name for the run"
         )
     folder.create(recipe, run_id=run_on(log))
+
+
+def _as_on(folder: RunFolder, recipe: Recipe, log: Log) -> Recipe:
+    """The recipe with the number of partitions that stands on the log. Raises `UsageError` when it
+    says another one."""
+    there = partitions_on(Counter(topic for topic, _ in log.heads()), TOPICS)
+    if there is None or there == recipe.bus.partitions:
+        return recipe
+    _check_partitions(recipe.bus, there, recipe.bus.place(folder.path))
+    bus = recipe.bus.model_copy(update={"partitions": there})
+    return recipe.model_copy(update={"bus": bus})
+
+
+def _check_partitions(bus: BusConfig, there: int, place: str) -> None:
+    """A recipe that leaves the number out takes the log's."""
+    if "partitions" in bus.model_fields_set and bus.partitions != there:
+        raise UsageError(
+            f"{place} has {there} partitions and the recipe says bus.partitions = "
+            f"{bus.partitions}: the number of a log cannot change; leave it out, or start another "
+            "run with it"
+        )
 
 
 def _is_start_of(start: Control, recipe: Recipe, place: str) -> bool:

@@ -3,14 +3,15 @@ events each holds, and what is wrong. Knows no role.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bus.config import BusConfig, KafkaConfig
-from bus.log import Log
-from bus.topics import TOPICS
+from bus.topics import TOPICS, partitions_on
 from evolvent.errors import UsageError
 from evolvent.recipe.load import load_recipe, shipped
 from evolvent.run.folder import RunFolder
@@ -61,7 +62,10 @@ def _named(url: str, settings: Sequence[str]) -> BusConfig:
 async def _survey_file(config: BusConfig, path: Path) -> Survey:
     bus = await asyncio.to_thread(config.build, path, read_only=True)
     try:
-        return Survey(rows=_rows(await asyncio.to_thread(_counts, bus.log)))
+        heads = await asyncio.to_thread(bus.log.heads)
+        parts = Counter(topic for topic, _ in heads)
+        said = _other_number(config, partitions_on(parts, TOPICS), config.place(path))
+        return Survey(rows=_rows(_counts(heads), parts), problems=tuple(said))
     finally:
         await bus.close()
 
@@ -76,10 +80,10 @@ async def _survey_kafka(config: KafkaConfig, path: Path, create: bool) -> Survey
 
     quiet_client_log()
     async with cluster.admin() as admin:
-        found = await inspect(admin, cluster, TOPICS)
+        found = await inspect(admin, cluster, TOPICS, config.partitions)
         if create and any(topic.missing for topic in found):
             await create_missing(admin, cluster, found)
-            found = await inspect(admin, cluster, TOPICS)
+            found = await inspect(admin, cluster, TOPICS, config.partitions)
         present = {
             cluster.topic(one.name): range(one.partitions) for one in found if one.partitions
         }
@@ -93,10 +97,12 @@ async def _survey_kafka(config: KafkaConfig, path: Path, create: bool) -> Survey
     if missing:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         said.append(f"The topic {missing[0]}{more} is missing: make it with --create.")
+    there = {one.name: one.partitions for one in found}
+    said += _other_number(config, partitions_on(there, TOPICS), config.place(path))
     counts: Mapping[str, int] = {}
     if not said:
         bus = await asyncio.to_thread(config.build, path, read_only=True)
-        counts = await asyncio.to_thread(_counts, bus.log)
+        counts = _counts(await asyncio.to_thread(bus.log.heads))
         await bus.close()
     rows = {row["name"]: row for row in _rows(counts)}
     for topic in found:
@@ -120,12 +126,30 @@ async def _survey_kafka(config: KafkaConfig, path: Path, create: bool) -> Survey
     return Survey(rows=list(rows.values()), place=place, problems=tuple(said))
 
 
-def _rows(counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    return [{**asdict(topic), "events": counts.get(topic.name, 0)} for topic in TOPICS.values()]
+def _other_number(config: BusConfig, there: int | None, place: str) -> list[str]:
+    if there in (None, config.partitions) or "partitions" not in config.model_fields_set:
+        return []
+    return [
+        f"{place} has {there} partitions and bus.partitions = {config.partitions}: the number of a "
+        "log cannot change; use another name for the run."
+    ]
 
 
-def _counts(log: Log) -> dict[str, int]:
+def _rows(
+    counts: Mapping[str, int], partitions: Mapping[str, int] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    return [
+        {
+            **asdict(topic),
+            "partitions": partitions.get(name, topic.partitions),
+            "events": counts.get(name, 0),
+        }
+        for name, topic in TOPICS.items()
+    ]
+
+
+def _counts(heads: Mapping[tuple[str, int], int]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for (topic, _), end in log.heads().items():
+    for (topic, _), end in heads.items():
         counts[topic] = counts.get(topic, 0) + end
     return counts

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from bus.errors import BusError
 from bus.kafka.cluster.cluster import MAX_MESSAGE_BYTES, Cluster
 from bus.kafka.cluster.identity import topic_ids
-from bus.topics import Topic
+from bus.topics import Topic, co_partitioned, partitions_on
 
 JOURNAL = "journal"
 """One partition: every commit of the run in its one order."""
@@ -92,11 +92,17 @@ class KafkaTopic:
 
 
 async def prepare(
-    cluster: Cluster, topics: Mapping[str, Topic], *, create: bool, read_only: bool = False
-) -> dict[str, str]:
-    """Every topic is there and as it should be: Kafka's own ids of them. Raises `BusError`."""
+    cluster: Cluster,
+    topics: Mapping[str, Topic],
+    *,
+    partitions: int | None = None,
+    create: bool,
+    read_only: bool = False,
+) -> tuple[dict[str, str], dict[str, Topic]]:
+    """Every topic is there and as it should be: Kafka's own ids of them, and `topics` with the
+    partitions that they have there. Raises `BusError`."""
     async with cluster.admin() as admin:
-        found = await inspect(admin, cluster, topics)
+        found = await inspect(admin, cluster, topics, partitions)
         missing = [topic for topic in found if topic.missing]
         # Runs of earlier programs have no snapshots yet.
         needed = [topic for topic in missing if topic.name != SNAPSHOTS]
@@ -109,37 +115,47 @@ async def prepare(
         if missing and not read_only:
             await create_missing(admin, cluster, missing)
             # Another process may have been faster, with other settings.
-            found = await inspect(admin, cluster, topics)
+            found = await inspect(admin, cluster, topics, partitions)
         ids = await topic_ids(admin, cluster, [topic.name for topic in found if not topic.missing])
     if wrong := [problem for topic in found for problem in problems(cluster, topic)]:
         raise BusError(wrong[0])
-    return ids
+    return ids, topics_of(found, topics)
+
+
+def topics_of(found: Sequence[KafkaTopic], topics: Mapping[str, Topic]) -> dict[str, Topic]:
+    """`topics` with the partitions that they have on the cluster."""
+    there = {topic.name: topic.partitions for topic in found}
+    return co_partitioned(topics, partitions_on(there, topics))
 
 
 async def inspect(
-    admin: AIOKafkaAdminClient, cluster: Cluster, topics: Mapping[str, Topic]
+    admin: AIOKafkaAdminClient,
+    cluster: Cluster,
+    topics: Mapping[str, Topic],
+    partitions: int | None = None,
 ) -> list[KafkaTopic]:
-    """Every topic of a run, those that are missing too. Raises `BusError`."""
-    wanted = {name: topic.partitions for name, topic in topics.items()} | {
-        JOURNAL: 1,
-        BEATS: 1,
-        SNAPSHOTS: 1,
-    }
+    """Every topic of a run, those that are missing too. Co-partitioned topics should have as many
+    partitions as the first of them that is there, else `partitions`. Raises `BusError`."""
+    names = (*topics, JOURNAL, BEATS, SNAPSHOTS)
     try:
         present = set(await admin.list_topics())
-        ours = [cluster.topic(name) for name in wanted if cluster.topic(name) in present]
+        ours = [cluster.topic(name) for name in names if cluster.topic(name) in present]
         described = {one["topic"]: one for one in await admin.describe_topics(ours)} if ours else {}
         settings = await _settings(admin, ours)
     except (KafkaError, OSError, TimeoutError) as error:
         raise await cluster.explained(error) from error
+    parts_of = {
+        name: described.get(cluster.topic(name), {"partitions": []})["partitions"] for name in names
+    }
+    there = {name: len(parts) for name, parts in parts_of.items()}
+    wanted = co_partitioned(topics, partitions_on(there, topics) or partitions)
     found = []
-    for name, partitions in wanted.items():
-        parts = described.get(cluster.topic(name), {"partitions": []})["partitions"]
+    for name, parts in parts_of.items():
         found.append(
             KafkaTopic(
                 name=name,
                 partitions=len(parts),
-                wanted_partitions=partitions,
+                wanted_partitions=wanted[name].partitions if name in wanted else 1,
                 replication=min((len(part["replicas"]) for part in parts), default=0),
                 wanted_replication=cluster.replication,
                 settings=settings.get(cluster.topic(name), {}),

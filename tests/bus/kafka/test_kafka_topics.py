@@ -131,6 +131,26 @@ def test_other_numbers_of_partitions_and_copies_are_refused(cluster: Cluster) ->
         asyncio.run(prepare(cluster, TOPICS, create=True))
 
 
+def test_topics_are_made_with_as_many_partitions_as_asked_and_keep_them(cluster: Cluster) -> None:
+    async def scenario() -> None:
+        first = await asyncio.to_thread(KafkaBus, cluster, partitions=6)
+        for asked in (None, 1, 9):
+            bus = await asyncio.to_thread(KafkaBus, cluster, partitions=asked)
+            heads = await asyncio.to_thread(bus.log.heads)
+            split = ("tasks", "attempts", "judgments")
+            assert [part for name, part in sorted(heads) if name in split] == [*range(6)] * 3
+            assert [part for name, part in heads if name == "weights"] == [0]
+            await bus.publish([task(index) for index in range(40)])
+            await bus.close()
+        heads = await asyncio.to_thread(first.log.heads)
+        assert sum(end for (name, _), end in heads.items() if name == "tasks") == 40
+        assert all(end for (name, _), end in heads.items() if name == "tasks")
+        await first.close()
+
+    asyncio.run(scenario())
+    assert {look(cluster)[name].partitions for name in (JOURNAL, "beats", "snapshots")} == {1}
+
+
 def test_more_copies_than_brokers_cannot_be_made(cluster: Cluster) -> None:
     with pytest.raises(BusError, match=r"tasks cannot be created: .*[Rr]eplication"):
         asyncio.run(prepare(replace(cluster, replication=3), TOPICS, create=True))

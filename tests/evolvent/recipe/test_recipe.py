@@ -20,6 +20,19 @@ def test_every_shipped_recipe_is_whole(name: str) -> None:
     assert stored.digest == recipe.digest
 
 
+@pytest.mark.parametrize("bus", ["sqlite", "kafka://127.0.0.1:9092/words"])
+def test_a_log_has_from_one_to_1024_partitions_and_learning_does_not_depend_on_it(bus: str) -> None:
+    assert load_recipe("strings", bus=bus).bus.partitions == 4
+    for number in (1, 1024):
+        chosen = load_recipe("strings", [f"bus.partitions={number}"], bus)
+        assert chosen.bus.partitions == number
+        assert chosen.digest == load_recipe("strings").digest
+    for odd in ("0", "1025", "2.5", "many"):
+        with pytest.raises(UsageError, match=r"^recipe strings: bus\.partitions = .*[^.]$") as said:
+            load_recipe("strings", [f"bus.partitions={odd}"], bus)
+        assert "\n" not in str(said.value)
+
+
 def test_there_is_a_recipe_for_each_method() -> None:
     assert {"words", "strings", "grpo", "learned", "vote"} <= set(shipped())
 

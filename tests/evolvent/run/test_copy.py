@@ -5,13 +5,20 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from bus.bus import Bus
+from bus.config import SqliteConfig
+from evolvent.errors import UsageError
+from evolvent.recipe.load import changed_bus, load_recipe
+from evolvent.run.copy import copy_run, partitioned_alike
 from evolvent.run.folder import RunFolder
+from evolvent.run.log import opened, started
+from tests.bus.contract.saying import task
 from tests.evolvent.conftest import evolvent
 
 KILLED_WHILE = """
@@ -23,6 +30,10 @@ def show(what, done, whole):
         os._exit(9)
 asyncio.run(copy_run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], [], show))
 """
+
+
+def shown(what: str, done: int, whole: int) -> None:
+    assert 0 <= done <= whole, what
 
 
 def copy(source: Path, target: Path, bus: str = "sqlite") -> str:
@@ -144,3 +155,25 @@ def test_a_log_is_not_copied_into_itself(copied: Path, kafka: str, tmp_path: Pat
     assert "is the source's own log" in refused(
         tmp_path / "there", tmp_path / "again", "--bus", url
     )
+
+
+def test_a_copy_has_the_partitions_of_its_source(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        source = RunFolder(tmp_path / "a")
+        async with opened(source, load_recipe("strings", ["bus.partitions=7"]), print) as bus:
+            await bus.publish([task(index) for index in range(40)])
+            await bus.publish([started(source, source.recipe(), 0)])
+            heads = bus.log.heads()
+        with pytest.raises(UsageError, match="has the partitions of its source, which are 7"):
+            await copy_run(source.path, tmp_path / "b", "sqlite", ["bus.partitions=8"], shown)
+        assert not (tmp_path / "b").exists()
+        config = changed_bus(source.settings, [], "kafka://127.0.0.1:9/x")
+        assert partitioned_alike(config, source.bus(), []).partitions == 7
+        with suppress(UsageError):
+            # Tasks that nobody granted are for the audit to find, when all is copied.
+            await copy_run(source.path, tmp_path / "b", "sqlite", [], shown)
+        copied = await asyncio.to_thread(SqliteConfig().build, tmp_path / "b")
+        assert copied.log.heads() == heads and len([at for at in heads if at[0] == "tasks"]) == 7
+        await copied.close()
+
+    asyncio.run(scenario())

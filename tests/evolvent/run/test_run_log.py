@@ -11,6 +11,7 @@ import pytest
 from bus.bus import Bus
 from bus.errors import Unreachable
 from bus.memory.bus import MemoryBus
+from bus.sqlite.bus import SqliteBus
 from evolvent.errors import UsageError
 from evolvent.recipe.load import load_recipe
 from evolvent.recipe.recipe import Recipe
@@ -89,6 +90,41 @@ def test_a_folder_goes_on_only_as_the_run_that_it_is(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         prepare(made(tmp_path / "a", stored), wanted)
+
+
+def test_the_number_of_partitions_is_that_of_the_log(tmp_path: Path) -> None:
+    folder = made(tmp_path / "a", recipe("bus.partitions=8"))
+    for wanted in (recipe(), recipe(bus="sqlite"), recipe("bus.partitions=8"), None):
+        assert prepare(folder, wanted).bus.partitions == 8
+    said = r"log.sqlite has 8 partitions and the recipe says bus.partitions = 2: .* cannot change"
+    with pytest.raises(UsageError, match=said):
+        prepare(folder, recipe("bus.partitions=2"))
+
+
+def test_a_new_folder_takes_the_number_of_a_log_that_is_there(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = MemoryBus(partitions=8).log
+        joined(RunFolder(tmp_path / "a"), recipe(), log)
+        assert RunFolder(tmp_path / "a").recipe().bus.partitions == 8
+        with pytest.raises(UsageError, match=r"has 8 partitions and the recipe says .* = 2"):
+            joined(RunFolder(tmp_path / "b"), recipe("bus.partitions=2"), log)
+        assert not RunFolder(tmp_path / "b").exists
+
+    asyncio.run(scenario())
+
+
+def test_a_run_starts_on_no_log_of_another_number(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        folder = RunFolder(tmp_path / "a")
+        async with opened(folder, recipe("bus.partitions=8"), print) as bus:
+            assert len([at for at in bus.log.heads() if at[0] == "tasks"]) == 8
+        (folder.path / "log.sqlite").unlink()
+        await SqliteBus(folder.path / "log.sqlite", partitions=2).close()
+        with pytest.raises(UsageError, match=r"has 2 partitions and the recipe says .* = 8"):
+            async with opened(folder, folder.recipe(), print):
+                pass
+
+    asyncio.run(scenario())
 
 
 def test_how_a_run_goes_on_may_change(tmp_path: Path) -> None:

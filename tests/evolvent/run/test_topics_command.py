@@ -43,6 +43,22 @@ def test_what_is_missing_is_said_and_made(cluster: Cluster) -> None:
     topics(*lines(cluster))
 
 
+def test_the_number_of_partitions_is_chosen_once(
+    cluster: Cluster, tiny: Path, tmp_path: Path
+) -> None:
+    topics(*lines(cluster), "--create", "--set", "bus.partitions=6")
+    found = survey(None, lines(cluster)[1])
+    of = {row["name"]: row["partitions"] for row in found.rows}
+    assert not found.problems and (of["tasks"], of["judgments"], of["journal"]) == (6, 6, 1)
+    other = topics(*lines(cluster), "--set", "bus.partitions=5", code=2).stderr
+    assert "has 6 partitions and bus.partitions = 5: the number of a log cannot change" in other
+    run = tmp_path / "run"
+    start = ("run", "--recipe", str(tiny), "--dir", str(run), "--budget", "1s", *lines(cluster))
+    done = evolvent(*start, "--set", "bus.partitions=5")
+    assert done.returncode == 2 and not (run / "recipe.json").exists()
+    assert done.stderr.count("\n") == 1 and "has 6 partitions and the recipe says" in done.stderr
+
+
 def test_events_and_bytes_are_counted_and_a_mismatch_is_refused(cluster: Cluster) -> None:
     async def ask() -> None:
         bus = await asyncio.to_thread(KafkaBus, cluster)
