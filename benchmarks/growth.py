@@ -57,19 +57,26 @@ class Roles:
         self._members = [bus.subscribe([topic], group, f"{group}-0") for group, topic in GROUPS]
 
     async def work(self, batch: Sequence[tuple[Event, Event, Event]]) -> None:
-        answers = {one.id: more for task, *rest in batch for one, more in _pairs(task, *rest)}
+        answers = {one: more for chain in batch for one, more in _pairs(*chain)}
         await self.bus.publish([task for task, _, _ in batch])
         for member in self._members:
             await _completed(member, len(batch), answers)
+
+    async def leave_open(self, triple: tuple[Event, Event, Event]) -> None:
+        """A judgment for whoever opens the log next."""
+        answers = dict(_pairs(*triple))
+        await self.bus.publish(triple[:1])
+        for member in self._members[:-1]:
+            await _completed(member, 1, answers)
 
     async def close(self) -> None:
         for member in self._members:
             await member.close()
 
 
-def _pairs(*chain: Event) -> Iterator[tuple[Event, list[Event]]]:
+def _pairs(*chain: Event) -> Iterator[tuple[str, list[Event]]]:
     for index, one in enumerate(chain):
-        yield one, list(chain[index + 1 : index + 2])
+        yield one.id, list(chain[index + 1 : index + 2])
 
 
 async def _completed(member: Subscription, count: int, answers: dict[str, list[Event]]) -> None:
@@ -88,8 +95,8 @@ class Stream:
         self.first = next(self._events)
         self.count = 1
 
-    def batches(self, number: int) -> list[list[tuple[Event, Event, Event]]]:
-        made = list(islice(self._events, number * 3 * BATCH))
+    def batches(self, number: int, size: int = BATCH) -> list[list[tuple[Event, Event, Event]]]:
+        made = list(islice(self._events, number * 3 * size))
         self.count += len(made)
         triples = [(made[at], made[at + 1], made[at + 2]) for at in range(0, len(made), 3)]
         return [triples[at : at + BATCH] for at in range(0, len(triples), BATCH)]
@@ -132,10 +139,11 @@ async def opened(place: str) -> dict[str, float]:
     memory = psutil.Process().memory_info().rss
     started = time.perf_counter()
     bus = open_bus(place)
-    member = bus.subscribe(["attempts"], "opening", "opening-0")
-    await member.take(1)
+    member = bus.subscribe(["judgments"], "trainer", "trainer-0")
+    taken = await member.take(1)
     seconds = time.perf_counter() - started
     grown_by = psutil.Process().memory_info().rss - memory
+    await member.complete(taken, [])
     await member.close()
     await bus.close()
     return {"seconds": seconds, "bytes": grown_by}
@@ -206,6 +214,8 @@ async def measure(place: str, sizes: Sequence[int]) -> dict[str, dict[str, float
             await bus.publish([stream.first])
         roles = Roles(bus)
         cpu = await grown(roles, stream, size)
+        for triple in [one for batch in stream.batches(1, OPENINGS) for one in batch]:
+            await roles.leave_open(triple)
         await roles.close()
         await bus.close()
         figures[str(size)] = {"cpu_microseconds": round(cpu, 1)}

@@ -154,7 +154,8 @@ class Cluster:
     async def look(self, consumer: AIOKafkaConsumer, names: Iterable[str]) -> None:
         """Learn at once where these topics lie; the client itself would ask for one at a time, with
         a pause after each."""
-        await consumer._client.set_topics([self.topic(name) for name in names])
+        client = consumer._client
+        await client.set_topics({*client._topics, *(self.topic(name) for name in names)})
 
     async def stop(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
         """A client that cannot say good-bye goes without: the broker forgets it by itself."""

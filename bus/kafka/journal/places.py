@@ -42,36 +42,43 @@ class Window:
             self.end = places[-1].offset + 1
 
 
-@dataclass(slots=True)
 class Reading:
-    """One partition, read from `position` on. What a reader leaves, the next one finds who goes on
-    there: so pages that follow each other are fetched once."""
+    """One partition, read on from `position`. What its reader leaves is there for the next who goes
+    on: so pages that follow each other are fetched once."""
 
-    consumer: AIOKafkaConsumer
-    place: TopicPartition
-    position: int
-    left: Sequence[ConsumerRecord] = ()
+    def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition, offset: int) -> None:
+        self.consumer, self._place = consumer, place
+        self._fetched = offset
+        self._left: list[ConsumerRecord] = []
+
+    @property
+    def position(self) -> int:
+        return self._left[0].offset if self._left else self._fetched
 
     def go(self, offset: int) -> None:
-        self.left = [one for one in self.left if one.offset >= offset]
-        if offset != (self.left[0].offset if self.left else self.position):
-            self.left, self.position = (), offset
-            self.consumer.seek(self.place, offset)
+        self._left = [one for one in self._left if one.offset >= offset]
+        if offset != self.position:
+            self._left, self._fetched = [], offset
+            self.consumer.seek(self._place, offset)
+
+    def give_back(self, records: Sequence[ConsumerRecord]) -> None:
+        self._left[:0] = records
 
     async def next(self, most: int = PAGE) -> Sequence[ConsumerRecord]:
         """The next records, none after a moment without any; through any outage."""
-        if self.left:
-            left, self.left = self.left, ()
-            return left
-        try:
-            pages = await self.consumer.getmany(self.place, timeout_ms=200, max_records=most)
-        except KafkaError as error:
-            if not is_passing(error):
-                raise
-            await asyncio.sleep(RETRY_SECONDS)
-            return ()
-        self.position = await self.consumer.position(self.place)
-        return list(pages.get(self.place, ()))
+        if not self._left:
+            try:
+                # All there is: while the client keeps some, it is slow to fetch from elsewhere.
+                pages = await self.consumer.getmany(self._place, timeout_ms=200)
+            except KafkaError as error:
+                if not is_passing(error):
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+                return ()
+            self._left = pages.get(self._place, [])
+            self._fetched = await self.consumer.position(self._place)
+        some, self._left = self._left[:most], self._left[most:]
+        return some
 
 
 class Lent:
@@ -171,13 +178,13 @@ class Scanner:
                 records = await reading.next()
                 for number, record in enumerate(records):
                     if record.offset >= end:
-                        reading.left = records[number:]
+                        reading.give_back(records[number:])
                         return
                     start = record.offset + 1
                     try:
                         yield record.offset, record.value or b""
                     except GeneratorExit:
-                        reading.left = records[number:]
+                        reading.give_back(records[number:])
                         raise
 
     async def stop(self) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,20 @@ async def write_plainly(cluster: Cluster, topic: str, *records: tuple[bytes, str
             await producer.send_and_wait(cluster.topic(topic), value, partition=0, headers=headers)
     finally:
         await producer.stop()
+
+
+def test_what_was_searched_for_strays_is_read_again(run: Run) -> None:
+    async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
+        bus = open_bus()
+        await bus.publish([task(0), control(0)])
+        await write_plainly(cluster, "control", (b"?", "stranger"))
+        read = partial(asyncio.to_thread, lambda: [one.event_id for one in bus.read("control")])
+        before = await read()
+        for _ in range(2):
+            assert len(await asyncio.to_thread(bus.strays)) == 1
+            assert await read() == before == [control(0).id]
+
+    run(scenario)
 
 
 def test_other_programs_read_the_same_events(run: Run) -> None:
