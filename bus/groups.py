@@ -3,11 +3,13 @@ the group has come. A fold: the same changes in the same order give the same own
 Knows no transport and no clock.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bus.cursor import Cursor, Run
+from bus.errors import BusError
 
 Stream = tuple[str, int]
 """One partition: (topic, partition)."""
@@ -84,6 +86,15 @@ class Group:
             for start, end in claim.runs:
                 holding.cursor = holding.cursor.advance(range(start, end))
 
+    def crowd(self, member: str) -> list[Member]:
+        """Those who leave nothing for `member`, as `crowd` finds them."""
+        owners = {stream: holding.owner for stream, holding in self.holdings.items()}
+        readers = {
+            name: frozenset[str]() if one.exclusive else one.topics
+            for name, one in self.members.items()
+        }
+        return [self.members[name] for name in crowd(member, owners, readers)]
+
     def join(self, member: Member, streams: Iterable[Stream], above: int = 0) -> None:
         """Whoever it replaces is fenced: by name, or everybody when it is exclusive. What it owns
         has epochs higher than `above`."""
@@ -123,6 +134,52 @@ class Group:
             bound = stream[0] in readers.get(holding.owner, ())
             if holding.draining and not bound:
                 holding.give(holding.due)
+
+
+def crowd(member: str, owners: Mapping[Stream, str], readers: Mapping[str, Set[str]]) -> list[str]:
+    """The others that leave no partition for `member`: each owns one, and together they own all
+    that it reads. Empty where one may come to it without a member going.
+
+    `owners` maps each stream of the group to its owner; `readers` maps each member that shares with
+    others to the topics it reads.
+    """
+    owned = Counter(owners.values())
+    holders = [owners[at] for at in sorted(owners) if at[0] in readers.get(member, ())]
+    others = all(name != member and readers.get(name) and owned[name] == 1 for name in holders)
+    return holders if others else []
+
+
+class Surplus:
+    """How long a member has had no partition while others, all alive, hold one each."""
+
+    def __init__(self, group: str, member: str, lease_seconds: float) -> None:
+        self._group, self._member = group, member
+        self._patience_seconds = lease_seconds / 2
+        self._since = 0.0
+        self._signs: Mapping[str, object] = {}
+
+    def look(self, now: float, signs: Mapping[str, object]) -> float | None:
+        """`signs` are the last signs of life of those who leave nothing for this member, by name;
+        none where something may come to it. When to look again, in seconds. Raises `BusError` when
+        all of them have given another sign, and have left nothing, for half a lease."""
+        if not signs:
+            self._signs = {}
+            return None
+        if signs.keys() != self._signs.keys():
+            self._since, self._signs = now, dict(signs)
+        waited = now - self._since
+        alive = all(sign != self._signs[name] for name, sign in signs.items())
+        if waited >= self._patience_seconds and alive:
+            raise BusError(self._sentence(list(signs)))
+        return max(self._patience_seconds - waited, self._patience_seconds / 4)
+
+    def _sentence(self, others: Sequence[str]) -> str:
+        more = f" and {len(others) - 4} more" if others[4:] else ""
+        return (
+            f"Group {self._group!r} has {len(others)} partitions and more members: "
+            f"{', '.join(others[:4])}{more} hold one each, and {self._member!r} can get none; run "
+            "fewer members, or start a run with more partitions (bus.partitions)."
+        )
 
 
 def share(holders: Mapping[Stream, str], members: Mapping[str, Set[str]]) -> dict[Stream, str]:

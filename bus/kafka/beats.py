@@ -36,7 +36,7 @@ class Beats:
         self._cluster, self._pause = cluster, lease_seconds / BEATS_PER_LEASE
         self._producer: AIOKafkaProducer | None = None
         self._silence: dict[tuple[str, str], int] = {}
-        self._lease_seconds, self._began = lease_seconds, time.monotonic()
+        self.lease_seconds, self._began = lease_seconds, time.monotonic()
         self._last: dict[tuple[str, str], float] = {}
 
     async def run(self) -> None:
@@ -61,10 +61,14 @@ class Beats:
             if (life.group, life.instance) == (group, instance):
                 self._count(life)
 
+    def sign(self, group: str, instance: str) -> float:
+        """When the last sign of this member was read, 0 before the first."""
+        return self._last.get((group, instance), 0.0)
+
     def silent(self, group: str, instance: str) -> bool:
         """Whether a whole lease has passed without a sign of this member, for all who look on."""
         last = max(self._began, self._last.get((group, instance), 0.0))
-        return time.monotonic() - last > self._lease_seconds
+        return time.monotonic() - last > self.lease_seconds
 
     async def stop(self) -> None:
         producer, self._producer = self._producer, None

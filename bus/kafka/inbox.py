@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from bus.errors import BusError
+from bus.errors import BusError, Unreachable
 from bus.groups import Stream
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.refusal import in_words, is_passing
@@ -34,6 +34,10 @@ LOOK_AROUND = 1_000
 
 TELL_SECONDS = 1.0
 """Kafka's own offset of a group is kept so often, for those who look with other tools."""
+
+_GAVE_UP = "during coordination"
+"""What aiokafka 0.14 says for ever when partitions were assigned anew while it looked for the
+coordinator of its group."""
 
 
 @dataclass(slots=True)
@@ -104,6 +108,7 @@ class Inbox:
         self._assigned: dict[Stream, Shelf] = {}
         self._told: dict[TopicPartition, int] = {}
         self._moved = asyncio.Event()
+        self._gave_up = False
 
     async def start(self) -> None:
         """Raises `BusError`; may be tried again."""
@@ -168,11 +173,14 @@ class Inbox:
         try:
             while self.failure is None:
                 try:
+                    if self._gave_up:
+                        await self._replace_consumer()
                     await self._step()
                 except BusError as error:
                     self._fail(error)
                 except KafkaError as error:
-                    if not is_passing(error):
+                    self._gave_up = _GAVE_UP in str(error)
+                    if not self._gave_up and not is_passing(error):
                         self._fail(
                             BusError(
                                 f"The topics of {self._cluster.app} cannot be read "
@@ -182,6 +190,15 @@ class Inbox:
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             telling.cancel()
+
+    async def _replace_consumer(self) -> None:
+        """Members that come and go move partitions faster than the client finds its coordinator."""
+        await self._cluster.stop(self._consumer)
+        self._consumer, self._assigned = self._new_consumer(), {}
+        await self._journal.watch.over()
+        with suppress(Unreachable):
+            await self.start()
+            self._gave_up = False
 
     def _fail(self, failure: BusError) -> None:
         self.failure = failure

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bus.cursor import Cursor
 from bus.errors import BusError, Fenced, Unreachable
-from bus.groups import Claim, Group, Member, Stream
+from bus.groups import Claim, Group, Member, Stream, Surplus
 from bus.kafka.beats import Beats, Life
 from bus.kafka.cluster.cluster import Cluster
 from bus.kafka.cluster.thread import Background, end
@@ -34,6 +34,7 @@ class KafkaMember:
         self.closed = False
         self.inbox = Inbox(cluster, journal, scanner, joining.group, self._adopt)
         self._journal, self._thread, self._beats = journal, thread, beats
+        self._surplus = Surplus(self.group, self.name, beats.lease_seconds)
         self._joined = False
         self._reading: asyncio.Task[None] | None = None
         self._committer = Committer(cluster, journal, self.check)
@@ -63,6 +64,12 @@ class KafkaMember:
         if not self._joined or not state.is_current(self.name, self.joining.instance):
             return {}
         return state.owned(self.name)
+
+    def look_for_surplus(self, now: float) -> float | None:
+        """As `Surplus.look`; under the lock, from any thread."""
+        others = [] if self.owned() else self.state().crowd(self.name)
+        signs = {one.name: self._beats.sign(self.group, one.instance) for one in others}
+        return self._surplus.look(now, signs)
 
     async def join(self) -> None:
         await self._journal.catch_up()

@@ -66,7 +66,8 @@ class KafkaSubscription:
                             return taken
                     elif self._num_ready():
                         together = together or now + TOGETHER_SECONDS
-                ends = [end for end in (until, together) if end]
+                    again = self._member.look_for_surplus(now)
+                ends = [end for end in (until, together, again and now + again) if end]
                 left = max(0.0, min(ends) - now) if ends else None
                 try:
                     async with asyncio.timeout(left):  # `wait_for` of 3.11 may swallow a cancel

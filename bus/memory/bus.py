@@ -61,7 +61,7 @@ class MemoryBus:
             exclusive=exclusive,
         )
         state = self._groups.setdefault(group, Group())
-        subscription = MemorySubscription(self._log, state, joining, above)
+        subscription = MemorySubscription(self._log, group, state, joining, above)
         self._log.wake()
         return subscription
 

@@ -12,9 +12,12 @@ from typing import Self
 from bus.cursor import Cursor
 from bus.errors import BusError, Fenced
 from bus.events import Event
-from bus.groups import Claim, Group, Member, Stream
+from bus.groups import Claim, Group, Member, Stream, Surplus
 from bus.memory.log import MemoryLog
 from bus.records import Delivery, Positioned
+
+LEASE_SECONDS = 10.0
+"""Nobody loses a partition for it here: for half of it a member too many waits for one."""
 
 
 @dataclass(slots=True)
@@ -29,11 +32,14 @@ class Shelf:
 class MemorySubscription:
     """Implements `Subscription`."""
 
-    def __init__(self, log: MemoryLog, group: Group, member: Member, above: int) -> None:
+    def __init__(
+        self, log: MemoryLog, group_name: str, group: Group, member: Member, above: int
+    ) -> None:
         self._log, self._group, self._member = log, group, member
         self._shelves: dict[Stream, Shelf] = {}
         self._closed = False
         self._turn = 0
+        self._surplus = Surplus(group_name, member.name, LEASE_SECONDS)
         group.join(member, log.streams, above)
 
     @property
@@ -48,9 +54,14 @@ class MemorySubscription:
             self._release()
             if taken := self._pick(limit):
                 return taken
-            left = None if until is None else until - time.monotonic()
-            if (left is not None and left <= 0) or not await self._log.news(left):
+            now = time.monotonic()
+            # Whoever is a member here is alive.
+            others = self._group.crowd(self._member.name)
+            again = self._surplus.look(now, dict.fromkeys((one.name for one in others), now))
+            if until is not None and now >= until:
                 return []
+            waits = [] if until is None else [until - now]
+            await self._log.news(min([*waits, *([] if again is None else [again])], default=None))
 
     async def complete(self, done: Sequence[Positioned], outputs: Sequence[Event]) -> None:
         records = self._log.encoded(outputs)

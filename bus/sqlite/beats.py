@@ -49,7 +49,7 @@ class Beats:
         now = time.monotonic()
         step = min(now - self._looked, _LONGEST_STEP * self._lease_seconds)
         self._looked = now
-        members = _members(connection, self._group)
+        members = members_of(connection, self._group)
         self._seen = {member.name: self._silence(member, step) for member in members}
         dead = {name for name, seen in self._seen.items() if seen.seconds > self._lease_seconds}
         living = [member for member in members if member.name not in dead]
@@ -62,7 +62,8 @@ class Beats:
         return _Silence(seen.instance, seen.beat, seen.seconds + step)
 
 
-def _members(connection: apsw.Connection, group: str) -> list[Member]:
+def members_of(connection: apsw.Connection, group: str) -> list[Member]:
+    """Dead or alive."""
     # `lease_until` has this name in files of every age: it holds the number of the last beat.
     rows: list[Any] = connection.execute(
         "SELECT member, instance, topics, exclusive, lease_until FROM member WHERE grp = ? "

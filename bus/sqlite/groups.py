@@ -15,8 +15,8 @@ import apsw
 
 from bus.cursor import Cursor
 from bus.errors import BusError, Fenced
-from bus.groups import Stream, share
-from bus.sqlite.beats import Beats
+from bus.groups import Stream, crowd, share
+from bus.sqlite.beats import Beats, members_of
 from bus.sqlite.cursors import cursor_of
 from bus.sqlite.log import Entry, append, check_end, head_of
 from bus.sqlite.writer import Transaction
@@ -65,6 +65,7 @@ class Membership:
         self.generation = -1
         self.holdings: dict[Stream, Holding] = {}
         self.lock = threading.Lock()
+        self.lease_seconds = lease
         self._above = above
         self._beats = Beats(group, lease)
 
@@ -146,6 +147,17 @@ class Membership:
         """Whether no other instance has taken this member over."""
         query = "SELECT instance FROM member WHERE grp = ? AND member = ?"
         return bool(connection.execute(query, (self.group, self.member)).get == self.instance)
+
+    def crowd(self, connection: apsw.Connection) -> dict[str, float]:
+        """The beats of those who leave no partition for this member, by name."""
+        members = members_of(connection, self.group)
+        readers = {one.name: frozenset[str]() if one.exclusive else one.topics for one in members}
+        rows = connection.execute(
+            "SELECT topic, part, owner FROM cursor WHERE grp = ?", (self.group,)
+        )
+        owners = {(topic, part): owner for topic, part, owner in rows}
+        others = crowd(self.member, owners, readers)
+        return {one.name: one.beat for one in members if one.name in others}
 
     def generation_of(self, connection: apsw.Connection) -> int:
         """A number that grows whenever members or owners of the group change."""

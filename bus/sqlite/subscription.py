@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -15,7 +16,7 @@ import apsw
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
-from bus.groups import Stream
+from bus.groups import Stream, Surplus
 from bus.records import Delivery, Positioned
 from bus.sqlite.groups import Claim, Holding, Membership
 from bus.sqlite.log import are_durable, read_page, to_entries
@@ -47,6 +48,8 @@ class SqliteSubscription:
         self._membership, self._topics = membership, topics
         self._writer, self._reader, self._watch = writer, reader, watch
         self._forget = forget
+        self._surplus = Surplus(membership.group, membership.member, membership.lease_seconds)
+        self._look_again: float | None = None
         self._closed = False
         self._turn = 0
 
@@ -70,11 +73,11 @@ class SqliteSubscription:
                 left = None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
                     return []
-                try:
-                    async with asyncio.timeout(left):  # `wait_for` of 3.11 may swallow a cancel
+                waits = [wait for wait in (left, self._look_again) if wait is not None]
+                with suppress(TimeoutError):
+                    # `wait_for` of 3.11 may swallow a cancel.
+                    async with asyncio.timeout(min(waits, default=None)):
                         await news.wait()
-                except TimeoutError:
-                    return []
 
     async def complete(self, done: Sequence[Positioned], outputs: Sequence[Event]) -> None:
         self._check_open()
@@ -152,6 +155,8 @@ class SqliteSubscription:
         # Start with another partition each time, so that a busy one does not starve the rest.
         self._turn += 1
         first = self._turn % len(holdings) if holdings else 0
+        others = {} if holdings else membership.crowd(connection)
+        self._look_again = self._surplus.look(time.monotonic(), others)
         for stream, holding in holdings[first:] + holdings[:first]:
             if len(taken) < limit:
                 taken += self._pick_from(connection, stream, holding, limit - len(taken))

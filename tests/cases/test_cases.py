@@ -21,6 +21,7 @@ HOLD = {
     "log_older_than_checkpoints": 60,
     "long_reader": 40,
     "model_kinds": 8,
+    "more_members_than_partitions": 14,
     "narrow_stdout": 55,
     "no_warmup_levels": 15,
     "poison_judgment": 2,

@@ -71,6 +71,27 @@ async def until(condition: object, seconds: float = 90) -> None:
 
 
 @pytest.mark.slow
+def test_an_agent_for_which_no_partition_is_left_ends_with_a_sentence(copied: Path) -> None:
+    """Exit code 2: whoever watches over it does not start it again."""
+
+    async def scenario() -> None:
+        async with RunFolder(copied).log(writable=True) as bus:
+            group = [bus.subscribe(["attempts"], "critic", f"critic-{n}") for n in range(4)]
+            for one in group:
+                await one.take(1_000, 0.1)
+            await until(lambda: len(owners(bus, "critic", "attempts")) == 4)
+            named = ("agent", "critic", "--name", "fifth", "--dir", str(copied))
+            done = await asyncio.to_thread(evolvent, *named, timeout=60)
+            assert done.returncode == 2, done.stderr
+            assert "'critic' has 4 partitions and more members: critic-0," in done.stderr
+            assert "Traceback" not in done.stderr
+            for one in group:
+                await one.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
 def test_an_agent_beside_a_run_shares_its_work_and_hands_it_back(
     tiny: Path, tmp_path: Path
 ) -> None:
