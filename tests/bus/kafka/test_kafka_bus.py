@@ -5,7 +5,6 @@ import contextlib
 import json
 import random
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,7 +85,10 @@ def test_what_was_searched_for_strays_is_read_again(run: Run) -> None:
         bus = open_bus()
         await bus.publish([task(0), control(0)])
         await write_plainly(cluster, "control", (b"?", "stranger"))
-        read = partial(asyncio.to_thread, lambda: [one.event_id for one in bus.read("control")])
+
+        async def read() -> list[str]:
+            return await asyncio.to_thread(lambda: [one.event_id for one in bus.read("control")])
+
         before = await read()
         for _ in range(2):
             assert len(await asyncio.to_thread(bus.strays)) == 1
