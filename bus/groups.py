@@ -105,17 +105,17 @@ class Group:
         for other in list(self.members) if member.exclusive else [member.name]:
             self._remove(other)
         self.members[member.name] = member
-        self._rebalance()
+        self.rebalance()
 
     def leave(self, name: str) -> None:
         self._remove(name)
-        self._rebalance()
+        self.rebalance()
 
     def release(self, streams: Iterable[Stream]) -> None:
         """Their owner gives them up, for whom they are due."""
         for stream in streams:
             self.holdings[stream].give("")
-        self._rebalance()
+        self.rebalance()
 
     def _remove(self, name: str) -> None:
         self.members.pop(name, None)
@@ -123,7 +123,7 @@ class Group:
             if holding.owner == name:
                 holding.give("")
 
-    def _rebalance(self) -> None:
+    def rebalance(self) -> None:
         """Free partitions go to whom they are due; an owner gives the others up by itself."""
         alone = {name: one.topics for name, one in self.members.items() if one.exclusive}
         taken: frozenset[str] = frozenset().union(*alone.values())

@@ -4,9 +4,11 @@ and who has not beaten for a lease of the watcher's own clock is dead. No two cl
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import apsw
+
+from bus.groups import Member
+from bus.sqlite.groups import Beating, members_of
 
 LOOKS_PER_LEASE = 4
 """A member beats, and looks for the beats of others, so often."""
@@ -16,23 +18,11 @@ _LONGEST_STEP = 2 / LOOKS_PER_LEASE
 itself stopped, has not watched: the others could not beat either."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One instance of a member, and what it reads, alone if it is `exclusive`."""
-
-    name: str
-    instance: str
-    topics: frozenset[str]
-    exclusive: bool
-    beat: float
-
-
 @dataclass(slots=True)
 class _Silence:
     """How long a beat has been watched without a change, in seconds."""
 
-    instance: str
-    beat: float
+    beating: Beating
     seconds: float
 
 
@@ -50,33 +40,13 @@ class Beats:
         step = min(now - self._looked, _LONGEST_STEP * self._lease_seconds)
         self._looked = now
         members = members_of(connection, self._group)
-        self._seen = {member.name: self._silence(member, step) for member in members}
+        self._seen = {one.member.name: self._silence(one, step) for one in members}
         dead = {name for name, seen in self._seen.items() if seen.seconds > self._lease_seconds}
-        living = [member for member in members if member.name not in dead]
-        return living, [member for member in members if member.name in dead]
+        living = [member for member, _ in members if member.name not in dead]
+        return living, [member for member, _ in members if member.name in dead]
 
-    def _silence(self, member: Member, step: float) -> _Silence:
-        seen = self._seen.get(member.name)
-        if seen is None or (seen.instance, seen.beat) != (member.instance, member.beat):
-            return _Silence(member.instance, member.beat, 0.0)
-        return _Silence(seen.instance, seen.beat, seen.seconds + step)
-
-
-def members_of(connection: apsw.Connection, group: str) -> list[Member]:
-    """Dead or alive."""
-    # `lease_until` has this name in files of every age: it holds the number of the last beat.
-    rows: list[Any] = connection.execute(
-        "SELECT member, instance, topics, exclusive, lease_until FROM member WHERE grp = ? "
-        "ORDER BY member",
-        (group,),
-    ).fetchall()
-    return [
-        Member(
-            name=name,
-            instance=instance,
-            topics=frozenset(topics.split("\n")),
-            exclusive=bool(exclusive),
-            beat=beat,
-        )
-        for name, instance, topics, exclusive, beat in rows
-    ]
+    def _silence(self, one: Beating, step: float) -> _Silence:
+        seen = self._seen.get(one.member.name)
+        if seen is None or seen.beating != one:
+            return _Silence(one, 0.0)
+        return _Silence(one, seen.seconds + step)

@@ -11,18 +11,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import apsw
 
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
-from bus.groups import Stream
+from bus.groups import Member, Stream
 from bus.records import Lag, Record, check_places
 from bus.sqlite.beats import LOOKS_PER_LEASE, Beats
-from bus.sqlite.cursors import all_cursors, all_lags, group_names
 from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors, topics_of
-from bus.sqlite.groups import Membership
+from bus.sqlite.groups import group_names, lags, load
 from bus.sqlite.ids import Ids
 from bus.sqlite.log import (
     Entry,
@@ -36,6 +36,7 @@ from bus.sqlite.log import (
     read_page,
     to_entries,
 )
+from bus.sqlite.membership import Membership
 from bus.sqlite.subscription import SqliteSubscription
 from bus.sqlite.watch import Watch
 from bus.sqlite.writer import Transaction, Writer
@@ -128,7 +129,10 @@ class SqliteBus:
                 f"there are the topics {', '.join(self._topics)}."
             )
         writer = self._writing()
-        membership = Membership(group, member, topics, exclusive, above, self._lease_seconds)
+        joining = Member(
+            name=member, instance=uuid4().hex, topics=frozenset(topics), exclusive=exclusive
+        )
+        membership = Membership(group, joining, above, self._lease_seconds)
         writer.submit(membership.join).result()
         self._members.append(membership)
         return SqliteSubscription(
@@ -180,10 +184,11 @@ class SqliteBus:
         return self._look(lambda connection: find_row(connection, self._ids, event_id))
 
     def lag(self, group: str) -> list[Lag]:
-        return self._look(lambda connection: list(all_lags(connection, group)))
+        return self._look(lambda connection: lags(connection, group))
 
     def cursors(self, group: str) -> dict[Stream, Cursor]:
-        return self._look(lambda connection: dict(all_cursors(connection, group)))
+        holdings = self._look(lambda connection: load(connection, group)).holdings
+        return {stream: held.cursor for stream, held in holdings.items()}
 
     def groups(self) -> list[str]:
         return self._look(group_names)

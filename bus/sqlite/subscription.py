@@ -18,8 +18,9 @@ from bus.errors import BusError
 from bus.events import Event
 from bus.groups import Stream, Surplus
 from bus.records import Delivery, Positioned
-from bus.sqlite.groups import Claim, Holding, Membership
+from bus.sqlite.groups import generation_of
 from bus.sqlite.log import are_durable, read_page, to_entries
+from bus.sqlite.membership import Held, Membership, Taken
 from bus.sqlite.watch import Watch
 from bus.sqlite.writer import Writer
 from bus.topics import Topic
@@ -48,7 +49,7 @@ class SqliteSubscription:
         self._membership, self._topics = membership, topics
         self._writer, self._reader, self._watch = writer, reader, watch
         self._forget = forget
-        self._surplus = Surplus(membership.group, membership.member, membership.lease_seconds)
+        self._surplus = Surplus(membership.group, membership.member.name, membership.lease_seconds)
         self._look_again: float | None = None
         self._closed = False
         self._turn = 0
@@ -56,7 +57,7 @@ class SqliteSubscription:
     @property
     def epoch(self) -> int:
         with self._membership.lock:
-            return max((held.epoch for held in self._membership.holdings.values()), default=0)
+            return max((held.epoch for held in self._membership.held.values()), default=0)
 
     async def take(self, limit: int, timeout_seconds: float | None = None) -> list[Delivery]:
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
@@ -82,24 +83,24 @@ class SqliteSubscription:
     async def complete(self, done: Sequence[Positioned], outputs: Sequence[Event]) -> None:
         self._check_open()
         entries = to_entries(outputs, self._topics)
-        claims: dict[Stream, Claim] = {}
+        done_by: dict[Stream, Taken] = {}
         for positioned in done:
-            if positioned.topic not in self._membership.topics:
+            if positioned.topic not in self._membership.member.topics:
                 raise BusError(f"This member of the group does not read {positioned.topic!r}.")
             stream = (positioned.topic, positioned.partition)
-            claim = claims.setdefault(stream, Claim(set(), set()))
-            claim.offsets.add(positioned.offset)
+            taken = done_by.setdefault(stream, Taken(set(), set()))
+            taken.offsets.add(positioned.offset)
             if isinstance(positioned, Delivery):
-                claim.epochs.add(positioned.epoch)
+                taken.epochs.add(positioned.epoch)
         await self._commit(
-            lambda transaction: self._membership.complete(transaction, claims, entries),
+            lambda transaction: self._membership.complete(transaction, done_by, entries),
             are_durable(entries, self._topics),
         )
-        if any(held.draining and not held.open for held in self._holdings().values()):
+        if any(held.draining and not held.open for held in self._held().values()):
             await self._commit(self._membership.renew)
 
     def cursors(self) -> dict[Stream, Cursor]:
-        return {stream: held.cursor for stream, held in self._holdings().items()}
+        return {stream: held.cursor for stream, held in self._held().items()}
 
     async def close(self) -> None:
         if self._closed:
@@ -125,9 +126,9 @@ class SqliteSubscription:
         if self._writer.failure is not None:
             raise self._writer.failure
 
-    def _holdings(self) -> dict[Stream, Holding]:
+    def _held(self) -> dict[Stream, Held]:
         with self._membership.lock:
-            return dict(self._membership.holdings)
+            return dict(self._membership.held)
 
     async def _commit(self, job: Callable[..., None], durable: bool = False) -> None:
         await asyncio.wrap_future(self._writer.submit(job, durable))
@@ -148,41 +149,41 @@ class SqliteSubscription:
         membership = self._membership
         if not membership.is_current(connection):
             raise membership.fenced()
-        if membership.generation_of(connection) != membership.generation:
+        if generation_of(connection, membership.group) != membership.generation:
             return None
         taken: list[Delivery] = []
-        holdings = sorted(self._holdings().items())
+        everything = sorted(self._held().items())
         # Start with another partition each time, so that a busy one does not starve the rest.
         self._turn += 1
-        first = self._turn % len(holdings) if holdings else 0
-        others = {} if holdings else membership.crowd(connection)
+        first = self._turn % len(everything) if everything else 0
+        others = {} if everything else membership.crowd(connection)
         self._look_again = self._surplus.look(time.monotonic(), others)
-        for stream, holding in holdings[first:] + holdings[:first]:
+        for stream, held in everything[first:] + everything[:first]:
             if len(taken) < limit:
-                taken += self._pick_from(connection, stream, holding, limit - len(taken))
+                taken += self._pick_from(connection, stream, held, limit - len(taken))
         return taken
 
     def _pick_from(
-        self, connection: apsw.Connection, stream: Stream, holding: Holding, limit: int
+        self, connection: apsw.Connection, stream: Stream, held: Held, limit: int
     ) -> list[Delivery]:
-        lock, holdings = self._membership.lock, self._membership.holdings
+        lock, everything = self._membership.lock, self._membership.held
         taken: list[Delivery] = []
-        at = holding.next
+        at = held.next
         while len(taken) < limit:
-            at = holding.cursor.first_open(at)
+            at = held.cursor.first_open(at)
             page = read_page(connection, stream, at, limit - len(taken))
             if not page:
                 break
             at = page[-1].offset + 1
             with lock:
-                if holding.draining or holdings.get(stream) is not holding:
+                if held.draining or everything.get(stream) is not held:
                     break
                 for record in page:
                     offset = record.offset
-                    if offset not in holding.open and not holding.cursor.is_done(offset):
-                        holding.open.add(offset)
-                        taken.append(Delivery(record=record, epoch=holding.epoch))
-                holding.next = at
+                    if offset not in held.open and not held.cursor.is_done(offset):
+                        held.open.add(offset)
+                        taken.append(Delivery(record=record, epoch=held.epoch))
+                held.next = at
         return taken
 
     def _put_back(self, future: "Future[list[Delivery] | None]") -> None:
@@ -190,7 +191,7 @@ class SqliteSubscription:
             return
         with self._membership.lock:
             for delivery in future.result() or ():
-                held = self._membership.holdings.get((delivery.topic, delivery.partition))
+                held = self._membership.held.get((delivery.topic, delivery.partition))
                 if held is not None and held.epoch == delivery.epoch:
                     held.open.discard(delivery.offset)
                     held.next = min(held.next, delivery.offset)

@@ -14,7 +14,6 @@ import apsw
 
 from bus.errors import BusError
 from bus.faults import fault_point
-from bus.sqlite.cursors import cursor_of
 from bus.sqlite.file import (
     SCHEMA_IDS,
     SCHEMA_VERSION,
@@ -22,6 +21,7 @@ from bus.sqlite.file import (
     open_writer,
     plain_errors,
 )
+from bus.sqlite.groups import cursor_of
 from bus.sqlite.ids import BLOCK_BITS, FORMER_SCHEMA, SEGMENT_BITS, fill, last_seq
 
 BYTES_PER_RECORD = 80
