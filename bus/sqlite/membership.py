@@ -1,6 +1,6 @@
 """A member of a group on the SQLite file: joining, completing, leaving. Jobs run in the writer's
-thread, each inside a transaction: it loads the group, has the fold of `bus.groups` say who owns what,
-and stores it. Beats say who is alive, epochs who may write. Reads no record.
+thread, each inside a transaction: it loads the group, has the fold of `bus.groups` say who owns
+what, and stores it. Beats say who is alive, epochs who may write. Reads no record.
 """
 
 import threading
