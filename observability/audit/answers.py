@@ -2,16 +2,23 @@
 tasks as that says, the evaluator with its scores. Knows no file.
 """
 
-from array import array
 from collections import Counter
 from collections.abc import Mapping
 
 from bus.cursor import Cursor
-from bus.events import Curriculum, Event, Promotion
 from observability.audit import duties
+from observability.audit.facts.pages import (
+    DECIDED,
+    GRANTED,
+    LETTER,
+    NAMED,
+    SAID,
+    STATE,
+    Fact,
+)
 from observability.audit.findings import Findings
 from observability.audit.reading import Stream
-from observability.audit.scanned import Letter
+from observability.audit.scanned import Scanned
 
 WEIGHTS: Stream = ("weights", 0)
 CONTROL: Stream = ("control", 0)
@@ -20,95 +27,70 @@ Cursors = Mapping[str, Mapping[Stream, Cursor]]
 
 
 class Answers:
-    """What answers the versions of a log with `end` of them, in the order of the scan."""
+    """What answers the versions of a log; `every` so many of them are measured, None where nothing
+    says it. `before` and `after` are cursors from before and after the log was read."""
 
-    def __init__(self, end: int, findings: Findings) -> None:
+    def __init__(
+        self, scanned: Scanned, before: Cursors, after: Cursors, findings: Findings
+    ) -> None:
+        self._scanned = scanned
+        self._before, self._after = before, after
         self._findings = findings
-        self._numbers = array("i", [-1]) * end
-        self._said: dict[tuple[str, str], bytearray] = {}
-        self._answered = {topic: bytearray(end) for topic in duties.ONCE_PER_AGENT}
-        self._granted = {topic: array("i", [0]) * end for topic in ("tasks", "refusals")}
-        self._decided: set[tuple[int, str, str]] = set()
-        self._states: list[tuple[int, int, int]] = []
+        self._every = scanned.setting("evaluator", "every")
+        self._asked = {number for _, number in scanned.asked}
+        self._scored: set[int] = set()
+        self._state = (-1, 0)
 
-    def version(self, offset: int, number: int) -> None:
-        """Where a version lies, and what its header calls it."""
-        self._numbers[offset] = number
+    def check(self) -> None:
+        part = self._scanned.parts.get(WEIGHTS)
+        if part is not None:
+            for low, high in self._scanned.pages.spans(part.index):
+                self._check(_Versions(self._scanned, low), low, high)
+        self._check_asked()
 
-    def take(self, topic: str, place: str, agent: str, of: int) -> None:
-        """A record on `topic` that answers the version at offset `of`."""
-        if topic in self._granted and agent == duties.ANSWERS_ALL:
-            self._granted[topic][of] += 1
-        if topic not in duties.ONCE_PER_AGENT:
-            return
-        self._answered[topic][of] = 1
-        said = self._said.setdefault((topic, agent), bytearray(len(self._numbers)))
-        if said[of]:
-            self._second(place, agent, of)
-        said[of] = 1
+    def _check(self, page: "_Versions", low: int, high: int) -> None:
+        for place, agent, of in page.seconds:
+            self._findings.violate(
+                "I2", f"{place} is the second answer of {agent} to weights/0/{of}", "duplicated"
+            )
+        self._check_all(page, low, high)
+        self._check_states(page)
+        done = self._done(self._before, duties.ANSWERS_SOME)
+        scored = page.answered["evaluations"]
+        for offset, number in sorted(page.numbers.items()):
+            if number in self._asked and offset in scored:
+                self._scored.add(number)
+            wanted = self._every and number >= 0 and number % self._every == 0
+            if wanted and done.is_done(offset) and offset not in scored:
+                self._missing(duties.ANSWERS_SOME, WEIGHTS, offset, page.dead)
 
-    def said(self, event: Event, place: str, of: int) -> None:
-        """The body of what answers the version at offset `of`."""
-        if isinstance(event, Curriculum) and event.agent == duties.ANSWERS_ALL:
-            self._states.append((of, event.proposed, event.refused))
-        elif isinstance(event, Promotion):
-            # A gate may change its mind, but says the same once.
-            said = (of, event.agent, event.decision)
-            if said in self._decided:
-                self._second(place, event.agent, of)
-            self._decided.add(said)
-
-    def _second(self, place: str, agent: str, of: int) -> None:
-        self._findings.violate(
-            "I2", f"{place} is the second answer of {agent} to weights/0/{of}", "duplicated"
-        )
-
-    def finish(
-        self,
-        before: Cursors,
-        after: Cursors,
-        letters: list[Letter],
-        every: int | None,
-        asked: list[tuple[int, int]],
-    ) -> None:
-        """`every` so many versions are measured, None where nothing says it, and those `asked`
-        for."""
-        dead = Counter((letter.group, letter.origin, letter.offset) for letter in letters)
-        self._check_all(before, after, dead)
-        self._check_states(before)
-        group = duties.ANSWERS_SOME
-        scored = self._answered["evaluations"]
-        done = before.get(group, {}).get(WEIGHTS, Cursor())
-        for offset, number in enumerate(self._numbers):
-            wanted = every and number >= 0 and number % every == 0
-            if wanted and done.is_done(offset) and not scored[offset]:
-                self._missing(group, WEIGHTS, offset, dead)
-        places = {number: offset for offset, number in enumerate(self._numbers) if number >= 0}
-        done = before.get(group, {}).get(CONTROL, Cursor())
-        for offset, number in asked:
-            of = places.get(number)
-            if done.is_done(offset) and (of is None or not scored[of]):
-                self._missing(group, CONTROL, offset, dead)
-
-    def _check_all(
-        self, before: Cursors, after: Cursors, dead: Counter[tuple[str, Stream, int]]
-    ) -> None:
+    def _check_all(self, page: "_Versions", low: int, high: int) -> None:
         group = duties.ANSWERS_ALL
-        if group not in before or WEIGHTS not in before[group]:
+        if group not in self._before or WEIGHTS not in self._before[group]:
             return
-        was, now = before[group][WEIGHTS], after.get(group, {}).get(WEIGHTS, Cursor())
-        for offset, answered in enumerate(self._answered["curricula"]):
-            if not answered and was.is_done(offset):
-                self._missing(group, WEIGHTS, offset, dead)
-            elif answered and not now.is_done(offset):
+        was, now = self._done(self._before, group), self._done(self._after, group)
+        answered = page.answered["curricula"]
+        for offset in range(low, high):
+            if offset not in answered and was.is_done(offset):
+                self._missing(group, WEIGHTS, offset, page.dead)
+            elif offset in answered and not now.is_done(offset):
                 self._findings.violate(
                     "I5", f"weights/0/{offset} has an answer, but is not done for group {group}"
                 )
 
-    def _missing(
-        self, group: str, stream: Stream, offset: int, dead: Counter[tuple[str, Stream, int]]
-    ) -> None:
-        if not dead[group, stream, offset]:
+    def _check_asked(self) -> None:
+        """Versions that somebody had measured."""
+        group = duties.ANSWERS_SOME
+        done = self._before.get(group, {}).get(CONTROL, Cursor())
+        for offset, number in self._scanned.asked:
+            if done.is_done(offset) and number not in self._scored:
+                part = self._scanned.parts[CONTROL]
+                page = self._scanned.pages.page_of(part.index, offset)
+                dead = {(self._scanned.groups[one.second], one.offset) for one in page.letters}
+                self._missing(group, CONTROL, offset, dead)
+
+    def _missing(self, group: str, stream: Stream, offset: int, dead: set[tuple[str, int]]) -> None:
+        if (group, offset) not in dead:
             self._findings.violate(
                 "I1",
                 f"{stream[0]}/{stream[1]}/{offset} is done for group {group}, with neither an "
@@ -116,13 +98,12 @@ class Answers:
                 "lost",
             )
 
-    def _check_states(self, cursors: Cursors) -> None:
+    def _check_states(self, page: "_Versions") -> None:
         """A state counts the tasks of the whole run, and the refusals of its version."""
-        done = cursors.get(duties.ANSWERS_ALL, {}).get(WEIGHTS, Cursor())
-        before = (-1, 0)
-        for of, proposed, refused in sorted(self._states):
-            tasks, said = self._granted["tasks"][of], proposed - before[1]
-            follows, before = before[0] == of - 1, (of, proposed)
+        done = self._done(self._before, duties.ANSWERS_ALL)
+        for of, proposed, refused in sorted(page.states):
+            tasks, said = page.granted["tasks", of], proposed - self._state[1]
+            follows, self._state = self._state[0] == of - 1, (of, proposed)
             if not done.is_done(of):
                 continue
             if follows and said != tasks:
@@ -131,9 +112,54 @@ class Answers:
                     f"the proposer says that weights/0/{of} granted {said} tasks, {tasks} are on "
                     "the log",
                 )
-            if refused != self._granted["refusals"][of]:
+            if refused != page.granted["refusals", of]:
                 self._findings.violate(
                     "I1",
                     f"the proposer says that {refused} proposals were refused at weights/0/{of}, "
-                    f"{self._granted['refusals'][of]} are on the log",
+                    f"{page.granted['refusals', of]} are on the log",
                 )
+
+    def _done(self, cursors: Cursors, group: str) -> Cursor:
+        return cursors.get(group, {}).get(WEIGHTS, Cursor())
+
+
+class _Versions:
+    """The facts of one page of versions."""
+
+    def __init__(self, scanned: Scanned, low: int) -> None:
+        self._scanned = scanned
+        self.numbers: dict[int, int] = {}
+        self.answered: dict[str, set[int]] = {topic: set() for topic in duties.ONCE_PER_AGENT}
+        self.granted: Counter[tuple[str, int]] = Counter()
+        self.states: list[tuple[int, int, int]] = []
+        self.seconds: list[tuple[str, str, int]] = []
+        self.dead: set[tuple[str, int]] = set()
+        self._said: set[tuple[int, int, int]] = set()
+        self._decided: set[tuple[int, int, int]] = set()
+        for fact in scanned.pages.facts(scanned.parts[WEIGHTS].index, low):
+            self._take(fact)
+
+    def _take(self, fact: Fact) -> None:
+        kind, of, first, second, third, _ = fact
+        words = self._scanned.words
+        if kind == NAMED:
+            self.numbers[of] = first
+        elif kind == GRANTED:
+            self.granted[words[first], of] += second
+        elif kind == STATE:
+            self.states.append((of, first, second))
+        elif kind == LETTER:
+            self.dead.add((self._scanned.groups[second], of))
+        elif kind == SAID:
+            self.answered[words[second]].add(of)
+            self._once(self._said, (of, second, third), first, third)
+        elif kind == DECIDED:
+            # A gate may change its mind, but says the same once.
+            self._once(self._decided, (of, second, third), first, second)
+
+    def _once(
+        self, seen: set[tuple[int, int, int]], what: tuple[int, int, int], at: int, agent: int
+    ) -> None:
+        if what in seen:
+            self.seconds.append((self._scanned.place(at), self._scanned.words[agent], what[0]))
+        seen.add(what)

@@ -18,9 +18,12 @@ from typing import Protocol
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.log import HasStrays, Log
+from observability.audit.answers import Answers
 from observability.audit.duties import COMPLETERS
+from observability.audit.facts.spool import scratch
 from observability.audit.findings import Findings, Violation
 from observability.audit.learning import Learning
+from observability.audit.outcomes import Outcomes
 from observability.audit.reading import Stream
 from observability.audit.recipes import Digests, Recipes, stored_run
 from observability.audit.scan import Show, scan
@@ -80,11 +83,26 @@ def audit(
     """
     findings = findings or Findings()
     bodies = None if deep is None else deep(log, findings, show)
+    with scratch() as folder:
+        _audit(log, run, quick, digests, bodies, show, findings, folder)
+    return outcome(findings)
+
+
+def _audit(
+    log: Log,
+    run: Path,
+    quick: int | None,
+    digests: Digests | None,
+    bodies: Deep | None,
+    show: Show,
+    findings: Findings,
+    folder: Path,
+) -> None:
     on_disk = list_folders(run)
     # A group that never subscribed has no cursors: what it owes is pending.
     before = _cursors(log, COMPLETERS.union(log.groups()), findings)
-    scanned, answers = scan(log, log.heads(), stored_run(run), findings, show)
-    _count_strays(log, scanned, findings)
+    scanned = scan(log, log.heads(), stored_run(run), findings, show, folder)
+    _count_strays(log, findings)
     versions = Versions(
         log=log,
         run=run,
@@ -94,7 +112,7 @@ def audit(
         show=show,
         newest_only=quick,
     )
-    learning, recipes = Learning(log, scanned, before, findings), Recipes(run, findings)
+    learning, recipes = Learning(log, scanned, findings), Recipes(run, findings)
     for version in versions.walk():
         learning.take(version)
         if version.manifest is not None:
@@ -103,15 +121,11 @@ def audit(
                 bodies.version(version.manifest)
     if digests is not None:
         recipes.finish(scanned.starts, digests)
-    groups = {*before, *(letter.group for letter in scanned.letters)}
-    after = _cursors(log, groups, Findings())
-    learning.finish(after)
-    every = scanned.setting("evaluator", "every")
-    answers.finish(before, after, scanned.letters, every, scanned.asked)
+    after = _cursors(log, {*before, *scanned.groups}, Findings())
+    Outcomes(log, scanned, before, after, findings).check(learning.unpublished)
+    Answers(scanned, before, after, findings).check()
     if bodies is not None:
         bodies.records(scanned)
-    scanned.places.close()
-    return outcome(findings)
 
 
 def outcome(findings: Findings) -> Audit:
@@ -122,15 +136,16 @@ def outcome(findings: Findings) -> Audit:
     return Audit(counts=dict(sorted(findings.counts.items())), violations=violations)
 
 
-def _count_strays(log: Log, scanned: Scanned, findings: Findings) -> None:
+def _count_strays(log: Log, findings: Findings) -> None:
     """Where every program can write there is more than the log: the bus has passed it over."""
     if not isinstance(log, HasStrays):
         return
     for stray in log.strays():
-        if scanned.find(stray.event_id) is not None or log.find(stray.event_id) is not None:
-            kind = "copies"
-        else:
-            kind = "void" if stray.ours else "unread"
+        try:
+            is_there = log.find(stray.event_id) is not None
+        except BusError:
+            is_there = True
+        kind = "copies" if is_there else "void" if stray.ours else "unread"
         findings.count(f"strays/{kind}")
 
 

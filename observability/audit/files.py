@@ -16,6 +16,9 @@ from trainer.checkpoint.manifest import (
     thinned_files,
 )
 
+_REMEMBERED = 4096
+"""Files whose digests are in memory, those that were met last."""
+
 
 class Files:
     """Of the versions of the run in folder `run`, one after another. `rules` are those that its
@@ -111,6 +114,8 @@ class Files:
         """Versions share unchanged files by hard links: those are read once."""
         stat = path.stat()
         key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if key not in self._digests:
-            self._digests[key] = sha256_of(path)
-        return self._digests[key]
+        digest = self._digests.pop(key, None) or sha256_of(path)
+        self._digests[key] = digest
+        if len(self._digests) > _REMEMBERED:
+            del self._digests[next(iter(self._digests))]
+        return digest

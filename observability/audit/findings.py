@@ -98,14 +98,30 @@ class Findings:
         self._number.clear()
 
 
-def spans_of(numbers: list[int]) -> str:
-    """Sorted numbers in words: `0 to 19, 25`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
+class Spans:
+    """Ascending numbers as runs: memory does not grow with a run."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._runs: list[list[int]] = []
+
+    def add(self, number: int) -> None:
+        self.total += 1
+        if self._runs and self._runs[-1][1] == number - 1:
+            self._runs[-1][1] = number
         else:
-            runs.append([number, number])
-    said = [f"{low} to {high}" if high > low else str(low) for low, high in runs]
-    more = len(said) - _RUNS
-    return ", ".join(said[:_RUNS]) + (f" and {more} more runs" if more > 0 else "")
+            self._runs.append([number, number])
+
+    def __str__(self) -> str:
+        """In words: `0 to 19, 25`."""
+        said = [f"{low} to {high}" if high > low else str(low) for low, high in self._runs]
+        more = len(said) - _RUNS
+        return ", ".join(said[:_RUNS]) + (f" and {more} more runs" if more > 0 else "")
+
+
+def spans_of(numbers: list[int]) -> str:
+    """Sorted numbers in words."""
+    spans = Spans()
+    for number in numbers:
+        spans.add(number)
+    return str(spans)

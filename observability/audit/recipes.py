@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from observability.audit.findings import Findings, spans_of
+from observability.audit.findings import Findings, Spans
 from observability.audit.scanned import Start
 from trainer.checkpoint.manifest import Manifest
 
@@ -25,10 +25,10 @@ class Recipes:
 
     run: Path
     findings: Findings
-    versions: dict[str, list[int]] = field(default_factory=dict)
+    versions: dict[str, Spans] = field(default_factory=dict)
 
     def take(self, manifest: Manifest) -> None:
-        self.versions.setdefault(manifest.recipe, []).append(manifest.version)
+        self.versions.setdefault(manifest.recipe, Spans()).add(manifest.version)
 
     def finish(self, starts: list[Start], digests: Digests) -> None:
         try:
@@ -53,11 +53,12 @@ class Recipes:
                 )
             known |= {started, *formerly}
         for other, versions in self.versions.items():
+            several = versions.total > 1
             if other not in known:
                 self.findings.violate(
                     "I9",
-                    f"the manifest{'s' * (len(versions) > 1)} of version{'s' * (len(versions) > 1)}"
-                    f" {spans_of(versions)} name{'s' * (len(versions) == 1)} another recipe "
+                    f"the manifest{'s' * several} of version{'s' * several}"
+                    f" {versions} name{'s' * (not several)} another recipe "
                     f"({other[:12]}) than {RECIPE} and the starts on the log",
                 )
 

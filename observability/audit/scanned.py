@@ -1,31 +1,14 @@
-"""What a scan of the log leaves behind: a few bytes for each record, which later checks fill in,
-and a file with the ids. Knows no log.
+"""What a scan of the log leaves behind: facts by place, on disk, and the little that is said of a
+whole run. Knows no log.
 """
 
-from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from observability.audit import duties
-from observability.audit.places import Places
+from observability.audit.facts.links import OFFSET_BITS
+from observability.audit.facts.pages import Pages
 from observability.audit.reading import Stream
-
-ANSWERED, DEAD = 1, 2
-"""The marks of a record: the one answer that it may have, a letter of the group that owes one."""
-
-NO_VERSION = -1
-OFFSET_BITS = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """A dead letter: where it lies, whose it is, and the record it is about."""
-
-    place: str
-    group: str
-    origin: Stream
-    offset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,52 +19,62 @@ class Start:
     settings: Mapping[str, Any]
 
 
-class Found(NamedTuple):
-    """Where an event lies, when it is dated and when committed (0: nothing says it)."""
-
-    part: "Part"
-    offset: int
-    seconds: int = 0
-    commit: int = 0
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One partition, by offset: `marks`; `version`, the oldest that drew a token of a judgment;
-    `consumed_by`, number + 1 of the version that trained on a record, negative if it dropped it.
-    """
+    """One partition, the stream with this `index`."""
 
+    index: int
     stream: Stream
     end: int
-    marks: bytearray
-    version: "array[int]"
-    consumed_by: "array[int]"
 
     def place(self, offset: int) -> str:
         return f"{self.stream[0]}/{self.stream[1]}/{offset}"
 
+    def at(self, offset: int) -> int:
+        """The place of a record as one number."""
+        return self.index << OFFSET_BITS | offset
+
+
+class Words:
+    """Words that come again and again, as numbers: groups, agents, reasons."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._words: list[str] = []
+
+    def number(self, word: str) -> int:
+        number = self._numbers.setdefault(word, len(self._words))
+        if number == len(self._words):
+            self._words.append(word)
+        return number
+
+    def __getitem__(self, number: int) -> str:
+        return self._words[number]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._words))
+
 
 @dataclass(slots=True, kw_only=True)
 class Scanned:
-    """What the audit knows of the log up to `ends`. `starts` are those of other settings than the
-    start before, `asked` the offsets in `control` and the versions that somebody had measured."""
+    """What the audit knows of the log up to the ends of its `parts`, in the order of reading.
+    `starts` are those of other settings than the start before, `asked` the offsets in `control` and
+    the versions that somebody had measured; `groups` are those of dead letters."""
 
     parts: dict[Stream, Part]
-    letters: list[Letter] = field(default_factory=list)
-    places: Places = field(default_factory=Places)
+    pages: Pages
+    streams: list[Stream]
     starts: list[Start] = field(default_factory=list)
     asked: list[tuple[int, int]] = field(default_factory=list)
-    nameless: set[tuple[Stream, int]] = field(default_factory=set)
-    streams: list[Stream] = field(default_factory=list)
+    groups: Words = field(default_factory=Words)
+    words: Words = field(default_factory=Words)
 
-    def find(self, event_id: str) -> "Found | None":
-        """Where an event lies."""
-        identity = identity_of(event_id)
-        place = None if identity is None else self.places.find(identity)
-        if place is None:
-            return None
-        part = self.parts[self.streams[place.at >> OFFSET_BITS]]
-        return Found(part, place.at & (1 << OFFSET_BITS) - 1, place.seconds, place.commit)
+    def place(self, at: int) -> str:
+        """A place that is one number, in words."""
+        return self.part_at(at).place(offset_of(at))
+
+    def part_at(self, at: int) -> Part:
+        return self.parts[self.streams[at >> OFFSET_BITS]]
 
     def setting(self, section: str, name: str) -> int | None:
         """A whole number that the run was first started with, None where nothing says it."""
@@ -91,15 +84,8 @@ class Scanned:
         return value if isinstance(value, int) else None
 
 
-def part_of(stream: Stream, end: int) -> Part:
-    """Nothing known of it yet."""
-    return Part(
-        stream=stream,
-        end=end,
-        marks=bytearray(end),
-        version=array("i", [NO_VERSION]) * (end if stream[0] == "judgments" else 0),
-        consumed_by=array("i", [0]) * (end if stream[0] in duties.LEARNED_FROM else 0),
-    )
+def offset_of(at: int) -> int:
+    return at & (1 << OFFSET_BITS) - 1
 
 
 def identity_of(event_id: str) -> bytes | None:

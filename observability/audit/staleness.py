@@ -9,9 +9,9 @@ does without the header, and the spans say the version.
 from bus.errors import BusError, Unreadable
 from bus.events import Judgment
 from bus.log import Log
+from observability.audit.facts.pages import NO_VERSION
 from observability.audit.findings import Findings
-from observability.audit.scanned import NO_VERSION, Part
-from trainer.checkpoint.manifest import Consumed
+from observability.audit.scanned import Part
 
 
 class Staleness:
@@ -22,11 +22,12 @@ class Staleness:
         self._allowed = allowed
         self._findings = findings
 
-    def check(self, consumed: Consumed, number: int, part: Part) -> None:
-        """Of a judgment on `part` that version `number` was trained on."""
-        name = f"version {number} was trained on judgment {consumed.id}"
+    def check(self, event_id: str, number: int, part: Part, offset: int, version: int) -> None:
+        """Of a judgment on `part` that version `number` was trained on; its header names
+        `version`."""
+        name = f"version {number} was trained on judgment {event_id}"
         try:
-            drawn = self._drawn(consumed, part)
+            drawn = version if version != NO_VERSION else self._drawn(part, offset)
         except Unreadable as error:
             self._findings.violate("I11", f"{name}, which cannot be read: {error}")
             return
@@ -40,11 +41,8 @@ class Staleness:
                 "I11", f"{name}: {staleness} versions old, {self._allowed} are allowed"
             )
 
-    def _drawn(self, consumed: Consumed, part: Part) -> int | None:
+    def _drawn(self, part: Part, offset: int) -> int | None:
         """None where nothing may be learned from."""
-        if (version := part.version[consumed.offset]) != NO_VERSION:
-            return version
-        offset = consumed.offset
         try:
             found = next(self._log.read(*part.stream, offset, offset + 1), None)
         except BusError as error:

@@ -11,8 +11,9 @@ from pathlib import Path
 from bus.errors import Unreadable
 from bus.events import Weights
 from bus.log import Log
+from observability.audit.facts.epochs import Epochs
 from observability.audit.files import Files
-from observability.audit.findings import Findings, spans_of
+from observability.audit.findings import Findings, Spans
 from observability.audit.reading import Stream, readable
 from observability.audit.recipes import stored_recipes
 from observability.audit.scan import Show
@@ -35,12 +36,12 @@ _FOLDER = re.compile(r"v(\d{6,})-e(\d{4,})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version of the surviving lineage; one not `published` is a checkpoint that awaits it.
-    Without a manifest there is only what its event says."""
+    """A version of the surviving lineage; one without an `offset` is a checkpoint that awaits
+    publication. Without a manifest there is only what its event says."""
 
     weights: Weights
     manifest: Manifest | None
-    published: bool
+    offset: int | None
 
 
 def list_folders(run: Path) -> list[tuple[int, int]]:
@@ -60,8 +61,8 @@ class Versions:
     findings: Findings
     show: Show
     newest_only: int | None = None
-    _epochs: dict[int, int] = field(default_factory=dict)
-    _gone: list[int] = field(default_factory=list)
+    _epochs: Epochs = field(default_factory=Epochs)
+    _gone: Spans = field(default_factory=Spans)
 
     def walk(self) -> Iterator[Version]:
         """Every version in order, each manifest in memory only while it is looked at."""
@@ -80,18 +81,18 @@ class Versions:
                 self.findings.violate("I3", f"weights/0/{record.offset} is a {event.type()}")
                 continue
             self._check_step(head, event)
-            self._epochs[event.number] = event.epoch
+            self._epochs.add(event.number, event.epoch)
             self.findings.count("versions")
             deep = self.newest_only is None or record.offset >= end - self.newest_only
             self.show("versions", record.offset + 1, end)
             head, newest = event, self._manifest(event, files if deep else None)
-            yield Version(weights=event, manifest=newest, published=True)
-        self.findings.count("epochs", len(set(self._epochs.values())))
+            yield Version(weights=event, manifest=newest, offset=record.offset)
+        self.findings.count("epochs", self._epochs.num_distinct)
         self.findings.count("checkpoints", len(self.on_disk))
         pending = self._pending(head, files)
         if pending is not None:
             newest = pending
-            yield Version(weights=pending.weights, manifest=pending, published=False)
+            yield Version(weights=pending.weights, manifest=pending, offset=None)
         self._orphans(head, pending)
         if newest is not None:
             self._state(newest)
@@ -108,16 +109,18 @@ class Versions:
         return Files(self.run, rules, every, self.findings)
 
     def _say_gone(self) -> None:
-        if not self._gone:
+        if not self._gone.total:
             return
-        several = len(self._gone) > 1
+        several = self._gone.total > 1
         what = (
-            f"the checkpoints of {len(self._gone)} versions are" if several else "a checkpoint is"
+            f"the checkpoints of {self._gone.total} versions are"
+            if several
+            else ("a checkpoint is")
         )
         self.findings.violate(
             "I3",
             f"{what} gone, folder and manifest, and no rule of the run took "
-            f"{'them' if several else 'it'}: version{'s' * several} {spans_of(self._gone)}; what "
+            f"{'them' if several else 'it'}: version{'s' * several} {self._gone}; what "
             "was learned from there is known from the log alone",
         )
 
@@ -156,7 +159,7 @@ class Versions:
         if event.location != f"{CHECKPOINTS}/{folder.name}":
             self.findings.violate("I3", f"{name} says it lies at {event.location!r}")
         if not os.path.lexists(folder):
-            self._gone.append(event.number)
+            self._gone.add(event.number)
             return None
         manifest = self._read(folder, name)
         if manifest is None:
@@ -225,14 +228,15 @@ class Versions:
                 "I5", f"the log went back from version {newest}, which has a checkpoint, to {last}"
             )
         for version, epoch in self.on_disk:
-            if self._epochs.get(version) == epoch or (version, epoch) == following:
+            published = self._epochs.of(version)
+            if published == epoch or (version, epoch) == following:
                 continue
             self.findings.count("orphans")
-            if epoch > self._epochs.get(version, epoch):
+            if published is not None and epoch > published:
                 self.findings.violate(
                     "I4",
                     f"checkpoint {folder_name(version, epoch)} is of a newer epoch than the "
-                    f"published version {version}, of epoch {self._epochs[version]}",
+                    f"published version {version}, of epoch {published}",
                 )
 
     def _state(self, newest: Manifest) -> None:

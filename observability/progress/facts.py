@@ -12,7 +12,8 @@ from bus.events import LevelCount, Plugin
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """One published version. `seconds` passed since the one before, standstills of the run left
-    out; None for the first. `offset` is its place on the topic `weights`."""
+    out; None for the first. `evolved_seconds` are those of all versions up to it; `offset` is its
+    place on the topic `weights`."""
 
     number: int
     created_at: datetime
@@ -21,6 +22,7 @@ class Version:
     metrics: Mapping[str, float]
     batch: Sequence[LevelCount]
     seconds: float | None
+    evolved_seconds: float
     offset: int
 
     def metric(self, name: str) -> float | None:

@@ -4,6 +4,7 @@ rises. Knows nothing but events.
 
 from bus.events import Evaluation, Weights
 from observability.progress.held_out import HeldOutLevels
+from observability.progress.history import History
 
 FEW = 3
 """Evaluations without progress that are not worth a word."""
@@ -54,10 +55,12 @@ class Moves:
         return self.for_nothing > (0 if learnable else MANY)
 
 
-def evaluations_without_progress(evaluations: dict[int, Evaluation], levels: HeldOutLevels) -> int:
+def evaluations_without_progress(evaluations: History[Evaluation], levels: HeldOutLevels) -> int:
     """How many there were since the best held-out mean; 0 where nothing is left to reach."""
-    means = [levels.held_out(evaluation) for _, evaluation in sorted(evaluations.items())]
-    known = [mean for mean in means if mean is not None]
-    if not known or max(known) >= 1.0:
+    means = {version: levels.held_out(evaluation) for version, evaluation in evaluations.items()}
+    known = {version: mean for version, mean in means.items() if mean is not None}
+    if not known or max(known.values()) >= 1.0:
         return 0
-    return len(known) - 1 - known.index(max(known))
+    best = max(known, key=lambda version: (known[version], -version))
+    unknown = sum(version > best and mean is None for version, mean in means.items())
+    return evaluations.since(best) - unknown

@@ -21,21 +21,24 @@ from bus.log import Log
 from bus.topics import DEAD_SUFFIX
 from observability.progress.facts import Backlog, Dead, Start, Version
 from observability.progress.held_out import HeldOutLevels, measured
+from observability.progress.history import History
 from observability.progress.moves import Moves, evaluations_without_progress
+from observability.progress.totals import Totals
 
 _FOLDED = ("control", "weights", "curricula", "evaluations")
 _RECENT = 20
+_STARTS = 1024
 _STANDSTILL_SECONDS = 30.0
 
 
 class Progress:
     """The state of a run, as of the last `refresh`.
 
-    `versions`, `evaluations` and `curricula` map a version to what was said of it, oldest
-    first. `counts` are records per topic; `dead` holds the last dead letters, `answered` the number
-    of those that each group has done otherwise, but for what the operator has said: that is
-    `controls`; `groups` are those it is told of and whose backlog is: the ones given, or every
-    group that ever subscribed.
+    `versions`, `evaluations` and `curricula` map a version to what was said of it, oldest first;
+    of a long run some of the older ones are left out. `counts` are records per topic; `dead`
+    holds the last dead letters, `answered` the number of those that each group has done
+    otherwise, but for what the operator has said: that is `controls`; `groups` are those it is
+    told of and whose backlog is: the ones given, or every group that ever subscribed.
     """
 
     def __init__(self, log: Log, groups: Sequence[str] | None = None) -> None:
@@ -43,11 +46,14 @@ class Progress:
         self._given = groups
         self.groups: Sequence[str] = groups or ()
         self._read: dict[tuple[str, int], int] = {}
-        self.starts: list[Start] = []
+        self.first_start: Start | None = None
+        self.newest_start: Start | None = None
+        self._started: deque[datetime] = deque(maxlen=_STARTS)
         self.controls = Controls()
-        self.versions: dict[int, Version] = {}
-        self.evaluations: dict[int, Evaluation] = {}
-        self.curricula: dict[int, Curriculum] = {}
+        self.versions: History[Version] = History()
+        self.totals = Totals()
+        self.evaluations: History[Evaluation] = History(lambda one: one.held_out)
+        self.curricula: History[Curriculum] = History()
         self.counts: dict[str, int] = {}
         self.backlogs: list[Backlog] = []
         self.answered: dict[str, int] = {}
@@ -104,17 +110,19 @@ class Progress:
             case Control():
                 self.controls.take(event)
                 if event.command == "start":
-                    self.starts.append(_start(event))
+                    self.newest_start = _start(event)
+                    self.first_start = self.first_start or self.newest_start
+                    self._started.append(event.created_at)
             case Weights():
-                self._newest = self.versions[event.number] = self._version(event, offset)
+                self._newest = self._version(event, offset)
+                self.versions.say(event.number, self._newest)
+                self.totals.add(self._newest)
                 self.moves.add(event)
             case Curriculum():
-                self.curricula[event.weights_version] = event
+                self.curricula.say(event.weights_version, event)
             case Evaluation():
                 evaluation = measured(event)
-                self.evaluations[event.weights_version] = evaluation
-                if self.newest_evaluation is not evaluation:
-                    self.evaluations = dict(sorted(self.evaluations.items()))
+                self.evaluations.say(event.weights_version, evaluation)
                 self.held_out_levels.add(evaluation)
             case DeadLetter():
                 self.dead.append(_dead(event, topic, offset))
@@ -124,9 +132,7 @@ class Progress:
         seconds = None
         if self._newest is not None:
             since = self._newest.created_at
-            since = max(
-                [since, *(s.created_at for s in self.starts if s.created_at <= event.created_at)]
-            )
+            since = max([since, *(at for at in self._started if at <= event.created_at)])
             seconds = _without_standstill((event.created_at - since).total_seconds(), event)
         return Version(
             number=event.number,
@@ -136,6 +142,7 @@ class Progress:
             metrics=event.metrics,
             batch=event.batch,
             seconds=seconds,
+            evolved_seconds=self.totals.seconds + (seconds or 0.0),
             offset=offset,
         )
 
@@ -161,20 +168,20 @@ class Progress:
 
     @property
     def run(self) -> str:
-        return self.starts[0].run if self.starts else ""
+        return self.first_start.run if self.first_start else ""
 
     @property
     def recipe(self) -> str:
-        return self.starts[0].recipe if self.starts else ""
+        return self.first_start.recipe if self.first_start else ""
 
     @property
     def seed(self) -> int | None:
-        return self.starts[0].seed if self.starts else None
+        return self.first_start.seed if self.first_start else None
 
     @property
     def started_at(self) -> datetime | None:
-        if self.starts:
-            return self.starts[0].created_at
+        if self.first_start:
+            return self.first_start.created_at
         return next((version.created_at for version in self.versions.values()), None)
 
     def recent(self, number: int = _RECENT) -> list[Version]:

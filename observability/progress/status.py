@@ -37,7 +37,8 @@ def as_json(progress: Progress) -> dict[str, Any]:
     evaluations_without_progress    since the best held-out mean
     trained_for_nothing             events trained on while no version differs from version 0
     curve                           one object per evaluated version, oldest first: {version,
-                                    held_out, seen, interval, accuracy_by_level}
+                                    held_out, seen, interval, accuracy_by_level}; beyond 1,024 of
+                                    them older ones are left out, every other
     """
     newest, evaluation = progress.newest, progress.newest_evaluation
     levels = progress.held_out_levels
@@ -47,7 +48,7 @@ def as_json(progress: Progress) -> dict[str, Any]:
         "seed": progress.seed,
         "started_at": progress.started_at.isoformat() if progress.started_at else None,
         "version": newest.number if newest else None,
-        "versions": len(progress.versions),
+        "versions": progress.versions.total,
         "published_at": newest.created_at.isoformat() if newest else None,
         "evaluated": evaluation.weights_version if evaluation else None,
         "held_out": levels.held_out(evaluation) if evaluation else None,
@@ -144,7 +145,7 @@ def _control(progress: Progress) -> dict[str, Any]:
 
 
 def _plugins(progress: Progress) -> list[dict[str, Any]]:
-    newest = progress.starts[-1].plugins if progress.starts else ()
+    newest = progress.newest_start.plugins if progress.newest_start else ()
     return [
         {"name": plugin.name, "sha256": plugin.sha256, "parts": list(plugin.parts)}
         for plugin in newest

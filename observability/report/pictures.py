@@ -114,10 +114,7 @@ def _throughput(progress: Progress, palette: canvas.Palette) -> Any | None:
     timed = [version for version in progress.versions.values() if version.seconds]
     if not timed:
         return None
-    minutes, at = [], 0.0
-    for version in timed:
-        at += (version.seconds or 0.0) / 60
-        minutes.append(at)
+    minutes = [version.evolved_seconds / 60 for version in timed]
     figure, axes = canvas.figure([2.5, 2.5])
     window = max(1, min(20, len(timed) // 6))
     seconds = [version.seconds or 0.0 for version in timed]

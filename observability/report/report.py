@@ -135,7 +135,7 @@ def _page(
         totals=_totals(progress),
         judgments=_judgments(log),
         refusals=_refusals(log, progress),
-        settings=_json(progress.starts[-1].settings if progress.starts else None, indent=2),
+        settings=_json(progress.newest_start.settings if progress.newest_start else None, indent=2),
         objective=_json(status["control"]["objective"]),
         heads=_heads(log),
     )
@@ -158,14 +158,14 @@ def _changes(progress: Progress) -> list[Change]:
 
 
 def _totals(progress: Progress) -> dict[str, float]:
-    versions = progress.versions.values()
+    totals = progress.totals
     return {
-        "trained": sum(version.trained for version in versions),
-        "dropped": sum(version.dropped for version in versions),
-        "samples": sum(version.metric("samples") or 0.0 for version in versions),
-        "tokens": sum(version.metric("tokens") or 0.0 for version in versions),
-        "skipped": sum(version.metric("skipped") or 0.0 for version in versions),
-        "minutes": sum(version.seconds or 0.0 for version in versions) / 60,
+        "trained": totals.trained,
+        "dropped": totals.dropped,
+        "samples": totals.samples,
+        "tokens": totals.tokens,
+        "skipped": totals.skipped,
+        "minutes": totals.seconds / 60,
     }
 
 

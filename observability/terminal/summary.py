@@ -126,28 +126,19 @@ def _cell(score: SuiteScore | None) -> Text:
 def _figures(
     progress: Progress, restarts: int | None, disk: Disk | None, crashes: Sequence[str]
 ) -> Table:
-    versions = list(progress.versions.values())
-    samples = sum(version.metric("samples") or 0.0 for version in versions)
-    timed = [version for version in versions if version.tokens_per_second is not None]
-    seconds = sum(version.seconds or 0.0 for version in timed)
-    tokens = sum(version.metric("tokens") or 0.0 for version in timed)
-    means = [mean for v in versions if (mean := v.metric("staleness_mean")) is not None]
-    highest = [most for v in versions if (most := v.metric("staleness_max")) is not None]
-    skipped = sum(version.metric("skipped") or 0.0 for version in versions)
+    totals, number = progress.totals, progress.versions.total
+    skipped, most = totals.skipped, totals.staleness_max
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
-    grid.add_row(
-        "versions", f"{len(versions):,}" + (f", {skipped:.0f} steps skipped" if skipped else "")
-    )
-    learned = sum(version.trained for version in versions)
-    dropped = sum(version.dropped for version in versions)
-    grid.add_row("learned", f"{learned:,} events, {samples:,.0f} samples; {dropped:,} dropped")
-    if seconds:
-        grid.add_row("tokens/s", f"{tokens / seconds:,.0f}")
-    if means and highest:
-        mean = sum(means) / len(means)
-        grid.add_row("staleness", f"{mean:.2f} mean, {max(highest):.0f} max, in versions")
+    grid.add_row("versions", f"{number:,}" + (f", {skipped:.0f} steps skipped" if skipped else ""))
+    learned = f"{totals.trained:,} events, {totals.samples:,.0f} samples"
+    grid.add_row("learned", f"{learned}; {totals.dropped:,} dropped")
+    if totals.timed_seconds:
+        grid.add_row("tokens/s", f"{totals.timed_tokens / totals.timed_seconds:,.0f}")
+    if totals.staleness_mean is not None and most is not None:
+        mean = totals.staleness_mean
+        grid.add_row("staleness", f"{mean:.2f} mean, {most:.0f} max, in versions")
     for line in frontier(progress):
         grid.add_row("curriculum", line)
     if lines := waiting(progress):

@@ -11,12 +11,14 @@ from bus.log import Log
 from bus.records import Record
 from observability.audit.findings import Findings
 
+_REMEMBERED = 1024
+
 
 class Bodies:
     def __init__(self, log: Log, findings: Findings) -> None:
         self._log = log
         self._findings = findings
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, int | None] = {}
 
     def check(self, record: Record, event: Event, place: str) -> None:
         for name, said in _promised(event).items():
@@ -31,8 +33,6 @@ class Bodies:
             self._differs("key", place)
         if event.channel != record.topic:
             self._differs("topic", place)
-        if isinstance(event, Weights):
-            self._numbers[event.id] = event.number
         self._check_version(event, place)
         if isinstance(event, Attempt):
             self._check_embedded(event.task, place)
@@ -42,8 +42,10 @@ class Bodies:
     def _check_version(self, event: Event, place: str) -> None:
         """The number of the version that an event answers is that of the version with its id."""
         said = getattr(event, "weights_version", None)
-        number = self._numbers.get(event.answers or "")
-        if isinstance(said, int) and number is not None and said != number:
+        if not isinstance(said, int) or event.answers is None:
+            return
+        number = self._number(event.answers)
+        if number is not None and said != number:
             self._findings.gather(
                 "I12",
                 "{example} says another number of version than the one that it answers has",
@@ -51,6 +53,19 @@ class Bodies:
                 "{examples}",
                 place,
             )
+
+    def _number(self, event_id: str) -> int | None:
+        """Of the version with this id; the versions that were asked for last are in memory."""
+        if event_id not in self._numbers:
+            try:
+                record = self._log.find(event_id)
+                event = None if record is None else record.event()
+            except (BusError, Unreadable):
+                event = None
+            if len(self._numbers) >= _REMEMBERED:
+                self._numbers.clear()
+            self._numbers[event_id] = event.number if isinstance(event, Weights) else None
+        return self._numbers[event_id]
 
     def _check_embedded(self, event: Event, place: str) -> None:
         try:

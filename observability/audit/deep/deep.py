@@ -19,10 +19,11 @@ from observability.audit.deep.problems import Problems
 from observability.audit.deep.samples import Samples
 from observability.audit.deep.scores import check_scores
 from observability.audit.deep.verdicts import Verdicts
+from observability.audit.facts.pages import BELIEVED, TRAINED
 from observability.audit.findings import Findings
 from observability.audit.reading import readable
 from observability.audit.scan import Show
-from observability.audit.scanned import ANSWERED, DEAD, Part, Scanned
+from observability.audit.scanned import Part, Scanned
 from trainer.checkpoint.manifest import Manifest
 
 _SHOWN = 256
@@ -64,10 +65,16 @@ class Deep:
             return record.event()
         except Unreadable as error:
             place, why = part.place(record.offset), str(error)
-        if (part.stream, record.offset) in scanned.nameless or part.marks[record.offset] & DEAD:
+        page, offset = scanned.pages.page_of(part.index, record.offset), record.offset
+        if offset in page.nameless or offset in page.dead():
             return None
-        learned = bool(part.consumed_by) and part.consumed_by[record.offset] > 0
-        worked_on = learned or part.marks[record.offset] & ANSWERED
+        learned = any(
+            fact.offset <= offset < fact.first
+            if fact.kind == BELIEVED
+            else (fact.offset, fact.second) == (offset, TRAINED)
+            for fact in page.consumed
+        )
+        worked_on = learned or any(fact.offset == offset for fact in page.answers)
         if duties.completer(record.topic) and not worked_on:
             return None
         self.findings.gather(

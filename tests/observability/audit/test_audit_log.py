@@ -150,7 +150,7 @@ def test_a_curriculum_by_an_objective_of_the_operator(tmp_path: Path) -> None:
     findings = Findings()
     # On a live run the ends of the topics are not read in one moment.
     ends = {**bus.heads(), ("control", 0): 1}
-    scan(bus, ends, RUN, findings, lambda what, done, whole: None)
+    scan(bus, ends, RUN, findings, lambda what, done, whole: None, tmp_path)
     asyncio.run(bus.close())
     assert findings.violations == []
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from bus.events import Evaluation
+from observability.progress.history import History
 from observability.progress.moves import Moves, evaluations_without_progress
 from tests.observability.progress.test_held_out import evaluation, levels_of
 from tests.observability.story import Story
@@ -56,10 +58,8 @@ EVALUATIONS = {
 
 @pytest.mark.parametrize(("means", "number"), EVALUATIONS.values(), ids=EVALUATIONS.keys())
 def test_evaluations_since_the_best_one(means: list[float], number: int) -> None:
-    found = {
-        version: evaluation({9: 1}, warm_up_end=4, says=True).model_copy(
-            update={"weights_version": version, "held_out": mean}
-        )
-        for version, mean in enumerate(means)
-    }
+    found: History[Evaluation] = History()
+    for version, mean in enumerate(means):
+        said = evaluation({9: 1}, warm_up_end=4, says=True)
+        found.say(version, said.model_copy(update={"weights_version": version, "held_out": mean}))
     assert evaluations_without_progress(found, levels_of(*found.values())) == number

@@ -1,0 +1,1 @@
+"""What an audit must remember of every event: on disk, and sorted there."""
