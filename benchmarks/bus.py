@@ -1,6 +1,7 @@
 """What one event costs on the embedded bus: throughput with exactly-once completion, cost by
-length of the log, start-up by length of the log, and the same rows through plain SQLite. Or on
-Kafka, beside a plain aiokafka loop and the libraries of others, with kills.
+length of the log, start-up by length of the log, the same rows through plain SQLite, and what is
+left of the throughput beside a process that reads all of the log again and again. Or on Kafka,
+beside a plain aiokafka loop and the libraries of others, with kills.
 
     python benchmarks/bus.py [--kafka] [--quick]
 """
@@ -9,12 +10,15 @@ import argparse
 import asyncio
 import gc
 import json
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from statistics import median
 
 import apsw
 
@@ -136,6 +140,42 @@ async def startup(path: Path, index: int, random: Random) -> float:
     return seconds
 
 
+def read_on(path: Path) -> None:
+    """In a process of its own, until it is killed."""
+    bus = SqliteBus(path, read_only=True)
+    print("reading", flush=True)
+    while True:
+        for record in bus.read("control"):
+            record.event()
+
+
+@contextmanager
+def reader(path: Path) -> Iterator[None]:
+    command = [sys.executable, __file__, "--read", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield
+        finally:
+            process.kill()
+
+
+async def beside_reader(path: Path, count: int, rounds: int, random: Random) -> float:
+    """Events a second beside a reader over those without one; the median of the rounds."""
+    await fill(path, 0, count, random)
+    ratios = []
+    for number in range(rounds):
+        alone, watched = (
+            list(batches(count * (2 * number + turn), count, random)) for turn in (1, 2)
+        )
+        seconds, _ = await through(path, alone)
+        with reader(path):
+            beside, _ = await through(path, watched)
+        ratios.append(seconds / beside)
+    return median(ratios)
+
+
 async def measure(folder: Path, sizes: Sequence[int], count: int, rounds: int) -> dict[str, object]:
     random = Random(0)
     rates, ratios, cpus = [], [], []
@@ -166,8 +206,10 @@ async def measure(folder: Path, sizes: Sequence[int], count: int, rounds: int) -
         )
         filled += 3
         print(f"{size:8d} events on the log: {cost[str(size)]} us, start {start[str(size)]} s")
+    ratio = await beside_reader(folder / "read.db", count, 2 * rounds - 1, random)
     return {
         "events_per_second": round(max(rates)),
+        "ratio_beside_a_reader": round(ratio, 3),
         "cpu_microseconds_per_event": round(min(cpus) * 1e6, 1),
         "microseconds_per_event_by_size": cost,
         "cpu_microseconds_per_event_by_size": cpu_cost,
@@ -180,7 +222,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What one event costs on the bus.")
     parser.add_argument("--quick", action="store_true", help="about a minute")
     parser.add_argument("--kafka", action="store_true", help="on a broker of its own, not SQLite")
+    parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.read:
+        read_on(chosen.read)
     if chosen.kafka:
         # Only here: whoever measures SQLite needs neither Kafka's client nor those of others.
         from benchmarks.kafka.bench import kafka_figures, shown
