@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import signal
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -70,6 +72,8 @@ class Harm:
     kills: Counter[str] = field(default_factory=Counter)
     recoveries: Recoveries = field(default_factory=lambda: defaultdict(list))
     ended: Counter[str] = field(default_factory=Counter)
+    starts: list[float] = field(default_factory=list)
+    """Seconds from the creation of each process until it served."""
 
     @property
     def total(self) -> int:
@@ -77,6 +81,9 @@ class Harm:
 
     def recovery_seconds(self) -> dict[str, float]:
         return spread([one for some in self.recoveries.values() for one in some])
+
+    def start_seconds(self) -> dict[str, float]:
+        return spread(self.starts)
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
@@ -249,6 +256,20 @@ class Patient:
         for process in self._known:
             if process.is_running():
                 process.kill()
+        served = self._served()
+        self.harm.starts = [
+            served[process.pid] - process.create_time()
+            for process in self._known
+            if process.pid in served
+        ]
+
+    def _served(self) -> dict[int, float]:
+        """When each process began to serve, as the logs of the run say it."""
+        lines = "".join(file.read_text() for file in (self.folder / "logs").glob("*.log"))
+        return {
+            int(pid): datetime.strptime(when, "%Y-%m-%d %H:%M:%S,%f").timestamp()
+            for when, pid in re.findall(r"^(\S+ \S+) (\d+) INFO serving ", lines, re.MULTILINE)
+        }
 
     def _begin(self, *arguments: str) -> Start:
         return Start(self.folder, "--budget", "24h", *arguments, environment=self.environment)
