@@ -147,8 +147,8 @@ class Fleet:
 
     def kill(self) -> None:
         for process in self.processes:
-            process.kill()
-            process.wait()
+            with process:  # its pipes are closed, and its end is waited for
+                process.kill()
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:
@@ -183,9 +183,12 @@ async def bytes_of(cluster: Cluster, partitions: int) -> dict[str, int]:
         return await topic_bytes(admin, named | {cluster.topic("journal"): range(1)})
 
 
-async def measure(address: str, members: int, events: int) -> dict[str, Any]:
-    cluster = Cluster(bootstrap_servers=address, app="fleet")
-    bus = await asyncio.to_thread(KafkaBus, cluster, partitions=members, lease_seconds=60.0)
+async def measure(cluster: Cluster, members: int, events: int) -> dict[str, Any]:
+    """So many members on a new log of as many partitions; the figures."""
+    address = cluster.bootstrap_servers
+    bus = await asyncio.to_thread(
+        KafkaBus, cluster, partitions=members, lease_seconds=LEASE_SECONDS
+    )
     fleet = Fleet(address, cluster.app)
     try:
         opened = time.monotonic()
@@ -268,7 +271,8 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="evolvent-fleet-") as folder,
         broker(Path(folder)) as address,
     ):
-        figures = asyncio.run(measure(address, arguments.members, arguments.events))
+        cluster = Cluster(bootstrap_servers=address, app="fleet")
+        figures = asyncio.run(measure(cluster, arguments.members, arguments.events))
     show(figures)
     return exit_code(figures, {}, ("members_without_work", "lost", "duplicated"))
 
