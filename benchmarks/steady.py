@@ -101,8 +101,10 @@ async def watch(start: Start, seconds: float) -> tuple[Samples, int, int]:
 
 
 def measure(folder: Path, address: str | None, minutes: float) -> dict[str, Any]:
-    words = ["--set", "bus.type=kafka", "--set", f"bus.bootstrap_servers={address}"]
-    with started(folder, *(words if address else ())) as start:
+    words = ["--budget", "24h"]
+    if address:
+        words += ["--set", "bus.type=kafka", "--set", f"bus.bootstrap_servers={address}"]
+    with started(folder, *words) as start:
         samples, events, processes = asyncio.run(watch(start, minutes * 60))
         workers = len(start.workers())
         code = start.interrupt()
