@@ -4,6 +4,7 @@ import asyncio
 import sys
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -103,6 +104,12 @@ def audit(
         list[int] | None,
         typer.Option(help="With --engine: only this version; may be repeated. [default: all]"),
     ] = None,
+    since: Annotated[
+        Path | None, typer.Option(help="A snapshot: audit only what came after it.")
+    ] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Leave a snapshot here if nothing is found.")
+    ] = None,
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
@@ -112,6 +119,8 @@ def audit(
 
     if (engine and not deep) or (version and not engine):
         raise UsageError("--engine goes with --deep, and --version with --engine")
+    if deep and (since or snapshot):
+        raise UsageError("--deep reads every body: it goes with neither --since nor --snapshot")
     folder = run_folder(run)
     with told() as show:
         if deep:
@@ -122,11 +131,26 @@ def audit(
         else:
             from evolvent.recipe.stored import digests_of
             from observability.audit.audit import audit as audit_run
+            from observability.audit.facts.snapshot import RefusedSnapshot
 
             look = partial(audit_run, run=folder.path, quick=quick, digests=digests_of, show=show)
-            found = on_log(folder, look)
+            try:
+                found = on_log(folder, partial(look, since=since, leave=snapshot))
+            except RefusedSnapshot as error:
+                raise UsageError(str(error)) from None
     violations = [asdict(violation) for violation in found.violations]
-    whole = {"ok": found.ok, "counts": found.counts, "violations": violations}
+    started = None if since is None else {"snapshot": str(since), "events": found.since}
+    whole = {
+        "ok": found.ok,
+        "counts": found.counts,
+        "violations": violations,
+        "since": started,
+    }
+    if since is not None:
+        print(
+            f"evolvent: went on from {since}, which had read {found.since:,} events",
+            file=sys.stderr,
+        )
     display(as_json, whole, lambda: counts_table(found.counts))
     if not found.ok:
         print(f"evolvent: violated: {found.violations[0]}", file=sys.stderr)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from bus.cursor import Cursor
 from observability.audit import duties
+from observability.audit.facts.once import Once
 from observability.audit.facts.pages import (
     DECIDED,
     GRANTED,
@@ -16,9 +17,10 @@ from observability.audit.facts.pages import (
     STATE,
     Fact,
 )
+from observability.audit.facts.snapshot import Said
 from observability.audit.findings import Findings
 from observability.audit.reading import Stream
-from observability.audit.scanned import Scanned
+from observability.audit.scanned import Part, Scanned
 
 WEIGHTS: Stream = ("weights", 0)
 CONTROL: Stream = ("control", 0)
@@ -31,7 +33,13 @@ class Answers:
     says it. `before` and `after` are cursors from before and after the log was read."""
 
     def __init__(
-        self, scanned: Scanned, before: Cursors, after: Cursors, findings: Findings
+        self,
+        scanned: Scanned,
+        before: Cursors,
+        after: Cursors,
+        findings: Findings,
+        said: Said | None = None,
+        keep_from: int | None = None,
     ) -> None:
         self._scanned = scanned
         self._before, self._after = before, after
@@ -39,38 +47,57 @@ class Answers:
         self._every = scanned.setting("evaluator", "every")
         self._asked = {number for _, number in scanned.asked}
         self._scored: set[int] = set()
-        self._state = (-1, 0)
+        self._state = (-1, 0) if said is None else said.state
+        self._keep_from = keep_from
+        self.once = Once() if said is None else Once.of(said.once)
+        self.granted: list[tuple[str, int, int]] = []
+        self.states: list[tuple[int, int, int]] = []
+        self.state = self._state
 
     def check(self) -> None:
         part = self._scanned.parts.get(WEIGHTS)
         if part is not None:
-            for low, high in self._scanned.pages.spans(part.index):
-                self._check(_Versions(self._scanned, low), low, high)
+            for low, high in self._scanned.pages.spans(part.index, part.start):
+                page = _Versions(self._scanned, low, high, self.once)
+                self._check(page, part, low, high)
+                if self._keep_from is not None:
+                    self._keep(page, self._keep_from)
         self._check_asked()
 
-    def _check(self, page: "_Versions", low: int, high: int) -> None:
+    def _keep(self, page: "_Versions", first: int) -> None:
+        """For a snapshot: what was said once, and all that was of versions from `first` on."""
+        for (what, agent), offsets in page.once.items():
+            self.once.add(what, agent, offsets)
+        self.granted += [
+            (topic, of, number) for (topic, of), number in page.granted.items() if of >= first
+        ]
+        self.states += [state for state in page.states if state[0] >= first]
+        self.state = max([self.state, *(one[:2] for one in page.states if one[0] < first)])
+
+    def _check(self, page: "_Versions", part: Part, low: int, high: int) -> None:
         for place, agent, of in page.seconds:
             self._findings.violate(
                 "I2", f"{place} is the second answer of {agent} to weights/0/{of}", "duplicated"
             )
-        self._check_all(page, low, high)
-        self._check_states(page)
+        self._check_all(page, part, low, high)
+        self._check_states(page, part)
         done = self._done(self._before, duties.ANSWERS_SOME)
         scored = page.answered["evaluations"]
+        # Of versions of an audit before only their places are known, which are their numbers.
+        scored_numbers = {page.numbers.get(offset, offset) for offset in scored}
+        self._scored |= self._asked & scored_numbers
         for offset, number in sorted(page.numbers.items()):
-            if number in self._asked and offset in scored:
-                self._scored.add(number)
             wanted = self._every and number >= 0 and number % self._every == 0
             if wanted and done.is_done(offset) and offset not in scored:
                 self._missing(duties.ANSWERS_SOME, WEIGHTS, offset, page.dead)
 
-    def _check_all(self, page: "_Versions", low: int, high: int) -> None:
+    def _check_all(self, page: "_Versions", part: Part, low: int, high: int) -> None:
         group = duties.ANSWERS_ALL
         if group not in self._before or WEIGHTS not in self._before[group]:
             return
         was, now = self._done(self._before, group), self._done(self._after, group)
         answered = page.answered["curricula"]
-        for offset in range(low, high):
+        for offset in part.offsets(low, high):
             if offset not in answered and was.is_done(offset):
                 self._missing(group, WEIGHTS, offset, page.dead)
             elif offset in answered and not now.is_done(offset):
@@ -83,7 +110,8 @@ class Answers:
         group = duties.ANSWERS_SOME
         done = self._before.get(group, {}).get(CONTROL, Cursor())
         for offset, number in self._scanned.asked:
-            if done.is_done(offset) and number not in self._scored:
+            scored = number in self._scored or self.once.anyone("said evaluations", number)
+            if done.is_done(offset) and not scored:
                 part = self._scanned.parts[CONTROL]
                 page = self._scanned.pages.page_of(part.index, offset)
                 dead = {(self._scanned.groups[one.second], one.offset) for one in page.letters}
@@ -98,10 +126,13 @@ class Answers:
                 "lost",
             )
 
-    def _check_states(self, page: "_Versions") -> None:
+    def _check_states(self, page: "_Versions", part: Part) -> None:
         """A state counts the tasks of the whole run, and the refusals of its version."""
         done = self._done(self._before, duties.ANSWERS_ALL)
         for of, proposed, refused in sorted(page.states):
+            if part.is_closed(of):
+                # It is a second one; what the first counted was right.
+                continue
             tasks, said = page.granted["tasks", of], proposed - self._state[1]
             follows, self._state = self._state[0] == of - 1, (of, proposed)
             if not done.is_done(of):
@@ -124,18 +155,20 @@ class Answers:
 
 
 class _Versions:
-    """The facts of one page of versions."""
+    """The facts of one page of versions, with what was said of them `before` they were read."""
 
-    def __init__(self, scanned: Scanned, low: int) -> None:
+    def __init__(self, scanned: Scanned, low: int, high: int, before: Once) -> None:
         self._scanned = scanned
+        self._before = before
+        self.once: dict[tuple[str, str], set[int]] = {}
         self.numbers: dict[int, int] = {}
         self.answered: dict[str, set[int]] = {topic: set() for topic in duties.ONCE_PER_AGENT}
         self.granted: Counter[tuple[str, int]] = Counter()
         self.states: list[tuple[int, int, int]] = []
         self.seconds: list[tuple[str, str, int]] = []
         self.dead: set[tuple[str, int]] = set()
-        self._said: set[tuple[int, int, int]] = set()
-        self._decided: set[tuple[int, int, int]] = set()
+        for topic in self.answered:
+            self.answered[topic] |= before.among(f"said {topic}", low, high)
         for fact in scanned.pages.facts(scanned.parts[WEIGHTS].index, low):
             self._take(fact)
 
@@ -152,14 +185,14 @@ class _Versions:
             self.dead.add((self._scanned.groups[second], of))
         elif kind == SAID:
             self.answered[words[second]].add(of)
-            self._once(self._said, (of, second, third), first, third)
+            self._once(f"said {words[second]}", of, first, third)
         elif kind == DECIDED:
             # A gate may change its mind, but says the same once.
-            self._once(self._decided, (of, second, third), first, second)
+            self._once(f"decided {words[third]}", of, first, second)
 
-    def _once(
-        self, seen: set[tuple[int, int, int]], what: tuple[int, int, int], at: int, agent: int
-    ) -> None:
-        if what in seen:
-            self.seconds.append((self._scanned.place(at), self._scanned.words[agent], what[0]))
-        seen.add(what)
+    def _once(self, what: str, of: int, at: int, agent: int) -> None:
+        name = self._scanned.words[agent]
+        seen = self.once.setdefault((what, name), set())
+        if of in seen or self._before.has(what, name, of):
+            self.seconds.append((self._scanned.place(at), name, of))
+        seen.add(of)

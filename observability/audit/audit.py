@@ -11,15 +11,21 @@ awaited publication at that moment; newer ones are not looked at.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from bus.cursor import Cursor
 from bus.errors import BusError
+from bus.events import Weights
 from bus.log import HasStrays, Log
 from observability.audit.answers import Answers
 from observability.audit.duties import COMPLETERS
+from observability.audit.facts.edge import check_not_back, verify
+from observability.audit.facts.epochs import Epochs
+from observability.audit.facts.leaving import first_open, snapshot_of
+from observability.audit.facts.snapshot import Chain, Snapshot, read, write
 from observability.audit.facts.spool import scratch
 from observability.audit.findings import Findings, Violation
 from observability.audit.learning import Learning
@@ -54,10 +60,12 @@ class Audit:
     """`counts` by name, those of one topic or reason behind a slash: `events/tasks`.
 
     Of more than a thousand violations the first are kept; `counts["violations"]` has them all.
+    `since` is how many events an audit before had read, None where all were read now.
     """
 
     counts: dict[str, int]
     violations: list[Violation]
+    since: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -73,59 +81,102 @@ def audit(
     deep: DeepOn | None = None,
     show: Show = lambda what, done, whole: None,
     findings: Findings | None = None,
+    since: Path | None = None,
+    leave: Path | None = None,
 ) -> Audit:
     """Check every invariant of docs/audit.md on the run in folder `run`, live or at rest.
 
     `quick` has only the files of so many newest versions read; all else is checked in full.
     `digests` tells recipes apart, `deep` reads bodies; `show` is told how far it is;
     `findings` keep what was found, for whoever looks on.
-    Raises `BusError` only when the log cannot be read at all.
+    `since` is the snapshot of an audit before, and only what came after is read; `leave` is where
+    this one leaves a snapshot if it finds nothing. Neither goes with `deep`.
+    Raises `BusError` only when the log cannot be read at all, `RefusedSnapshot` for a snapshot that
+    is damaged, of another run or ahead of the log, `OSError` where there is no room for what it
+    must remember.
     """
     findings = findings or Findings()
+    name, snapshot = stored_run(run), None
+    if since is not None:
+        snapshot = read(since)
+        verify(snapshot, since, log, name)
+        findings.counts.update(snapshot.counts)
     bodies = None if deep is None else deep(log, findings, show)
     with scratch() as folder:
-        _audit(log, run, quick, digests, bodies, show, findings, folder)
-    return outcome(findings)
+        look = _Look(
+            log=log, run=run, name=name, findings=findings, show=show, folder=folder, since=snapshot
+        )
+        look.look(quick, digests, bodies, leaves=leave is not None)
+        found = outcome(findings)
+        if leave is not None and found.ok:
+            write(look.snapshot(), leave)
+    return replace(found, since=None if snapshot is None else snapshot.num_events)
 
 
-def _audit(
-    log: Log,
-    run: Path,
-    quick: int | None,
-    digests: Digests | None,
-    bodies: Deep | None,
-    show: Show,
-    findings: Findings,
-    folder: Path,
-) -> None:
-    on_disk = list_folders(run)
-    # A group that never subscribed has no cursors: what it owes is pending.
-    before = _cursors(log, COMPLETERS.union(log.groups()), findings)
-    scanned = scan(log, log.heads(), stored_run(run), findings, show, folder)
-    _count_strays(log, findings)
-    versions = Versions(
-        log=log,
-        run=run,
-        on_disk=on_disk,
-        scanned=scanned,
-        findings=findings,
-        show=show,
-        newest_only=quick,
-    )
-    learning, recipes = Learning(log, scanned, findings), Recipes(run, findings)
-    for version in versions.walk():
-        learning.take(version)
-        if version.manifest is not None:
-            recipes.take(version.manifest)
-            if bodies is not None:
-                bodies.version(version.manifest)
-    if digests is not None:
-        recipes.finish(scanned.starts, digests)
-    after = _cursors(log, {*before, *scanned.groups}, Findings())
-    Outcomes(log, scanned, before, after, findings).check(learning.unpublished)
-    Answers(scanned, before, after, findings).check()
-    if bodies is not None:
-        bodies.records(scanned)
+@dataclass(slots=True, kw_only=True)
+class _Look:
+    log: Log
+    run: Path
+    name: str | None
+    findings: Findings
+    show: Show
+    folder: Path
+    since: Snapshot | None
+    snapshot: Callable[[], Snapshot] = field(init=False)
+
+    def look(
+        self, quick: int | None, digests: Digests | None, bodies: Deep | None, *, leaves: bool
+    ) -> None:
+        log, findings, since = self.log, self.findings, self.since
+        on_disk = list_folders(self.run)
+        # A group that never subscribed has no cursors: what it owes is pending.
+        before = _cursors(log, COMPLETERS.union(log.groups()), findings)
+        scanned = scan(log, log.heads(), self.name, findings, self.show, self.folder, since)
+        _count_strays(log, findings)
+        chain = Chain(head=None, consumed=0, epochs=[]) if since is None else since.chain
+        versions = Versions(
+            log=log,
+            run=self.run,
+            on_disk=on_disk,
+            scanned=scanned,
+            findings=findings,
+            show=self.show,
+            newest_only=quick,
+            head=None if chain.head is None else Weights.model_validate_json(chain.head),
+            epochs=Epochs(chain.epochs),
+        )
+        learning = Learning(log, scanned, findings, chain.consumed)
+        recipes = Recipes(self.run, findings)
+        for version in versions.walk():
+            learning.take(version)
+            if version.manifest is not None:
+                recipes.take(version.manifest)
+                if bodies is not None:
+                    bodies.version(version.manifest)
+        if digests is not None:
+            recipes.finish(scanned.starts, digests)
+        after = _cursors(log, {*before, *scanned.groups}, Findings())
+        if since is not None:
+            check_not_back(since, after, findings)
+        outcomes = Outcomes(log, self.run, scanned, before, after, findings)
+        outcomes.check(learning.unpublished, keep_open=leaves)
+        said, first = None if since is None else since.said, first_open(scanned, before)
+        answers = Answers(scanned, before, after, findings, said, first if leaves else None)
+        answers.check()
+        if bodies is not None:
+            bodies.records(scanned)
+        self.snapshot = partial(
+            snapshot_of,
+            log,
+            self.name,
+            scanned,
+            before,
+            outcomes,
+            answers,
+            versions,
+            learning,
+            findings,
+        )
 
 
 def outcome(findings: Findings) -> Audit:

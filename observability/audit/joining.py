@@ -13,7 +13,7 @@ from observability.audit.answers import WEIGHTS
 from observability.audit.facts import links, pages
 from observability.audit.facts.links import Link, Links
 from observability.audit.findings import Findings
-from observability.audit.headers import Headers
+from observability.audit.headers import Headers, agent_of, seconds_of
 from observability.audit.scanned import Part, Scanned, offset_of
 
 _AT_ONCE = 4096
@@ -46,6 +46,21 @@ class Joining:
         self._missed.add((part.index, offset - offset % pages.OFFSETS_AT_ONCE))
         self._scanned.pages.add(part.index, pages.MISSED, offset, kind)
 
+    def check_new(self, part: Part, offset: int, event_id: str) -> None:
+        """That an event has no other place, from before what is read."""
+        try:
+            found = self._log.find(event_id)
+        except BusError:
+            return
+        first = None if found is None else self._scanned.parts.get((found.topic, found.partition))
+        if found is not None and first is not None and found.offset < first.start:
+            self._findings.violate(
+                "I2",
+                f"event {event_id} is on the log twice, at {first.place(found.offset)} and "
+                f"{part.place(offset)}",
+                "duplicated",
+            )
+
     def _join(self, link: Link) -> None:
         at, first = link.place.at, link.first
         topic = self._scanned.part_at(at).stream[0]
@@ -61,6 +76,8 @@ class Joining:
         elif link.kind == links.SAID:
             if first is not None and to == WEIGHTS[0]:
                 self._said(topic, link, offset_of(first.at))
+            elif first is None and (version := self._version(link.identity)) is not None:
+                self._said(topic, link, version)
         elif first is None or to != _wanted(topic, link.kind):
             self.miss(at, link.kind)
         elif link.kind == links.CAUSE:
@@ -94,6 +111,16 @@ class Joining:
             self._scanned.pages.add(part.index, pages.GRANTED, offset, word, number)
         self._granted.clear()
 
+    def _version(self, identity: bytes) -> int | None:
+        """Where a version lies that an audit before has seen."""
+        if not any(part.start for part in self._scanned.parts.values()):
+            return None
+        try:
+            found = self._log.find(identity.hex())
+        except BusError:
+            return None
+        return found.offset if found is not None and found.topic == WEIGHTS[0] else None
+
     def _said(self, topic: str, link: Link, offset: int) -> None:
         part, (at, first, second) = self._scanned.parts[WEIGHTS], link.place
         if topic == "curricula":
@@ -104,7 +131,8 @@ class Joining:
     def _judge(self, part: Part, fact: pages.Fact) -> None:
         """The scan may have missed what is named: damaged neighbours, heads of another moment."""
         kind, offset = fact.first, fact.offset
-        topic = _wanted(part.stream[0], kind)
+        topic_of = part.stream[0]
+        topic = _wanted(topic_of, kind)
         try:
             [record] = self._log.read(*part.stream, offset, offset + 1)
             named = _named(record, kind)
@@ -122,10 +150,14 @@ class Joining:
                 f"event {record.event_id} at {part.place(offset)} {says} {named}, "
                 f"which is not on topic {topic}",
             )
-        elif kind == links.CAUSE and duties.is_once(part.stream[0]):
+        elif kind == links.CAUSE:
             origin = self._scanned.parts.get((found.topic, found.partition))
-            if origin is not None:
-                self._answers(part.stream[0], part.at(offset), origin.at(found.offset), 0)
+            if origin is None or not (found.offset < origin.start or duties.is_once(topic_of)):
+                return
+            place = part.place(offset)
+            self._headers.check_dates(place, seconds_of(record), seconds_of(found))
+            agent = self._scanned.words.number(agent_of(record))
+            self._answers(topic_of, part.at(offset), origin.at(found.offset), agent)
 
 
 def _named(record: Record, kind: int) -> str:

@@ -23,19 +23,23 @@ from trainer.checkpoint.manifest import Consumed, Dropped, Manifest
 
 
 class Learning:
-    """`unpublished` is the number of a version that is not on the log, once it was taken."""
+    """`unpublished` is the number of a version that is not on the log, once it was taken. So many
+    tasks as `consumed` needed no more work before the first version, `published_consumed` after the
+    last one on the log."""
 
-    def __init__(self, log: Log, scanned: Scanned, findings: Findings) -> None:
+    def __init__(self, log: Log, scanned: Scanned, findings: Findings, consumed: int = 0) -> None:
         self._log = log
         self._scanned = scanned
         self._findings = findings
-        self._num_consumed = 0
+        self._num_consumed = self.published_consumed = consumed
         self._page: Page | None = None
         self.unpublished: int | None = None
 
     def take(self, version: Version) -> None:
         """The next version of the lineage, oldest first."""
         manifest = version.manifest
+        if version.offset is not None:
+            self.published_consumed = version.weights.consumed
         if manifest is None:
             self._believe(version.weights)
             return

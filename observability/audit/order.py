@@ -26,14 +26,16 @@ class HasOrder(Protocol):
 
 
 class Order:
-    """Of one stream, read from its begin to `end`."""
+    """Of one stream, read from `start` to `end`; what lies before it was `in_one_piece` or not."""
 
-    def __init__(self, log: Log, stream: Stream, end: int) -> None:
+    def __init__(
+        self, log: Log, stream: Stream, end: int, start: int = 0, *, in_one_piece: bool = True
+    ) -> None:
         self._log = log if isinstance(log, HasOrder) else None
         self._stream, self._end = stream, end
-        self._start = 0
+        self._start = start
         self._window: Sequence[int] = ()
-        self._in_one_piece = True
+        self.in_one_piece = in_one_piece
         self._next: int | None = None
 
     def of(self, offset: int) -> int:
@@ -46,9 +48,9 @@ class Order:
                 self._log = None
                 return UNKNOWN
         commit = self._window[offset - self._start]
-        self._in_one_piece = self._in_one_piece and self._next in (None, commit)
+        self.in_one_piece = self.in_one_piece and self._next in (None, commit)
         self._next = commit + 1
-        return UNKNOWN if self._in_one_piece else commit
+        return UNKNOWN if self.in_one_piece else commit
 
     def _read(self, start: int) -> bool:
         assert self._log is not None

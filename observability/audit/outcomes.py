@@ -3,7 +3,13 @@ the cursors call done, against the outcomes on the log and in the manifests, a p
 memory at a time. Reads no file.
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
 from bus.cursor import Cursor
+from bus.errors import Unreadable
+from bus.events import DeadLetter
 from bus.log import Log
 from bus.records import Position
 from observability.audit import duties
@@ -11,9 +17,17 @@ from observability.audit.answers import Cursors
 from observability.audit.facts.pages import BELIEVED, TRAINED, Fact, Page
 from observability.audit.findings import Findings
 from observability.audit.learning import is_found_at
+from observability.audit.reading import Stream, readable
 from observability.audit.scanned import Part, Scanned
 from observability.audit.staleness import Staleness
-from trainer.checkpoint.manifest import id_of_place
+from trainer.checkpoint.manifest import (
+    DamagedCheckpoint,
+    Dropped,
+    Manifest,
+    checkpoint_folders,
+    id_of_place,
+    read_manifest,
+)
 
 _START = Cursor()
 
@@ -23,31 +37,47 @@ class Outcomes:
     have an outcome. What has an outcome must be done in those from `after`."""
 
     def __init__(
-        self, log: Log, scanned: Scanned, before: Cursors, after: Cursors, findings: Findings
+        self,
+        log: Log,
+        run: Path,
+        scanned: Scanned,
+        before: Cursors,
+        after: Cursors,
+        findings: Findings,
     ) -> None:
         self._log = log
+        self._run = run
         self._scanned = scanned
         self._before, self._after = before, after
         self._findings = findings
+        self.open: dict[Stream, list[int]] = {}
         self._staleness = Staleness(log, scanned.setting("trainer", "max_staleness"), findings)
 
-    def check(self, unpublished: int | None) -> None:
-        """After the last version; one of them may be `unpublished`."""
+    def check(self, unpublished: int | None, *, keep_open: bool = False) -> None:
+        """After the last version; one of them may be `unpublished`. What is `open` is kept for a
+        snapshot."""
         self._check_cursors()
         for part in self._scanned.parts.values():
             group = duties.completer(part.stream[0])
             # A group whose cursors cannot be read has been reported, and proves nothing more.
             known = group and group in self._before and group in self._after
-            for low, _ in self._scanned.pages.spans(part.index):
+            for low, _ in self._scanned.pages.spans(part.index, part.start):
                 page = self._scanned.pages.page(part.index, low)
                 answered = self._answered(part, page)
                 if part.stream[0] in duties.LEARNED_FROM:
                     consumed_by = self._consumed_by(part, page)
                     if known:
                         self._check_learned(part, page, group, consumed_by, unpublished)
+                    learned = {at for at, by in consumed_by.items() if abs(by) - 1 != unpublished}
+                    answered |= learned
                 elif known:
                     self._check_answered(part, page, group, answered)
                 self._check_letters(part, page, answered)
+                if keep_open and group:
+                    ended = answered | page.dead()
+                    self.open.setdefault(part.stream, []).extend(
+                        at for at in part.offsets(page.low, page.high) if at not in ended
+                    )
 
     def _check_cursors(self) -> None:
         for group, cursors in self._before.items():
@@ -66,7 +96,7 @@ class Outcomes:
         """The records that have the one answer that they may have."""
         answered: set[int] = set()
         for fact in page.answers:
-            if fact.offset in answered:
+            if fact.offset in answered or part.is_closed(fact.offset):
                 answer = self._scanned.part_at(fact.first)
                 self._findings.violate(
                     "I2",
@@ -128,6 +158,8 @@ class Outcomes:
         self._findings.count("trained" if trained else "dropped")
         self._findings.count(f"trained/{topic}" if trained else f"dropped/{reason}")
         earlier = consumed_by.get(offset, 0)
+        if part.is_closed(offset) and not earlier and reason != "duplicate":
+            earlier = self._consumed_before(part, offset, number)
         # A record that came again and was dropped as a duplicate is how it should be.
         if earlier and reason != "duplicate":
             first = f"{'trained' if earlier > 0 else 'dropped'} by version {abs(earlier) - 1}"
@@ -143,11 +175,42 @@ class Outcomes:
             drawn = page.versions[offset - page.low]
             self._staleness.check(fact.identity.hex(), number, part, offset, drawn)
 
+    def _consumed_before(self, part: Part, offset: int, number: int) -> int:
+        """Which version consumed what was done in an audit before; its manifest says so."""
+        topic, partition = part.stream
+        for manifest in self._manifests(number):
+            for one in manifest.consumed:
+                if (one.topic, one.partition, one.offset) == (topic, partition, offset):
+                    trained = not isinstance(one, Dropped)
+                    return manifest.version + 1 if trained else -manifest.version - 1
+        return 0
+
+    def _manifests(self, number: int) -> Iterator[Manifest]:
+        """Those of the versions before `number`, newest first."""
+        for folder in sorted(checkpoint_folders(self._run), reverse=True):
+            with suppress(DamagedCheckpoint, OSError):
+                manifest = read_manifest(folder)
+                if manifest.version < number:
+                    yield manifest
+
+    def _has_letter_before(self, part: Part, letter: Fact) -> bool:
+        """Whether a letter of that group about that record was seen by an audit before."""
+        dead = self._scanned.part_at(letter.first)
+        group = self._scanned.groups[letter.second]
+        for record in readable(self._log, dead.stream, dead.start, Findings()):
+            with suppress(Unreadable):
+                event = record.event()
+                if isinstance(event, DeadLetter) and event.group == group:
+                    origin = (event.origin_topic, event.origin_partition)
+                    if (origin, event.origin_offset) == (part.stream, letter.offset):
+                        return True
+        return False
+
     def _check_answered(self, part: Part, page: Page, group: str, answered: set[int]) -> None:
         before = self._before[group].get(part.stream, _START)
         after = self._after[group].get(part.stream, _START)
         dead = page.dead()
-        for offset in range(page.low, page.high):
+        for offset in part.offsets(page.low, page.high):
             if offset in answered:
                 if not after.is_done(offset):
                     self._findings.violate(
@@ -177,7 +240,7 @@ class Outcomes:
         before = self._before[group].get(part.stream, _START)
         after = self._after[group].get(part.stream, _START)
         dead = page.dead()
-        for offset in range(page.low, page.high):
+        for offset in part.offsets(page.low, page.high):
             consumed = consumed_by.get(offset, 0)
             number = abs(consumed) - 1
             if consumed and number == unpublished:
@@ -209,12 +272,15 @@ class Outcomes:
         for letter in page.letters:
             group, about = self._scanned.groups[letter.second], part.place(letter.offset)
             name = f"the dead letter of group {group} at {self._scanned.place(letter.first)}"
-            if (letter.second, letter.offset) in seen:
+            before = part.is_closed(letter.offset) and self._has_letter_before(part, letter)
+            if before or (letter.second, letter.offset) in seen:
                 self._findings.violate("I7", f"{name} is the second about {about}")
             seen.add((letter.second, letter.offset))
             cursors = self._after.get(group)
             done = cursors is None or cursors.get(part.stream, _START).is_done(letter.offset)
             if not done:
                 self._findings.violate("I7", f"{name} is about {about}, which is not done")
-            if letter.offset in answered and group == duties.completer(part.stream[0]):
+            has_answer = letter.offset in answered or (part.is_closed(letter.offset) and not before)
+            is_answered = has_answer and part.stream[0] not in duties.LEARNED_FROM
+            if is_answered and group == duties.completer(part.stream[0]):
                 self._findings.violate("I7", f"{name} is about {about}, which has an answer")

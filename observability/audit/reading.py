@@ -15,9 +15,11 @@ Stream = tuple[str, int]
 _WINDOW = 256
 
 
-def readable(log: Log, stream: Stream, end: int, findings: Findings) -> Iterator[Record]:
-    """The records of a partition below `end`; those that are missing or damaged are violations."""
-    expected = 0
+def readable(
+    log: Log, stream: Stream, end: int, findings: Findings, start: int = 0
+) -> Iterator[Record]:
+    """The records [start, end) of a partition; those that are missing or damaged are violations."""
+    expected = start
     while expected < end:
         try:
             for record in log.read(*stream, expected, end):

@@ -14,8 +14,11 @@ from bus.records import Record
 from bus.topics import DEAD_SUFFIX
 from observability.audit import duties
 from observability.audit.answers import WEIGHTS
+from observability.audit.facts.carried import carry, part_since
+from observability.audit.facts.edge import Reading
 from observability.audit.facts.links import CAUSE, EVENT, OBJECTIVE, SAID, Links, Place
 from observability.audit.facts.pages import LETTER, NAMED, NAMELESS, NO_VERSION, Pages
+from observability.audit.facts.snapshot import Snapshot
 from observability.audit.findings import Findings
 from observability.audit.headers import Headers, agent_of, seconds_of
 from observability.audit.joining import Joining
@@ -31,12 +34,18 @@ _MOST = 1 << 62
 
 
 def scan(
-    log: Log, ends: dict[Stream, int], run: str | None, findings: Findings, show: Show, folder: Path
+    log: Log,
+    ends: dict[Stream, int],
+    run: str | None,
+    findings: Findings,
+    show: Show,
+    folder: Path,
+    since: Snapshot | None = None,
 ) -> Scanned:
-    """Read every record below `ends` once. `run` is what it is called in its events, where that is
-    known; `show` is told how many records are read, and of how many; `folder` is for what must be
-    remembered of them."""
-    return _Scan(log, ends, run, findings, show, folder).run()
+    """Read every record below `ends` once, and not what lies before `since`. `run` is what it is
+    called in its events, where that is known; `show` is told how many records are read, and of how
+    many; `folder` is for what must be remembered of them."""
+    return _Scan(log, ends, run, findings, show, folder, since).run()
 
 
 class _Scan:
@@ -48,16 +57,19 @@ class _Scan:
         findings: Findings,
         show: Show,
         folder: Path,
+        since: Snapshot | None,
     ) -> None:
         self._log = log
         self._findings = findings
         self._show = show
         streams = sorted(ends, key=lambda at: (duties.reading_order(at[0]), at))
         parts = {
-            stream: Part(index=index, stream=stream, end=ends[stream])
+            stream: part_since(since, index, stream, ends[stream])
             for index, stream in enumerate(streams)
         }
-        self._links = Links(folder / "links", sum(ends.values()))
+        new = sum(part.end - part.start + len(part.open) for part in parts.values())
+        self._links = Links(folder / "links", new)
+        self._since = since
         pages = Pages(folder / "pages", [ends[stream] for stream in streams])
         self._scanned = Scanned(parts=parts, pages=pages, streams=streams)
         partitions = Counter(topic for topic, _ in streams)
@@ -65,16 +77,23 @@ class _Scan:
         self._joining = Joining(log, self._scanned, self._headers, findings)
 
     def run(self) -> Scanned:
-        whole, before = sum(part.end for part in self._scanned.parts.values()), 0
+        if self._since is not None:
+            carry(self._since, self._scanned, self._links)
+        whole, before = sum(part.end - part.start for part in self._scanned.parts.values()), 0
         for stream, part in self._scanned.parts.items():
             number = 0
-            order = Order(self._log, stream, part.end)
-            for record in readable(self._log, stream, part.end, self._findings):
+            start, piece = part.start, part.in_one_piece
+            order = Order(self._log, stream, part.end, start, in_one_piece=piece)
+            reading = Reading(None if self._since is None else self._since.edge(stream))
+            for record in readable(self._log, stream, part.end, self._findings, start):
                 number += 1
+                reading.take(record)
                 self._take(part, record, order.of(record.offset))
                 if number % _SHOWN == 1:
                     self._show("events", before + number, whole)
-            before += part.end
+            before += part.end - part.start
+            piece = order.in_one_piece
+            self._scanned.edges[stream] = reading.edge(part.end, in_one_piece=piece)
             self._findings.count("events", number)
             if number or not stream[0].endswith(DEAD_SUFFIX):
                 self._findings.count(f"events/{stream[0]}", number)
@@ -90,9 +109,11 @@ class _Scan:
             return
         self._headers.check(record, part.place(offset))
         here = Place(part.at(offset), seconds_of(record), commit)
+        if self._since is not None:
+            self._joining.check_new(part, offset, record.event_id)
         self._links.add(EVENT, identity, here)
         if topic in duties.LEARNED_FROM or part.stream == WEIGHTS:
-            version = _version(record) if topic in ("judgments", "weights") else NO_VERSION
+            version = version_of(record) if topic in ("judgments", "weights") else NO_VERSION
             pages.add(part.index, NAMED, offset, version, commit, identity=identity)
         if duties.answers(topic):
             self._answer(part, record, here)
@@ -177,7 +198,8 @@ class _Scan:
         self._scanned.pages.add(of.index, LETTER, offset, part.at(record.offset), group, int(owes))
 
 
-def _version(record: Record) -> int:
+def version_of(record: Record) -> int:
+    """What its header names, `NO_VERSION` where it names none."""
     text = record.headers.get("ce_modelversion", "")
     return int(text) if text.isdecimal() and len(text) < 10 else NO_VERSION
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from observability.audit.facts.links import OFFSET_BITS
 from observability.audit.facts.pages import Pages
+from observability.audit.facts.snapshot import Edge
 from observability.audit.reading import Stream
 
 
@@ -21,11 +22,23 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One partition, the stream with this `index`."""
+    """One partition, the stream with this `index`. What lies before `start` was audited before, but
+    for what was `open` then; `in_one_piece` where its commits showed no order there."""
 
     index: int
     stream: Stream
     end: int
+    start: int = 0
+    open: frozenset[int] = frozenset()
+    in_one_piece: bool = True
+
+    def is_closed(self, offset: int) -> bool:
+        """Whether a record had its outcome in an audit before."""
+        return offset < self.start and offset not in self.open
+
+    def offsets(self, low: int, high: int) -> Iterator[int]:
+        """Those in [low, high) that are not closed."""
+        return (offset for offset in range(low, high) if not self.is_closed(offset))
 
     def place(self, offset: int) -> str:
         return f"{self.stream[0]}/{self.stream[1]}/{offset}"
@@ -68,6 +81,7 @@ class Scanned:
     asked: list[tuple[int, int]] = field(default_factory=list)
     groups: Words = field(default_factory=Words)
     words: Words = field(default_factory=Words)
+    edges: dict[Stream, Edge] = field(default_factory=dict)
 
     def place(self, at: int) -> str:
         """A place that is one number, in words."""

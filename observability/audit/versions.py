@@ -52,7 +52,9 @@ def list_folders(run: Path) -> list[tuple[int, int]]:
 
 @dataclass(slots=True, kw_only=True)
 class Versions:
-    """The versions up to the end of the log. `on_disk` was listed before that end was read."""
+    """The versions up to the end of the log. `on_disk` was listed before that end was read; `head`
+    is the last version before the first that is read, then the newest on the log, and `epochs` are
+    those of all up to it."""
 
     log: Log
     run: Path
@@ -61,17 +63,19 @@ class Versions:
     findings: Findings
     show: Show
     newest_only: int | None = None
-    _epochs: Epochs = field(default_factory=Epochs)
+    head: Weights | None = None
+    epochs: Epochs = field(default_factory=Epochs)
     _gone: Spans = field(default_factory=Spans)
 
     def walk(self) -> Iterator[Version]:
         """Every version in order, each manifest in memory only while it is looked at."""
-        head: Weights | None = None
-        newest: Manifest | None = None
-        files = self._files()
-        end = self.scanned.parts[WEIGHTS].end if WEIGHTS in self.scanned.parts else 0
+        head, newest, files = self.head, None, self._files()
+        part = self.scanned.parts.get(WEIGHTS)
+        start, end = (0, 0) if part is None else (part.start, part.end)
+        if head is not None:
+            newest = self._read(self._folder(head.number, head.epoch), f"version {head.number}")
         # The scan of the log has already reported what cannot be read.
-        for record in readable(self.log, WEIGHTS, end, Findings()):
+        for record in readable(self.log, WEIGHTS, end, Findings(), start):
             try:
                 event = record.event()
             except Unreadable as error:
@@ -81,13 +85,14 @@ class Versions:
                 self.findings.violate("I3", f"weights/0/{record.offset} is a {event.type()}")
                 continue
             self._check_step(head, event)
-            self._epochs.add(event.number, event.epoch)
+            self.epochs.add(event.number, event.epoch)
             self.findings.count("versions")
             deep = self.newest_only is None or record.offset >= end - self.newest_only
             self.show("versions", record.offset + 1, end)
-            head, newest = event, self._manifest(event, files if deep else None)
+            self.head = head = event
+            newest = self._manifest(event, files if deep else None)
             yield Version(weights=event, manifest=newest, offset=record.offset)
-        self.findings.count("epochs", self._epochs.num_distinct)
+        self.findings.count("epochs", self.epochs.num_distinct)
         self.findings.count("checkpoints", len(self.on_disk))
         pending = self._pending(head, files)
         if pending is not None:
@@ -228,7 +233,7 @@ class Versions:
                 "I5", f"the log went back from version {newest}, which has a checkpoint, to {last}"
             )
         for version, epoch in self.on_disk:
-            published = self._epochs.of(version)
+            published = self.epochs.of(version)
             if published == epoch or (version, epoch) == following:
                 continue
             self.findings.count("orphans")

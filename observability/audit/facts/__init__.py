@@ -1,1 +1,1 @@
-"""What an audit must remember of every event: on disk, and sorted there."""
+"""What an audit remembers: of every event, while it looks, and in a snapshot for the next."""

@@ -62,6 +62,7 @@ class Pages:
     def __init__(self, folder: Path, ends: Sequence[int]) -> None:
         self._spool = Spool(folder, struct.Struct("<BQqqq16s"))
         self._ends = ends
+        self._touched: set[tuple[int, int]] = set()
         self._bases = [0]
         for end in ends:
             self._bases.append(self._bases[-1] + 1 + end // OFFSETS_AT_ONCE)
@@ -77,13 +78,18 @@ class Pages:
         identity: bytes = NOBODY,
     ) -> None:
         """A fact of the record at `offset`, which is below the end of its stream."""
-        bucket = self._bases[stream] + offset // OFFSETS_AT_ONCE
+        number = offset // OFFSETS_AT_ONCE
+        self._touched.add((stream, number))
+        bucket = self._bases[stream] + number
         self._spool.add(bucket, kind, offset, first, second, third, identity)
 
     def spans(self, stream: int, start: int = 0) -> Iterator[tuple[int, int]]:
-        """The offsets [low, high) of every page of a stream, from that with `start` on."""
-        end = self._ends[stream]
-        for low in range(start - start % OFFSETS_AT_ONCE, end, OFFSETS_AT_ONCE):
+        """The offsets [low, high) of every page of a stream, of those before that with `start` only
+        where there are facts."""
+        end, first = self._ends[stream], start // OFFSETS_AT_ONCE
+        numbers = sorted(page for at, page in self._touched if at == stream and page < first)
+        earlier = [page * OFFSETS_AT_ONCE for page in numbers] if first else []
+        for low in (*earlier, *range(first * OFFSETS_AT_ONCE, end, OFFSETS_AT_ONCE)):
             yield low, min(low + OFFSETS_AT_ONCE, end)
 
     def facts(self, stream: int, low: int) -> Iterator[Fact]:

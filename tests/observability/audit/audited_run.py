@@ -180,6 +180,10 @@ class Life:
         self, poison: bool = False, version: int | None = None, trainable: bool = True
     ) -> None:
         """Tasks proposed, solved, judged; not learned from."""
+        await self.propose()
+        await self.solve(poison, version, trainable)
+
+    async def propose(self) -> None:
         assert self.head is not None
         weights = self.head
         delivered = await take_all(self.proposer)
@@ -198,6 +202,10 @@ class Life:
         )
         tasks = [task_of(weights, index) for index in range(TASKS)]
         await self.proposer.complete(delivered, [*tasks, refusal_of(weights), state])
+
+    async def solve(
+        self, poison: bool = False, version: int | None = None, trainable: bool = True
+    ) -> None:
         for number, delivery in enumerate(await take_all(self.solver)):
             task = delivery.event()
             assert isinstance(task, Task)
