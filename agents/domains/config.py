@@ -4,7 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agents.domains.arithmetic import ArithmeticConfig
+from agents.domains.programs.programs import ProgramsConfig
 from agents.domains.reasoning_gym import ReasoningGymConfig
 from agents.domains.strings import StringsConfig
 
-DomainConfig = Annotated[StringsConfig | ReasoningGymConfig, Field(discriminator="type")]
+DomainConfig = Annotated[
+    StringsConfig | ReasoningGymConfig | ArithmeticConfig | ProgramsConfig,
+    Field(discriminator="type"),
+]

@@ -6,10 +6,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from agents.domains.arithmetic import ArithmeticConfig
+from agents.domains.domain import Domain
 from agents.domains.gym_catalog import HASH_ORDERED, UNREPEATABLE, check_dataset, dataset_files
-from agents.domains.strings import LETTERS, MARK, make_problem
+from agents.domains.programs.programs import ProgramsConfig
+from agents.domains.strings import StringsConfig
 
-_EXAMPLE = "3142"
+_EXAMPLES = {
+    "reverse": "3142",
+    "sort": "3142",
+    "add": "8362+5710",
+    "subtract": "8362-5710",
+    "multiply": "8362*7",
+    "copy": "8362",
+    "deduction": "rn:3142",
+    "abduction": "rn:3142",
+    "induction": "rn:3142",
+}
+"""What a user asks of the families that are not reasoning-gym's."""
+
+_DOMAINS: tuple[Domain, ...] = (
+    StringsConfig().build(),
+    ArithmeticConfig(families=("add", "subtract", "multiply", "copy")).build(),
+    ProgramsConfig().build(),
+)
+_OURS = {name: domain for domain in _DOMAINS for name in domain.families}
 _NOT_SET = ("seed", "size")
 
 
@@ -33,26 +54,26 @@ def families(
     """All of them, or the one that is called `name`; `show` is told which is looked at. Raises
     `ValueError` with the names that come close."""
     if name is None:
-        return [*map(_of_strings, LETTERS), *_of_gym(tuple(dataset_files()), show)]
-    if name in LETTERS:
-        return [_of_strings(name)]
+        return [*map(_of_ours, _OURS), *_of_gym(tuple(dataset_files()), show)]
+    if name in _OURS:
+        return [_of_ours(name)]
     if not dataset_files():
         raise ValueError(
-            f"there is no family {name}: there are {', '.join(LETTERS)}; those of reasoning-gym "
+            f"there is no family {name}: there are {', '.join(_OURS)}; those of reasoning-gym "
             "need `uv sync --extra gym`"
         )
     check_dataset(name)
     return list(_of_gym((name,), show))
 
 
-def _of_strings(name: str) -> Family:
-    problem = make_problem("reverse" if name == "reverse" else "sort", _EXAMPLE)
+def _of_ours(name: str) -> Family:
+    problem = _OURS[name].pose(_EXAMPLES[name], name)
     return Family(
-        domain="strings",
+        domain=_OURS[name].name,
         name=name,
         parameters={},
         prompt_fields=(),
-        question=f"{problem.question}, asked as {LETTERS[name]}{_EXAMPLE}{MARK}",
+        question=f"{problem.question}, asked as {problem.prompt}",
         answer=problem.answer,
     )
 

@@ -5,16 +5,19 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 
 from agents.domains.domain import Domain, NotATask
 from evolvent.contract.promise import DoesNotApply, Promise, Subject, expect
+from evolvent.contract.texts import ODD_TEXTS, hostile, neighbours
 
 _SUITE = 64
 _MADE = 1_500
-_REASONS = {"unparseable", "unknown family", "out of range", "held-out"}
-_ODD_TEXTS = ("", " ", "\n", "0", "-1", "\u0661", "\u20ac", "a" * 300, "{}", "P>", "b013", "\x00")
+_REASONS = {"unparseable", "unknown family", "out of range", "held-out", "trivial"}
+_AT_ONCE_SECONDS = 2.0
 
 
 def a_made_problem_is_of_its_family_and_level(subject: Subject) -> None:
@@ -55,7 +58,7 @@ def an_empty_answer_is_worth_nothing_and_says_so(subject: Subject) -> None:
 def no_answer_is_an_error(subject: Subject) -> None:
     domain: Domain = subject.build()
     problem = domain.make(domain.families[0], domain.levels[0], Random(7))
-    for answer in (*_ODD_TEXTS, *_random_texts(problem.answer)):
+    for answer in (*ODD_TEXTS, *neighbours(problem.answer)):
         score = domain.score(problem, answer, ended=True)
         expect(0.0 <= score.value <= 1.0, f"{answer!r} scores {score}")
 
@@ -154,7 +157,7 @@ def what_is_written_can_be_read(subject: Subject) -> None:
 def any_text_is_a_task_or_refused(subject: Subject) -> None:
     domain: Domain = subject.build()
     made = [domain.make(family, level, Random(11)).prompt for family, level in _cells(domain)]
-    for text in (*_ODD_TEXTS, *(odd for prompt in made for odd in _random_texts(prompt))):
+    for text in (*ODD_TEXTS, *(odd for prompt in made for odd in neighbours(prompt))):
         try:
             problem = domain.read(text)
         except NotATask as refusal:
@@ -163,6 +166,28 @@ def any_text_is_a_task_or_refused(subject: Subject) -> None:
         else:
             expect(domain.write(problem) == text, f"{text!r} is written {domain.write(problem)!r}")
             expect(problem.level in domain.levels, f"{text!r} is of level {problem.level}")
+
+
+def hostile_tasks_are_refused_at_once(subject: Subject) -> None:
+    """No model can make the process that reads its tasks wait, or fail."""
+    domain: Domain = subject.build()
+    for family, level in _ends(domain):
+        problem = domain.make(family, level, Random(13))
+        for text in hostile(domain.write(problem)):
+            with _at_once(text):
+                reason = _refusal(domain, text)
+            known = reason in _REASONS
+            expect(known, f"{text[:40]!r}... is refused as {reason!r}, none of {sorted(_REASONS)}")
+
+
+def hostile_answers_are_judged_at_once(subject: Subject) -> None:
+    domain: Domain = subject.build()
+    for family, level in _ends(domain):
+        problem = domain.make(family, level, Random(14))
+        for text in hostile(problem.answer):
+            with _at_once(text):
+                score = domain.score(problem, text, ended=True)
+            expect(0.0 <= score.value <= 1.0, f"{text[:40]!r}... scores {score}")
 
 
 def another_process_makes_the_same_problems(subject: Subject) -> None:
@@ -225,13 +250,18 @@ def _refusal(domain: Domain, text: str) -> str | None:
     return None
 
 
-def _random_texts(text: str) -> Iterator[str]:
-    """Neighbours of a text: pieces of it, doubled, with odd characters in it."""
-    random = Random(text)
-    for _ in range(24):
-        start, end = sorted(random.randrange(len(text) + 1) for _ in range(2))
-        yield text[:start] + random.choice(("", "x", "0", ">", " ", "\u00e9")) + text[end:]
-    yield text * 2
+def _ends(domain: Domain) -> Iterator[tuple[str, int]]:
+    """The easiest and the hardest level of every family."""
+    ends = dict.fromkeys((domain.levels[0], domain.levels[-1]))
+    return ((family, level) for family in domain.families for level in ends)
+
+
+@contextmanager
+def _at_once(text: str) -> Iterator[None]:
+    started = time.process_time()
+    yield
+    spent = time.process_time() - started
+    expect(spent < _AT_ONCE_SECONDS, f"{text[:40]!r}... ({len(text)} characters) takes {spent} s")
 
 
 PROMISES: tuple[Promise, ...] = (
@@ -250,5 +280,7 @@ PROMISES: tuple[Promise, ...] = (
     a_user_may_pose_any_problem,
     what_is_written_can_be_read,
     any_text_is_a_task_or_refused,
+    hostile_tasks_are_refused_at_once,
+    hostile_answers_are_judged_at_once,
     another_process_makes_the_same_problems,
 )

@@ -35,6 +35,21 @@ def test_strings_are_among_them() -> None:
     assert (found["domain"], found["answer"]) == ("strings", "1234")
 
 
+@pytest.mark.parametrize(
+    ("name", "domain", "answer"),
+    [
+        ("add", "arithmetic", "31820"),
+        ("multiply", "arithmetic", "66481"),
+        ("deduction", "programs", "3524"),
+        ("abduction", "programs", "3142"),
+        ("induction", "programs", "rn"),
+    ],
+)
+def test_so_are_sums_and_programs(name: str, domain: str, answer: str) -> None:
+    [found] = listed(name)
+    assert (found["domain"], found["answer"]) == (domain, answer)
+
+
 def test_a_name_that_is_none_is_told_with_those_that_come_close(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -48,7 +63,10 @@ def test_a_name_that_is_none_is_told_with_those_that_come_close(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # reasoning-gym's
 def test_every_family_has_an_example() -> None:
     found = {family.name: family for family in families()}
-    assert set(found) == {"reverse", "sort", *dataset_files()}
+    ours = {"reverse", "sort", "add", "subtract", "multiply", "copy"}
+    ours |= {"deduction", "abduction", "induction"}
+    assert set(found) == {*ours, *dataset_files()}
+    assert not ours & set(dataset_files())
     assert all(family.question for family in found.values())
     assert json.dumps([family.parameters for family in found.values()])
     assert "PYTHONHASHSEED" in found["knight_swap"].note

@@ -33,6 +33,8 @@ UNIONS: dict[str, Any] = {
 }
 TRIED: dict[str, list[dict[str, Any]]] = {
     "domain": [
+        {"type": "programs", "levels": [1, 2, 3, 5]},
+        {"type": "arithmetic", "families": ["add", "subtract", "multiply", "copy"]},
         {"type": "strings", "levels": list(range(1, 17))},
         {
             "type": "reasoning_gym",
