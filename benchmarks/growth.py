@@ -36,11 +36,11 @@ from harness.broker import broker
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = (10_000, 100_000)
 BATCH = 100
-PREPARED = 30
-"""So many batches are made before the clock of each stretch runs."""
+FILLED = 1_000
+"""Tasks that are published and answered at once, while the clock runs and before."""
 
 PROBE = 9_000
-"""Events that are timed at each size."""
+"""Events that are timed at each size, at least; they are made before."""
 
 AGAIN = 5_000
 """Events of a partition that are read again."""
@@ -95,31 +95,29 @@ class Stream:
         self.first = next(self._events)
         self.count = 1
 
-    def batches(self, number: int, size: int = BATCH) -> list[list[tuple[Event, Event, Event]]]:
+    def batches(self, number: int, size: int) -> list[list[tuple[Event, Event, Event]]]:
         made = list(islice(self._events, number * 3 * size))
         self.count += len(made)
         triples = [(made[at], made[at + 1], made[at + 2]) for at in range(0, len(made), 3)]
-        return [triples[at : at + BATCH] for at in range(0, len(triples), BATCH)]
+        return [triples[at : at + size] for at in range(0, len(triples), size)]
 
 
 async def grown(roles: Roles, stream: Stream, size: int) -> float:
     """Fill the log to `size` events; microseconds of the processor an event of the last ones."""
     said = time.monotonic()
-    cpu, timed = 0.0, 0
-    while stream.count < size:
-        prepared = stream.batches(min(PREPARED, -((stream.count - size) // (3 * BATCH))))
-        gc.collect()
-        gc.freeze()
-        started = time.process_time()
-        for batch in prepared:
+    while stream.count < size - PROBE - 3 * FILLED:
+        for batch in stream.batches(1, FILLED):
             await roles.work(batch)
-        if stream.count > size - PROBE:
-            cpu += time.process_time() - started
-            timed += len(prepared) * 3 * BATCH
         if time.monotonic() - said > 5:
             said = time.monotonic()
             print(f"{stream.count:>10,} of {size:,} events", file=sys.stderr, flush=True)
-    return cpu / timed * 1e6
+    prepared = stream.batches(max(1, -((stream.count - size) // (3 * BATCH))), BATCH)
+    gc.collect()
+    gc.freeze()
+    started = time.process_time()
+    for batch in prepared:
+        await roles.work(batch)
+    return (time.process_time() - started) / (len(prepared) * 3 * BATCH) * 1e6
 
 
 def open_bus(place: str, *, read_only: bool = False) -> Bus:
