@@ -5,6 +5,7 @@ from agents.judges.chance import ChanceConfig
 from agents.judges.vote import VoteConfig
 from evolvent.recipe.recipe import Recipe
 from trainer.filters.band import BandConfig
+from trainer.updates.advantage import OF_GROUP
 from trainer.updates.grpo import GrpoConfig
 from trainer.updates.nll import NllConfig
 
@@ -24,7 +25,7 @@ def _check_group(recipe: Recipe) -> None:
     samples = recipe.solver.samples
     if samples > 1:
         return
-    if isinstance(recipe.loss, GrpoConfig):
+    if isinstance(recipe.loss, GrpoConfig) and recipe.loss.baseline in OF_GROUP:
         raise ValueError(
             f"solver.samples = {samples}: loss.type = 'grpo' compares the samples of a group with "
             "each other, and would never learn from a group of one; draw 2 or more"

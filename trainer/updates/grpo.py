@@ -1,19 +1,20 @@
 """Group-relative policy optimisation: the clipped policy gradient against the group's mean.
 
 GRPO (Shao et al. 2024, arXiv 2402.03300, eq. 3 and 4), with the asymmetric clip of DAPO (Yu et al.
-2025, arXiv 2503.14476). Groups that are all right or all wrong teach nothing.
+2025, arXiv 2503.14476). What a reward is held against, and what a step's sum is divided by, may be
+chosen; samples that are held against nothing but their like teach nothing.
 """
 
 from collections.abc import Iterator
 from random import Random
-from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainer.batch import Batch
 from trainer.parts import Parts
 from trainer.rows import Row, sampled_row
+from trainer.updates.advantage import Baseline, advantages
 from trainer.updates.update import Reference
 
 if TYPE_CHECKING:
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 class GrpoConfig(BaseModel):
     """`clip_low` and `clip_high` bound the ratio to the behaviour policy to
     [1 - clip_low, 1 + clip_high]; `steps` optimiser steps share the batch's groups. `kl` is the
-    weight of the divergence from `reference`: the version before, or version 0 ("first")."""
+    weight of the divergence from `reference`: the version before, or version 0 ("first").
+
+    `baseline` is what a reward is held against. The sum over the tokens of a step is divided by
+    their number ("token"), that of each row by its own and all by the number of rows ("sequence"),
+    or by the number of rows times `length` ("fixed": Dr. GRPO, arXiv 2503.20783). `entropy` is the
+    weight of the policy's entropy. With `engine_cap` the ratio is to the version before, by the
+    learner's own reckoning, and its ratio to what the engine said, capped, is a weight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,46 +45,76 @@ class GrpoConfig(BaseModel):
     clip_high: float = Field(default=0.28, gt=0)
     kl: float = Field(default=0.0, ge=0)
     reference: Reference = "first"
+    baseline: Baseline = "group"
+    normalize: Literal["token", "sequence", "fixed"] = "token"
+    length: int = Field(default=32, gt=0)
+    entropy: float = Field(default=0.0, ge=0)
+    engine_cap: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _has_one_reference(self) -> "GrpoConfig":
+        if self.engine_cap is not None and self.kl and self.reference == "first":
+            raise ValueError(
+                f"engine_cap = {self.engine_cap:g} needs the version before and kl = {self.kl:g} "
+                'version 0, and a step compares with one version: set reference = "previous"'
+            )
+        return self
 
     def build(self, parts: Parts) -> "Grpo":
         return Grpo(self)
 
 
 class Grpo:
-    """Advantage of a sample: its reward less the group's mean, over the group's deviation."""
+    """The clipped gain of every token, less the divergence, with the entropy."""
 
     def __init__(self, config: GrpoConfig) -> None:
         self._config = config
 
     @property
     def reference(self) -> Reference | None:
+        if self._config.engine_cap is not None:
+            return "previous"
         return self._config.reference if self._config.kl else None
 
     def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
-        rows = []
-        for judgment in batch.judgments:
-            rewards = [verdict.reward for verdict in judgment.verdicts]
-            deviation = pstdev(rewards)
-            if deviation == 0:
-                continue
-            mean = fmean(rewards)
-            for sample, reward in zip(judgment.attempt.samples, rewards, strict=True):
-                advantage = (reward - mean) / (deviation + 1e-4)
-                rows += [
-                    sampled_row(judgment.attempt, turn, advantage) for turn in sample.trainable
-                ]
+        rows = [
+            sampled_row(attempt, turn, advantage)
+            for attempt, turn, advantage in advantages(batch.judgments, self._config.baseline)
+        ]
         random.shuffle(rows)
         for step in range(self._config.steps):
             if share := rows[step :: self._config.steps]:
                 yield share
 
     def __call__(self, scored: "Scored") -> "Tensor":
-        ratio_BT = (scored.logprobs_BT - scored.behaviour_BT).exp()
-        clipped_BT = ratio_BT.clamp(1 - self._config.clip_low, 1 + self._config.clip_high)
-        advantage_B1 = scored.weights_B[:, None]
-        gain_BT = (ratio_BT * advantage_B1).minimum(clipped_BT * advantage_B1)
-        if scored.reference_BT is not None:
+        gain_BT = self._gain(scored)
+        if self._config.kl and scored.reference_BT is not None:
             # The estimator of Schulman (2020): unbiased, never negative.
             above_BT = scored.reference_BT - scored.logprobs_BT
             gain_BT = gain_BT - self._config.kl * (above_BT.exp() - above_BT - 1)
-        return -(gain_BT * scored.mask_BT).sum() / scored.mask_BT.sum()
+        return -self._mean(gain_BT * scored.mask_BT, scored.mask_BT)
+
+    def _gain(self, scored: "Scored") -> "Tensor":
+        """[B, T]: what a step gains by each token."""
+        config, weight_BT, old_BT = self._config, None, scored.behaviour_BT
+        if config.engine_cap is not None:
+            # Truncated importance sampling (Yao et al. 2025) around a proximal policy (Hilton et
+            # al. 2021, arXiv 2110.00641): the clip is around the learner's own old policy.
+            assert scored.reference_BT is not None
+            old_BT = scored.reference_BT
+            weight_BT = (old_BT - scored.behaviour_BT).exp().clamp(max=config.engine_cap)
+        ratio_BT = (scored.logprobs_BT - old_BT).exp()
+        clipped_BT = ratio_BT.clamp(1 - config.clip_low, 1 + config.clip_high)
+        advantage_B1 = scored.weights_B[:, None]
+        gain_BT = (ratio_BT * advantage_B1).minimum(clipped_BT * advantage_B1)
+        if config.entropy:
+            # One sample of the entropy of each position; its slope is unbiased by the ratio.
+            gain_BT = gain_BT - config.entropy * ratio_BT * scored.logprobs_BT.detach()
+        return gain_BT if weight_BT is None else gain_BT * weight_BT
+
+    def _mean(self, gain_BT: "Tensor", mask_BT: "Tensor") -> "Tensor":
+        if self._config.normalize == "sequence":
+            return (gain_BT.sum(1) / mask_BT.sum(1)).mean()
+        if self._config.normalize == "fixed":
+            return gain_BT.sum() / (len(gain_BT) * self._config.length)
+        return gain_BT.sum() / mask_BT.sum()

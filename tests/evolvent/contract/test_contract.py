@@ -66,6 +66,8 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "nll"},
         {"type": "grpo"},
         {"type": "grpo", "kl": 0.1, "reference": "previous"},
+        {"type": "grpo", "baseline": "role", "normalize": "sequence", "entropy": 0.1},
+        {"type": "grpo", "baseline": "batch", "normalize": "fixed", "engine_cap": 2.0},
     ],
 }
 

@@ -1,0 +1,53 @@
+"""How much better a sample was than what it is held against: the baselines of a policy gradient.
+Knows no tensor and no loss."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from statistics import fmean, pstdev
+from typing import Literal
+
+from bus.events import Attempt, Judgment, Turn
+
+Baseline = Literal["group", "group_mean", "batch", "role"]
+"""What a reward is held against: its group, over the deviation or not; the batch; or all that the
+batch has of the same role, which is a seat and a family of tasks."""
+
+OF_GROUP = frozenset({"group", "group_mean"})
+"""Baselines that teach nothing where all samples of a group have the same reward."""
+
+_TINY = 1e-4
+"""Keeps an advantage finite where rewards hardly differ."""
+
+
+def advantages(
+    judgments: Sequence[Judgment], baseline: Baseline
+) -> Iterator[tuple[Attempt, Turn, float]]:
+    """Every trainable turn with the advantage of its sample, A = (r - mean) / (deviation + 1e-4).
+
+    "group" is GRPO (Shao et al. 2024, arXiv 2402.03300); "group_mean" leaves out the deviation, as
+    Dr. GRPO does (Liu et al. 2025, arXiv 2503.20783); "batch" is REINFORCE++ (Hu et al. 2025, arXiv
+    2501.03262); "role" is TRR++ of Absolute Zero (Zhao et al. 2025, arXiv 2505.03335). Where
+    all rewards that are held against each other are equal, nothing is given.
+    """
+    rewards: dict[Hashable, list[float]] = defaultdict(list)
+    for judgment in judgments:
+        for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
+            # Each sample counts once, however many turns it has.
+            for key in {_key(baseline, judgment, turn) for turn in sample.turns}:
+                rewards[key].append(verdict.reward)
+    measures = {key: (fmean(found), pstdev(found)) for key, found in rewards.items()}
+    for judgment in judgments:
+        for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
+            for turn in sample.trainable:
+                mean, deviation = measures[_key(baseline, judgment, turn)]
+                if deviation == 0:
+                    continue
+                scale = 1.0 if baseline == "group_mean" else deviation + _TINY
+                yield judgment.attempt, turn, (verdict.reward - mean) / scale
+
+
+def _key(baseline: Baseline, judgment: Judgment, turn: Turn) -> Hashable:
+    """What is held against each other."""
+    if baseline in OF_GROUP:
+        return judgment.id
+    return (turn.seat, judgment.attempt.task.family) if baseline == "role" else ""
