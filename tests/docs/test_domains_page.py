@@ -9,6 +9,9 @@ from agents.domains.arithmetic import ArithmeticConfig, number_of
 from agents.domains.domain import Domain, NotATask
 from agents.domains.programs.language import OPERATIONS
 from agents.domains.programs.programs import ProgramsConfig
+from agents.games.kuhn import information_sets
+from agents.games.kuhn_text import prompt_of
+from tests.docs.pages import blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "domains.md").read_text(encoding="utf-8")
 ROWS = [
@@ -55,3 +58,13 @@ def test_every_refusal_of_the_page_is_so(row: list[str]) -> None:
     for text in texts:
         with pytest.raises(NotATask, match=f"^{row[0]}$"):
             DOMAINS["programs"].read(text)
+
+
+def test_the_figures_of_kuhn_poker_are_so() -> None:
+    [program] = blocks("domains.md", "python")
+    exec(program, {})
+
+
+def test_the_prompts_of_kuhn_poker_are_those_of_the_game() -> None:
+    shown = {text for row in ROWS for text in re.findall("`(kq[pb]*>)`", row[0])}
+    assert shown == {prompt_of(seen) for seen in information_sets() if seen.card == 1}
