@@ -7,10 +7,10 @@ from typing import TypeVar
 
 Said = TypeVar("Said")
 
-MOST = 1024
+MOST = 256
 """So many versions are remembered at most."""
 
-NEWEST = 128
+NEWEST = 64
 """So many of the newest are never left out."""
 
 

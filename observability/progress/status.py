@@ -37,7 +37,7 @@ def as_json(progress: Progress) -> dict[str, Any]:
     evaluations_without_progress    since the best held-out mean
     trained_for_nothing             events trained on while no version differs from version 0
     curve                           one object per evaluated version, oldest first: {version,
-                                    held_out, seen, interval, accuracy_by_level}; beyond 1,024 of
+                                    held_out, seen, interval, accuracy_by_level}; beyond 256 of
                                     them older ones are left out, every other
     """
     newest, evaluation = progress.newest, progress.newest_evaluation
