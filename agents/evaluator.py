@@ -84,10 +84,12 @@ class Evaluator:
 
     async def scores(self, engine: Engine) -> list[SuiteScore]:
         levels = self._config.levels or tuple(self._domain.levels)
+        cells = [(family, level) for family in self._domain.families for level in levels]
+        # A family of a user's own data may have nothing of a level to measure.
         suites = {
-            (family, level): self._domain.held_out(family, level, self._config.count)
-            for family in self._domain.families
-            for level in levels
+            cell: suite
+            for cell in cells
+            if (suite := self._domain.held_out(*cell, self._config.count))
         }
         problems = [problem for suite in suites.values() for problem in suite]
         right = await asyncio.gather(*(self._right(engine, problem) for problem in problems))
@@ -95,7 +97,7 @@ class Evaluator:
         scores = []
         for (family, level), suite in suites.items():
             correct = sum(next(verdicts) for _ in suite)
-            low, high = wilson_interval(correct / len(suite), len(suite)) if suite else (0.0, 1.0)
+            low, high = wilson_interval(correct / len(suite), len(suite))
             scores.append(
                 SuiteScore(
                     suite=family,

@@ -17,6 +17,7 @@ from bus.bus import Bus
 from bus.control import Operator
 from bus.events import Weights
 from bus.hands import Hands
+from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
 from evolvent.voice import Voice
 
@@ -87,7 +88,13 @@ class _Loaded:
         self._config = config
 
     def build(self, parts: Parts) -> Domain:
-        domain: Domain = self._config.build(parts)
+        try:
+            domain: Domain = self._config.build(parts)
+        except ValueError as error:
+            said = " ".join(str(error).split())
+            raise UsageError(
+                f"domain.type = {self._config.type!r} cannot be built: {said}"
+            ) from error
         for family in domain.families:
             for level in domain.levels:
                 domain.held_out(family, level, 1)

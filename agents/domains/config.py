@@ -5,11 +5,12 @@ from typing import Annotated
 from pydantic import Field
 
 from agents.domains.arithmetic import ArithmeticConfig
+from agents.domains.dataset.dataset import DatasetConfig
 from agents.domains.programs.programs import ProgramsConfig
 from agents.domains.reasoning_gym import ReasoningGymConfig
 from agents.domains.strings import StringsConfig
 
 DomainConfig = Annotated[
-    StringsConfig | ReasoningGymConfig | ArithmeticConfig | ProgramsConfig,
+    StringsConfig | ReasoningGymConfig | ArithmeticConfig | ProgramsConfig | DatasetConfig,
     Field(discriminator="type"),
 ]

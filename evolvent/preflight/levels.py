@@ -4,6 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from agents.domains.dataset.dataset import Dataset
 from agents.domains.domain import Domain, Problem
 from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
@@ -50,7 +51,9 @@ def _of_level(recipe: Recipe, domain: Domain, family: str, level: int) -> list[P
     random = Random(f"{recipe.seed}/preflight/{family}/{level}")
     try:
         suite = domain.held_out(family, level, recipe.evaluator.count if measured else 1)
-        return [*suite, *(domain.make(family, level, random) for _ in range(_MADE))]
+        made = [domain.make(family, level, random) for _ in range(_MADE)]
+        longest = domain.longest(family, level) if isinstance(domain, Dataset) else []
+        return [*suite, *made, *longest]
     except ValueError as error:
         raise UsageError(f"level {level} of {family}: {error}") from None
     except Exception as error:  # whatever makes the problems raises

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agents.domains.domain import Domain, Problem
 from evolvent.errors import UsageError
+from evolvent.preflight.data import check_answers, check_rows
 from evolvent.preflight.devices import check_devices
 from evolvent.preflight.levels import Show, built, problems_of
 from evolvent.preflight.machine import free_bytes
@@ -36,10 +37,12 @@ def check(
     check_devices(recipe, roles)
     reader = reader_of(run, recipe)
     domain = built(recipe.domain)
+    check_answers(recipe, domain)
     problems = problems_of(recipe, domain, show)
     if reader is None:
         return
     show("reading the problems as the model will")
+    check_rows(domain, reader)
     needs = _read(recipe, domain, problems, reader)
     if reader.context is not None:
         _check_context(needs, reader.context, reader.mend)

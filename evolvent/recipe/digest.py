@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from agents.critic import CriticConfig
+from agents.domains.dataset.dataset import DatasetConfig
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
 from agents.policies.config import BUILT_IN, PolicyConfig
 from agents.solver import SolverConfig
@@ -22,6 +23,8 @@ OPERATED = frozenset({"name", "description", "run", "bus", "checkpoints", "disk"
 """Sections that say how a run is laid out and kept."""
 
 _OPERATED: Mapping[type[BaseModel], frozenset[str]] = {
+    # Its sha256 says which data it is.
+    DatasetConfig: frozenset({"path", "held_out_path"}),
     LocalConfig: frozenset({"max_rows", "threads"}),
     VllmConfig: frozenset(
         {"apart", "max_rows", "cache_megabytes", "gpu_memory_share", "root", "metrics"}

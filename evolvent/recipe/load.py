@@ -15,6 +15,7 @@ from evolvent.errors import UsageError
 from evolvent.output import is_text
 from evolvent.plugins import installed
 from evolvent.recipe import bounds, learnable, rules
+from evolvent.recipe.data import pinned
 from evolvent.recipe.explain import UNIONS, explain
 from evolvent.recipe.recipe import Recipe
 
@@ -83,7 +84,7 @@ def _recipe(
         raise UsageError(f"recipe {name}: {explain(error, known)}") from None
     except ValueError as error:
         raise UsageError(f"recipe {name}: {error}") from None
-    return recipe
+    return pinned(recipe)
 
 
 def _set_bus(settings: dict[str, Any], url: str) -> None:

@@ -18,6 +18,7 @@ from evolvent.errors import UsageError
 from evolvent.given.own_model import check_model
 from evolvent.plugins import installed
 from evolvent.process import pauses
+from evolvent.recipe.data import check_same
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
 from trainer.checkpoint.recovery import agreed, rests_on
@@ -36,6 +37,7 @@ def prepare(folder: RunFolder, recipe: Recipe | None) -> Recipe:
     if recipe is None:
         return stored
     if stored.digest not in (recipe.digest, recipe.as_before().digest):
+        check_same(stored, recipe, str(folder.path))
         raise UsageError(
             f"{folder.path} was started with another recipe or other settings "
             f"({stored.name}, seed {stored.seed}): choose another --dir, or go on with "

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from agents.domains.config import DomainConfig
 from agents.domains.domain import Domain, NotATask, Problem
+from tests.agents.domains.dataset.data import WORDS as DATASET
 
 WORDS: dict[str, Any] = {
     "type": "reasoning_gym",
@@ -34,6 +35,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "levels": list(range(1, 17)),
     },
     "programs": {"type": "programs"},
+    "dataset": DATASET,
     "chain_sum": {
         "type": "reasoning_gym",
         "dataset": "chain_sum",
@@ -43,9 +45,16 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "parameters": {"min_digits": 2, "max_digits": 2},
     },
 }
-HELD_OUT_FROM = {"strings": 4, "words": 4, "arithmetic": 4, "programs": 1, "chain_sum": 1}
+HELD_OUT_FROM = {
+    "strings": 4,
+    "words": 4,
+    "arithmetic": 4,
+    "programs": 1,
+    "dataset": 1,
+    "chain_sum": 1,
+}
 REASONS = {"unparseable", "unknown family", "out of range", "held-out", "trivial"}
-WRITABLE = ("strings", "words", "arithmetic", "programs")
+WRITABLE = ("strings", "words", "arithmetic", "programs", "dataset")
 LETTER_FIRST = ("strings", "words")
 """Whose users leave the letter out with which a task is written."""
 

@@ -20,6 +20,7 @@ from bus.events import Attempt, Verdict
 from evolvent.contract.contract import held, promises
 from evolvent.contract.promise import Outcome, Promise
 from evolvent.recipe.kinds import KINDS, types_of
+from tests.agents.domains.dataset.data import WORDS as DATASET
 from trainer.filters.config import FilterConfig
 from trainer.updates.config import UpdateConfig
 
@@ -36,6 +37,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "programs", "levels": [1, 2, 3, 5]},
         {"type": "arithmetic", "families": ["add", "subtract", "multiply", "copy"]},
         {"type": "strings", "levels": list(range(1, 17))},
+        DATASET,
         {
             "type": "reasoning_gym",
             "dataset": "spell_backward",
