@@ -36,7 +36,8 @@ class Subscription(Protocol):
 
     @property
     def epoch(self) -> int:
-        """The highest epoch of the partitions owned now; 0 before the first is owned."""
+        """The highest epoch of the partitions owned now, or owned lastly by whoever was replaced:
+        what is stamped with it must not pass for older than it is. 0 before the first is owned."""
         ...
 
     async def take(self, limit: int, timeout_seconds: float | None = None) -> list[Delivery]:

@@ -308,8 +308,8 @@ class Inbox:
             fresh = {at: raw for at, raw in now.items() if self._told.get(at) != raw}
             with suppress(KafkaError, TimeoutError, OSError):
                 if fresh and self._journal.watch.trouble is None:
-                    async with asyncio.timeout(TELL_SECONDS):
-                        await self._consumer.commit(fresh)
+                    # Waited for, however slow: a client that is cancelled may lose a connection.
+                    await self._consumer.commit(fresh)
                     self._told |= fresh
 
     def _is_foreign(self, stream: Stream, record: ConsumerRecord) -> bool:

@@ -35,7 +35,7 @@ class KafkaMember:
         self.inbox = Inbox(cluster, journal, scanner, joining.group, self._adopt)
         self._journal, self._thread, self._beats = journal, thread, beats
         self._surplus = Surplus(self.group, self.name, beats.lease_seconds)
-        self._joined = False
+        self._joined, self._epoch = False, 0
         self._reading: asyncio.Task[None] | None = None
         self._committer = Committer(cluster, journal, self.check)
         self._life = Life(
@@ -64,6 +64,11 @@ class KafkaMember:
         if not self._joined or not state.is_current(self.name, self.joining.instance):
             return {}
         return state.owned(self.name)
+
+    def epoch(self) -> int:
+        """The highest epoch of what is owned, or was owned lastly; under the lock."""
+        self._epoch = max(self.owned().values(), default=self._epoch)
+        return self._epoch
 
     def look_for_surplus(self, now: float) -> float | None:
         """As `Surplus.look`; under the lock, from any thread."""
@@ -150,6 +155,7 @@ class KafkaMember:
         """Own what is ours now, and give up what is due to others and has no open work."""
         released: dict[Stream, int] = {}
         with self._journal.state.lock:
+            self.epoch()
             self.inbox.follow(self.owned())
             holdings = self.state().holdings
             for stream, shelf in self.inbox.shelves.items():

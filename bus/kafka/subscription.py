@@ -44,7 +44,7 @@ class KafkaSubscription:
     @property
     def epoch(self) -> int:
         with self._journal.state.lock:
-            return max(self._member.owned().values(), default=0)
+            return self._member.epoch()
 
     async def take(self, limit: int, timeout_seconds: float | None = None) -> list[Delivery]:
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds

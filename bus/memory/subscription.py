@@ -41,10 +41,12 @@ class MemorySubscription:
         self._turn = 0
         self._surplus = Surplus(group_name, member.name, LEASE_SECONDS)
         group.join(member, log.streams, above)
+        self._epoch = max(self._owned().values(), default=0)
 
     @property
     def epoch(self) -> int:
-        return max(self._owned().values(), default=0)
+        self._epoch = max(self._owned().values(), default=self._epoch)
+        return self._epoch
 
     async def take(self, limit: int, timeout_seconds: float | None = None) -> list[Delivery]:
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds

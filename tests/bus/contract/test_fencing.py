@@ -36,6 +36,7 @@ def test_a_member_that_subscribes_again_fences_its_old_instance(run: Run) -> Non
             await zombie.complete([], [answer_to(taken[0], "zombie")])
         with pytest.raises(Fenced):
             await zombie.take(1)
+        assert zombie.epoch == taken[0].epoch
         assert bus.log.heads()["promotions", 0] == 0
         await zombie.close()
         again = await take_all(owner, 2)
