@@ -19,13 +19,15 @@ from trainer.rows import Row
 class Scored:
     """Log-probabilities of completion tokens: under the model, under the weights that sampled them,
     and under a reference where one is wanted, each at the temperature of its row. `mask_BT` is 1 on
-    them and 0 elsewhere."""
+    them and 0 elsewhere. `groups_B` and `samples_B` say which rows belong together."""
 
     logprobs_BT: Tensor
     behaviour_BT: Tensor
     weights_B: Tensor
     mask_BT: Tensor
     reference_BT: Tensor | None = None
+    groups_B: Tensor | None = None
+    samples_B: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,8 @@ class Padded:
     behaviour_BT: Tensor
     weights_B: Tensor
     temperature_B: Tensor
+    groups_B: Tensor
+    samples_B: Tensor
 
     @classmethod
     def of(cls, rows: Sequence[Row], device: torch.device) -> Self:
@@ -56,6 +60,8 @@ class Padded:
             behaviour_BT=torch.tensor(behaviour, device=device),
             weights_B=torch.tensor([row.weight for row in rows], device=device),
             temperature_B=torch.tensor([row.temperature for row in rows], device=device),
+            groups_B=torch.tensor([row.group for row in rows], device=device),
+            samples_B=torch.tensor([row.sample for row in rows], device=device),
         )
 
     def scored(self, logprobs_BT: Tensor, reference_BT: Tensor | None = None) -> Scored:
@@ -65,6 +71,8 @@ class Padded:
             weights_B=self.weights_B,
             mask_BT=self.mask_BT,
             reference_BT=reference_BT,
+            groups_B=self.groups_B,
+            samples_B=self.samples_B,
         )
 
 

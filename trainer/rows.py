@@ -9,13 +9,16 @@ from bus.events import Attempt, Turn
 class Row:
     """A prompt and what followed it. `logprobs` are the behaviour policy's, if it was sampled;
     `temperature` is what its logits, and those of every model that is compared with it, are divided
-    by."""
+    by. `group` and `sample` number, within a batch, the task and the answer that it is a turn of,
+    where a loss holds whole answers against each other."""
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
     logprobs: tuple[float, ...] = ()
     weight: float = 1.0
     temperature: float = 1.0
+    group: int = 0
+    sample: int = 0
 
 
 def row_of(turn: Turn, weight: float = 1.0) -> Row:

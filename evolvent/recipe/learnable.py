@@ -6,6 +6,9 @@ from agents.judges.vote import VoteConfig
 from evolvent.recipe.recipe import Recipe
 from trainer.filters.band import BandConfig
 from trainer.updates.advantage import OF_GROUP
+from trainer.updates.config import UpdateConfig
+from trainer.updates.cream import CreamConfig
+from trainer.updates.dpo import DpoConfig
 from trainer.updates.grpo import GrpoConfig
 from trainer.updates.nll import NllConfig
 
@@ -25,16 +28,22 @@ def _check_group(recipe: Recipe) -> None:
     samples = recipe.solver.samples
     if samples > 1:
         return
-    if isinstance(recipe.loss, GrpoConfig) and recipe.loss.baseline in OF_GROUP:
+    if _compares_a_group(recipe.loss):
         raise ValueError(
-            f"solver.samples = {samples}: loss.type = 'grpo' compares the samples of a group with "
-            "each other, and would never learn from a group of one; draw 2 or more"
+            f"solver.samples = {samples}: loss.type = {recipe.loss.type!r} compares the samples of "
+            "a group with each other, and would never learn from a group of one; draw 2 or more"
         )
     if any(isinstance(judge, VoteConfig) for judge in recipe.all_judges):
         raise ValueError(
             f"solver.samples = {samples}: judge.type = 'vote' would find every answer in the "
             "majority; draw 2 or more"
         )
+
+
+def _compares_a_group(loss: UpdateConfig) -> bool:
+    if isinstance(loss, GrpoConfig):
+        return loss.baseline in OF_GROUP
+    return isinstance(loss, DpoConfig | CreamConfig)
 
 
 def _check_ratios(recipe: Recipe) -> None:
@@ -69,10 +78,10 @@ def _check_coins(recipe: Recipe) -> None:
         return
     if coin.rate == 0 and isinstance(recipe.loss, NllConfig):
         raise ValueError("judge.rate = 0: nothing would ever be right, so nothing is learned from")
-    if coin.rate in (0, 1) and isinstance(recipe.loss, GrpoConfig):
+    if coin.rate in (0, 1) and isinstance(recipe.loss, GrpoConfig | DpoConfig | CreamConfig):
         raise ValueError(
             f"judge.rate = {coin.rate:g}: all samples of a group would be judged alike, and "
-            "loss.type = 'grpo' learns from what differs"
+            f"loss.type = {recipe.loss.type!r} learns from what differs"
         )
 
 

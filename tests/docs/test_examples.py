@@ -62,7 +62,7 @@ size = 4
 type = "spread"
 keep = 2
 [loss]
-type = "dpo"
+type = "pairs"
 [evaluator]
 every = 2
 count = 4

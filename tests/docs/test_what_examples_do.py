@@ -141,7 +141,7 @@ def test_what_differs_most_is_kept_with_its_verdict(
 
 
 def rows_of(module: Module, judgment: Judgment, **settings: Any) -> list[Any]:
-    update = module("update").DpoConfig(**settings).build(None)
+    update = module("update").PairsConfig(**settings).build(None)
     batch = Batch(judgments=(judgment,), trained=(), dropped=(), num_tasks=1)
     return [row for rows in update.steps(batch, Replay(8), Random(1)) for row in rows]
 
@@ -157,7 +157,7 @@ def test_the_best_is_paired_with_the_worst(module: Module) -> None:
 
 def test_the_loss_is_that_of_the_paper(module: Module) -> None:
     """Two pairs, the first of two turns a side; padding stands at the end of each row."""
-    update = module("update").DpoConfig(beta=0.5).build(None)
+    update = module("update").PairsConfig(beta=0.5).build(None)
     weights_B = torch.tensor([1.0, 1.0, -1.0, -1.0, 2.0, -2.0])
     mask_BT = torch.tensor([[1.0, 1.0, 0.0]] * 6)
     gain_B = torch.tensor([0.3, 0.1, -0.2, 0.0, -0.4, 0.6])

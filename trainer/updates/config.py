@@ -4,7 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from trainer.updates.cream import CreamConfig
+from trainer.updates.dpo import DpoConfig
 from trainer.updates.grpo import GrpoConfig
 from trainer.updates.nll import NllConfig
 
-UpdateConfig = Annotated[NllConfig | GrpoConfig, Field(discriminator="type")]
+UpdateConfig = Annotated[
+    NllConfig | GrpoConfig | DpoConfig | CreamConfig, Field(discriminator="type")
+]

@@ -70,6 +70,9 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "grpo", "kl": 0.1, "reference": "previous"},
         {"type": "grpo", "baseline": "role", "normalize": "sequence", "entropy": 0.1},
         {"type": "grpo", "baseline": "batch", "normalize": "fixed", "engine_cap": 2.0},
+        {"type": "dpo"},
+        {"type": "dpo", "steps": 2, "nll": 0.5, "smoothing": 0.1, "reference": "first"},
+        {"type": "cream"},
     ],
 }
 
