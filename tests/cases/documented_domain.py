@@ -23,9 +23,8 @@ def case(folder: Path) -> tuple[int, str]:
         raise NotTried("the page has another example: adapt this case")
     (folder / "agents" / "domains" / "binary.py").write_text(code[0], encoding="utf-8")
     union = folder / "agents" / "domains" / "config.py"
-    text = union.read_text(encoding="utf-8").replace(
-        "| ReasoningGymConfig,", "| ReasoningGymConfig | BinaryConfig,", 1
-    )
+    text = union.read_text(encoding="utf-8")
+    text = text.replace("| ReasoningGymConfig", "| BinaryConfig | ReasoningGymConfig", 1)
     text, imports = re.subn(
         r"^from agents\.domains", "from agents.domains.binary import BinaryConfig\n\\g<0>", text,
         count=1, flags=re.MULTILINE,
