@@ -138,7 +138,8 @@ class Group:
 
 def crowd(member: str, owners: Mapping[Stream, str], readers: Mapping[str, Set[str]]) -> list[str]:
     """The others that leave no partition for `member`: each owns one, and together they own all
-    that it reads. Empty where one may come to it without a member going.
+    that it reads. Empty where one may come to it without a member going; and where there is only one
+    partition, for which a member may well wait in reserve.
 
     `owners` maps each stream of the group to its owner; `readers` maps each member that shares with
     others to the topics it reads.
@@ -146,7 +147,7 @@ def crowd(member: str, owners: Mapping[Stream, str], readers: Mapping[str, Set[s
     owned = Counter(owners.values())
     holders = [owners[at] for at in sorted(owners) if at[0] in readers.get(member, ())]
     others = all(name != member and readers.get(name) and owned[name] == 1 for name in holders)
-    return holders if others else []
+    return holders if others and len(holders) > 1 else []
 
 
 class Surplus:

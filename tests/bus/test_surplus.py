@@ -67,6 +67,11 @@ def test_a_member_is_left_over_when_each_partition_has_another_owner() -> None:
     assert crowd("stranger", full, readers) == []
 
 
+def test_of_a_single_partition_the_others_wait_in_reserve() -> None:
+    readers = dict.fromkeys(("one", "two"), frozenset({"weights"}))
+    assert crowd("two", {("weights", 0): "one"}, readers) == []
+
+
 def test_beside_a_member_that_reads_alone_nobody_is_left_over() -> None:
     group = Group()
     for name, exclusive in (("boss", True), ("one", False), ("two", False)):
