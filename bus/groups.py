@@ -138,8 +138,8 @@ class Group:
 
 def crowd(member: str, owners: Mapping[Stream, str], readers: Mapping[str, Set[str]]) -> list[str]:
     """The others that leave no partition for `member`: each owns one, and together they own all
-    that it reads. Empty where one may come to it without a member going; and where there is only one
-    partition, for which a member may well wait in reserve.
+    that it reads. Empty where one may come to it without a member going; and where there is one
+    partition alone, for which a member may well wait in reserve.
 
     `owners` maps each stream of the group to its owner; `readers` maps each member that shares with
     others to the topics it reads.
