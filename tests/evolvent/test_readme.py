@@ -105,8 +105,11 @@ def named_files(page: Path) -> dict[str, str]:
 
 
 def run_pages() -> Iterator[Any]:
-    """Every page; of those that add a part one for all, since tests/docs has a run of them too."""
+    """Every page; of those that add a part one for all, since tests/docs has a run of them too, and
+    of own data all."""
     for page in PAGES:
+        if page.stem == "own-data":
+            continue
         others = page.stem.startswith("adding-") and page.stem != "adding-a-judge"
         yield pytest.param(page, id=page.stem, marks=[pytest.mark.long] if others else [])
 
