@@ -22,7 +22,7 @@ def test_an_audit_goes_on_from_a_snapshot(lived: Path, tmp_path: Path) -> None:
     assert f"went on from {snapshot}".encode() in second.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_wrong_snapshot_and_a_deep_audit_are_refused(lived: Path, tmp_path: Path) -> None:
     snapshot = tmp_path / "snapshot"
     snapshot.write_text("{}")

@@ -37,6 +37,9 @@ TINY = [
     "evaluator.every=1000",
 ]
 NEW_FOLDER = re.compile(r"^evolvent (run|seed)\b")
+RUN_SELDOM = ("events", "learning", "recipes")
+"""Pages whose commands are much like those of others."""
+
 RUNS_HERE = ("evolvent ", "python -m evolvent.contract ")
 
 
@@ -111,7 +114,8 @@ def run_pages() -> Iterator[Any]:
         if page.stem == "own-data":
             continue
         others = page.stem.startswith("adding-") and page.stem != "adding-a-judge"
-        yield pytest.param(page, id=page.stem, marks=[pytest.mark.long] if others else [])
+        long = others or page.stem in RUN_SELDOM
+        yield pytest.param(page, id=page.stem, marks=[pytest.mark.long] if long else [])
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from benchmarks.fleet import PER_PROCESS, measure
 from bus.kafka.cluster.cluster import Cluster
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_member_of_a_fleet_has_work_and_reads_little_of_what_is_written(
     cluster: Cluster,
 ) -> None:
