@@ -91,7 +91,7 @@ def test_a_run_begins_with_a_folder_and_needs_it_no_more(
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_learns_an_adapter(tmp_path: Path, tiny: Path) -> None:
     run = tmp_path / "run"
     done = evolvent(

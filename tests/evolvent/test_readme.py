@@ -108,13 +108,11 @@ def named_files(page: Path) -> dict[str, str]:
 
 
 def run_pages() -> Iterator[Any]:
-    """Every page; of those that add a part one for all, since tests/docs has a run of them too, and
-    of own data all."""
+    """Every page but that on own data: tests/docs runs it, and also those that add a part."""
     for page in PAGES:
         if page.stem == "own-data":
             continue
-        others = page.stem.startswith("adding-") and page.stem != "adding-a-judge"
-        long = others or page.stem in RUN_SELDOM
+        long = page.stem.startswith("adding-") or page.stem in RUN_SELDOM
         yield pytest.param(page, id=page.stem, marks=[pytest.mark.long] if long else [])
 
 
@@ -181,8 +179,9 @@ def mentioned() -> Iterator[tuple[str, str]]:
     """Commands that are too long to run here: in `sh` blocks, and in the tables of a page."""
     for page in PAGES:
         inline = re.findall(r"`((?:python|pytest|make) [^`\n]+)`", page.read_text(encoding="utf-8"))
+        shown = tuple(f"python {name}" for name in named_files(page))
         for command in commands(page):
-            if not command.startswith(RUNS_HERE):
+            if not command.startswith((*RUNS_HERE, *shown)):
                 yield page.stem, command
         for command in inline:
             yield page.stem, command

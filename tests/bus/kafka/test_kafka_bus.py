@@ -194,6 +194,7 @@ def test_a_silent_member_that_wakes_up_is_fenced_and_leaves_nothing(run: Run) ->
     run(scenario)
 
 
+@pytest.mark.long
 def test_a_commit_goes_on_with_a_new_producer_when_its_own_is_gone(run: Run) -> None:
     async def scenario(cluster: Cluster, open_bus: Callable[[], KafkaBus]) -> None:
         bus = open_bus()
