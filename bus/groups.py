@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bus.cursor import Cursor, Run
 from bus.errors import BusError
+from bus.records import Lag
 
 Stream = tuple[str, int]
 """One partition: (topic, partition)."""
@@ -94,6 +95,24 @@ class Group:
             for name, one in self.members.items()
         }
         return [self.members[name] for name in crowd(member, owners, readers)]
+
+    def lags(self, ends: Mapping[Stream, int]) -> list[Lag]:
+        """How far the group has come in partitions that end there."""
+        return [
+            Lag(
+                topic=topic,
+                partition=part,
+                base=held.cursor.base,
+                done=held.cursor.num_done,
+                end=ends[topic, part],
+                epoch=held.epoch,
+                owner=held.owner,
+            )
+            for (topic, part), held in sorted(self.holdings.items())
+        ]
+
+    def cursors(self) -> dict[Stream, Cursor]:
+        return {stream: held.cursor for stream, held in self.holdings.items()}
 
     def join(self, member: Member, streams: Iterable[Stream], above: int = 0) -> None:
         """Whoever it replaces is fenced: by name, or everybody when it is exclusive. What it owns

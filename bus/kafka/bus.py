@@ -166,25 +166,12 @@ class KafkaBus:
         self._thread.call(self._journal.catch_up())
         with self._journal.state.lock:
             state = self._journal.state
-            heads, holdings = state.heads, state.group(group).holdings
-            return [
-                Lag(
-                    topic=topic,
-                    partition=part,
-                    base=holding.cursor.base,
-                    done=holding.cursor.num_done,
-                    end=heads[topic, part],
-                    epoch=holding.epoch,
-                    owner=holding.owner,
-                )
-                for (topic, part), holding in sorted(holdings.items())
-            ]
+            return state.group(group).lags(state.heads)
 
     def cursors(self, group: str) -> dict[Stream, Cursor]:
         self._thread.call(self._journal.catch_up())
         with self._journal.state.lock:
-            holdings = self._journal.state.group(group).holdings
-            return {stream: holding.cursor for stream, holding in holdings.items()}
+            return self._journal.state.group(group).cursors()
 
     def groups(self) -> list[str]:
         self._thread.call(self._journal.catch_up())

@@ -96,23 +96,11 @@ class MemoryBus:
         return self._log.ids.get(event_id)
 
     def lag(self, group: str) -> list[Lag]:
-        holdings = self._groups[group].holdings if group in self._groups else {}
-        return [
-            Lag(
-                topic=topic,
-                partition=part,
-                base=holding.cursor.base,
-                done=holding.cursor.num_done,
-                end=len(self._log.streams[topic, part]),
-                epoch=holding.epoch,
-                owner=holding.owner,
-            )
-            for (topic, part), holding in sorted(holdings.items())
-        ]
+        ends = {stream: len(records) for stream, records in self._log.streams.items()}
+        return self._groups.get(group, Group()).lags(ends)
 
     def cursors(self, group: str) -> dict[Stream, Cursor]:
-        holdings = self._groups[group].holdings if group in self._groups else {}
-        return {stream: holding.cursor for stream, holding in holdings.items()}
+        return self._groups.get(group, Group()).cursors()
 
     def groups(self) -> list[str]:
         return sorted(self._groups)

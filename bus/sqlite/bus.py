@@ -22,7 +22,7 @@ from bus.groups import Member, Stream
 from bus.records import Lag, Record, check_places
 from bus.sqlite.beats import LOOKS_PER_LEASE, Beats
 from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors, topics_of
-from bus.sqlite.groups import group_names, lags, load
+from bus.sqlite.groups import group_names, load
 from bus.sqlite.ids import Ids
 from bus.sqlite.log import (
     Entry,
@@ -184,11 +184,13 @@ class SqliteBus:
         return self._look(lambda connection: find_row(connection, self._ids, event_id))
 
     def lag(self, group: str) -> list[Lag]:
-        return self._look(lambda connection: lags(connection, group))
+        def look(connection: apsw.Connection) -> list[Lag]:
+            return load(connection, group).lags(dict(all_heads(connection)))
+
+        return self._look(look)
 
     def cursors(self, group: str) -> dict[Stream, Cursor]:
-        holdings = self._look(lambda connection: load(connection, group)).holdings
-        return {stream: held.cursor for stream, held in holdings.items()}
+        return self._look(lambda connection: load(connection, group)).cursors()
 
     def groups(self) -> list[str]:
         return self._look(group_names)

@@ -9,9 +9,7 @@ import apsw
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.groups import Group, Holding, Member, Stream
-from bus.records import Lag
 from bus.sqlite import former
-from bus.sqlite.log import all_heads
 
 
 class Beating(NamedTuple):
@@ -110,22 +108,6 @@ def cursor_of(name: str, stream: Stream, base: int, text: str) -> Cursor:
             f"The cursor of group {name!r} on {stream[0]}/{stream[1]} is damaged ({error}): "
             "restore the log from a copy."
         ) from None
-
-
-def lags(connection: apsw.Connection, name: str) -> list[Lag]:
-    heads = dict(all_heads(connection))
-    return [
-        Lag(
-            topic=topic,
-            partition=part,
-            base=held.cursor.base,
-            done=held.cursor.num_done,
-            end=heads[topic, part],
-            epoch=held.epoch,
-            owner=held.owner,
-        )
-        for (topic, part), held in load(connection, name).holdings.items()
-    ]
 
 
 def group_names(connection: apsw.Connection) -> list[str]:
