@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from agents.domains.domain import NotATask, Problem, Score
 from agents.domains.strings import DIGITS, MARK, draw_digits
+from agents.domains.suites import check_digits_left, check_levels, first_of
 from agents.parts import PartConfig, Parts
 
 Family = Literal["add", "subtract", "multiply", "copy"]
@@ -59,16 +60,8 @@ class ArithmeticConfig(PartConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ArithmeticConfig":
-        if list(self.levels) != sorted(set(self.levels)):
-            raise ValueError(f"levels must ascend without repeats, not {list(self.levels)}")
-        if extra := set(self.warmup_levels) - set(self.levels):
-            raise ValueError(f"warmup_levels {sorted(extra)} are not among levels")
-        lowest = min((level for level in self.levels if level >= self.held_out_from), default=60)
-        if self.held_out_per_level > 10**lowest // 2:
-            raise ValueError(
-                f"held_out_per_level {self.held_out_per_level} leaves too few of the "
-                f"{10**lowest} numbers of level {lowest}: raise held_out_from or lower it"
-            )
+        check_levels(self.levels, warmup_levels=self.warmup_levels)
+        check_digits_left(self.levels, self.held_out_from, self.held_out_per_level, "numbers")
         return self
 
     def build(self, parts: Parts | None = None) -> "Arithmetic":
@@ -104,12 +97,8 @@ class Arithmetic:
 
     def held_out(self, family: str, level: int, count: int) -> list[Problem]:
         """The first `count` of the suite; short levels have fewer problems than that."""
-        if count > self._config.held_out_per_level:
-            raise ValueError(
-                f"the held-out suite has {self._config.held_out_per_level} problems per level, "
-                f"not {count}: raise held_out_per_level"
-            )
-        return list(self._held_out(family, level).values())[:count]
+        suite = self._held_out(family, level).values()
+        return first_of(suite, count, self._config.held_out_per_level)
 
     def read(self, text: str) -> Problem:
         """The problem that a model wrote as `8362+5710`; raises `NotATask`."""

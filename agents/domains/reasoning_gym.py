@@ -25,6 +25,7 @@ from agents.domains.gym_catalog import (
 )
 from agents.domains.gym_datasets import HELD_OUT_SEED, MADE_SEED, open_dataset, score_answer
 from agents.domains.lengths import Lengths
+from agents.domains.suites import check_levels, first_of
 from agents.domains.words import entry_of, is_plain, plain_words
 from agents.parts import PartConfig, Parts
 
@@ -66,16 +67,7 @@ class ReasoningGymConfig(PartConfig):
 
     @model_validator(mode="after")
     def _levels_differ(self) -> "ReasoningGymConfig":
-        if list(self.levels) != sorted(set(self.levels)):
-            raise ValueError(f"levels must ascend without repeats, not {list(self.levels)}")
-        for field, named in (
-            ("warmup_levels", self.warmup_levels),
-            ("difficulty", self.difficulty),
-        ):
-            if extra := set(named) - set(self.levels):
-                raise ValueError(
-                    f"{field} {sorted(extra)} are not among levels {list(self.levels)}"
-                )
+        check_levels(self.levels, warmup_levels=self.warmup_levels, difficulty=self.difficulty)
         for level in self.levels:
             check_parameters(self.dataset, set(self.parameters_of(level)))
         if len({repr(self.parameters_of(level)) for level in self.levels}) < len(self.levels):
@@ -160,12 +152,8 @@ class ReasoningGym:
 
     def held_out(self, family: str, level: int, count: int) -> list[Problem]:
         """The first `count` of the suite; fewer where the level has not so many problems."""
-        if count > self._config.held_out_per_level:
-            raise ValueError(
-                f"the held-out suite has {self._config.held_out_per_level} problems per level, "
-                f"not {count}: raise held_out_per_level"
-            )
-        return list(self._held_out(level).values())[:count]
+        suite = self._held_out(level).values()
+        return first_of(suite, count, self._config.held_out_per_level)
 
     def read(self, text: str) -> Problem:
         """The problem that a model wrote as `rcanroyer`; raises `NotATask`.

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from agents.domains.domain import NotATask, Problem, Score
+from agents.domains.suites import check_digits_left, check_levels, first_of
 from agents.parts import PartConfig, Parts
 
 Family = Literal["reverse", "sort"]
@@ -35,16 +36,8 @@ class StringsConfig(PartConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "StringsConfig":
-        if list(self.levels) != sorted(set(self.levels)):
-            raise ValueError(f"levels must ascend without repeats, not {list(self.levels)}")
-        if extra := set(self.warmup_levels) - set(self.levels):
-            raise ValueError(f"warmup_levels {sorted(extra)} are not among levels")
-        lowest = min((level for level in self.levels if level >= self.held_out_from), default=60)
-        if self.held_out_per_level > 10**lowest // 2:
-            raise ValueError(
-                f"held_out_per_level {self.held_out_per_level} leaves too few of the "
-                f"{10**lowest} strings of level {lowest}: raise held_out_from or lower it"
-            )
+        check_levels(self.levels, warmup_levels=self.warmup_levels)
+        check_digits_left(self.levels, self.held_out_from, self.held_out_per_level, "strings")
         return self
 
     def build(self, parts: Parts | None = None) -> "Strings":
@@ -81,14 +74,8 @@ class Strings:
 
     def held_out(self, family: str, level: int, count: int) -> list[Problem]:
         """The first `count` of the suite; short levels have fewer strings than that."""
-        if count > self._config.held_out_per_level:
-            raise ValueError(
-                f"the held-out suite has {self._config.held_out_per_level} problems per level, "
-                f"not {count}: raise held_out_per_level"
-            )
-        return [
-            make_problem(family, digits) for digits in list(self._held_out(family, level))[:count]
-        ]
+        suite = (make_problem(family, digits) for digits in self._held_out(family, level))
+        return first_of(suite, count, self._config.held_out_per_level)
 
     def read(self, text: str) -> Problem:
         """The problem that a model wrote as `r3142`; raises `NotATask`."""

@@ -33,6 +33,7 @@ from agents.domains.programs.tasks import (
 )
 from agents.domains.programs.validity import draw_program, is_trivial
 from agents.domains.strings import MARK, draw_digits
+from agents.domains.suites import check_levels, first_of
 from agents.parts import PartConfig, Parts
 
 Family = Literal["deduction", "abduction", "induction"]
@@ -55,10 +56,7 @@ class ProgramsConfig(PartConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ProgramsConfig":
-        if list(self.levels) != sorted(set(self.levels)):
-            raise ValueError(f"levels must ascend without repeats, not {list(self.levels)}")
-        if extra := set(self.warmup_levels) - set(self.levels):
-            raise ValueError(f"warmup_levels {sorted(extra)} are not among levels")
+        check_levels(self.levels, warmup_levels=self.warmup_levels)
         if self.min_digits > self.max_digits:
             raise ValueError(f"min_digits {self.min_digits} is above max_digits {self.max_digits}")
         return self
@@ -97,12 +95,8 @@ class Programs:
 
     def held_out(self, family: str, level: int, count: int) -> list[Problem]:
         """The first `count` of the suite."""
-        if count > self._config.held_out_per_level:
-            raise ValueError(
-                f"the held-out suite has {self._config.held_out_per_level} problems per level, "
-                f"not {count}: raise held_out_per_level"
-            )
-        return list(self._held_out(family, level).values())[:count]
+        suite = self._held_out(family, level).values()
+        return first_of(suite, count, self._config.held_out_per_level)
 
     def read(self, text: str) -> Problem:
         """The problem that a model wrote as `drn:3142`; raises `NotATask`, "trivial" for a program
