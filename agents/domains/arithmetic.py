@@ -4,7 +4,8 @@ the number of digits is the level. Knows no model and no run.
 One real task, family `add`, level 4: the model reads `8362+5710>`, which is 2638 + 175, and must
 write `31820`, which is 2813 with its carry 0, and end. So written, every digit of an answer follows
 from what stands at its own place and a carry (Lee et al. 2025, arXiv 2502.01612). All zeros are
-written, so that the level alone says how long an answer is.
+written, so that the level alone says how long an answer is. In the layout "interleaved" the model
+reads `+85376120>` instead: the digits of a place side by side.
 """
 
 import re
@@ -23,10 +24,14 @@ from agents.parts import PartConfig, Parts
 
 Family = Literal["add", "subtract", "multiply", "copy"]
 Level = Annotated[int, Field(ge=1, le=60)]
+Layout = Literal["plain", "interleaved"]
+"""How a sum or a difference is written: one number after the other, or digit by digit. Products and
+copies are written alike in both."""
 
 MAX_DIGITS = 60
 _FACTORS = DIGITS[2:]
 _TEXT = re.compile(rf"([0-9]{{1,{MAX_DIGITS}}})(?:([-+*=])([0-9]{{0,{MAX_DIGITS}}}))?")
+_INTERLEAVED = re.compile(rf"([-+])((?:[0-9]{{2}}){{1,{MAX_DIGITS}}})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +53,13 @@ OPERATIONS: dict[str, _Operation] = {
 
 
 class ArithmeticConfig(PartConfig):
-    """Which tasks, up to how many digits. Below `held_out_from` there are too few problems to
-    keep any back; from it on, those of the held-out suite are refused everywhere."""
+    """Which tasks, up to how many digits, and how two numbers are laid out. Below `held_out_from`
+    there are too few problems to keep any back; from it on, those of the held-out suite are refused
+    everywhere."""
 
     type: Literal["arithmetic"] = "arithmetic"
     families: tuple[Family, ...] = Field(default=("add",), min_length=1)
+    layout: Layout = "plain"
     warmup_levels: tuple[Level, ...] = tuple(range(1, 11))
     levels: tuple[Level, ...] = Field(default=tuple(range(1, 21)), min_length=1)
     held_out_from: int = Field(default=4, ge=1)
@@ -91,7 +98,8 @@ class Arithmetic:
 
     def make(self, family: str, level: int, random: Random) -> Problem:
         """A new problem, never a held-out one."""
-        while self._refused(problem := draw_problem(family, level, random)):
+        layout = self._config.layout
+        while self._refused(problem := draw_problem(family, level, random, layout)):
             pass
         return problem
 
@@ -101,13 +109,16 @@ class Arithmetic:
         return first_of(suite, count, self._config.held_out_per_level)
 
     def read(self, text: str) -> Problem:
-        """The problem that a model wrote as `8362+5710`; raises `NotATask`."""
-        family, first, second = _parsed(text)
+        """The problem that a model wrote as `8362+5710`, or in the layout of the recipe; raises
+        `NotATask`."""
+        family, first, second = _parsed(_plain(text))
+        problem = make_problem(family, first, second, self._config.layout)
+        if self.write(problem) != text:
+            raise NotATask("unparseable")
         if family not in self.families:
             raise NotATask("unknown family")
         if len(first) not in self.levels:
             raise NotATask("out of range")
-        problem = make_problem(family, first, second)
         if self._refused(problem):
             raise NotATask("held-out")
         return problem
@@ -119,7 +130,7 @@ class Arithmetic:
     def pose(self, question: str, family: str | None = None) -> Problem:
         """The user's own numbers, last digit first, as `8362+571`: the shorter of two is filled up
         with zeros. A single number is copied."""
-        text = question.strip().removesuffix(MARK)
+        text = _plain(question.strip().removesuffix(MARK))
         found = _TEXT.fullmatch(text)
         first, sign, second = found.groups(default="") if found else ("", "", "")
         if sign in ("+", "-"):
@@ -136,7 +147,7 @@ class Arithmetic:
             raise NotATask(
                 f"{text!r} is of no family that can be asked: {', '.join(self.families)}"
             )
-        return make_problem(chosen, first, second)
+        return make_problem(chosen, first, second, self._config.layout)
 
     def score(self, problem: Problem, answer: str, ended: bool) -> Score:
         """Right only if ended and equal to the reference; there is no partial credit."""
@@ -168,7 +179,7 @@ class Arithmetic:
         random = Random(f"arithmetic held-out {family} {level}")
         drawn: dict[str, Problem] = {}
         for _ in range(100 * self._config.held_out_per_level):
-            problem = draw_problem(family, level, random)
+            problem = draw_problem(family, level, random, self._config.layout)
             drawn.setdefault(problem.prompt, problem)
             if len(drawn) == self._config.held_out_per_level:
                 break
@@ -185,7 +196,7 @@ def digits_of(number: int, count: int) -> str:
     return str(number).zfill(count)[::-1]
 
 
-def draw_problem(family: str, level: int, random: Random) -> Problem:
+def draw_problem(family: str, level: int, random: Random, layout: Layout = "plain") -> Problem:
     """Any problem of a family and level, held out or not."""
     first, second = draw_digits(level, random), ""
     if family == "multiply":
@@ -194,20 +205,31 @@ def draw_problem(family: str, level: int, random: Random) -> Problem:
         second = draw_digits(level, random)
     if family == "subtract" and number_of(first) < number_of(second):
         first, second = second, first
-    return make_problem(family, first, second)
+    return make_problem(family, first, second, layout)
 
 
-def make_problem(family: str, first: str, second: str) -> Problem:
+def make_problem(family: str, first: str, second: str, layout: Layout = "plain") -> Problem:
     """The problem of these operands, its reference answer with it."""
     operation, level = OPERATIONS[family], len(first)
     a, b = number_of(first), number_of(second or "0")
+    text = first + operation.sign + second
+    if layout == "interleaved" and family in ("add", "subtract"):
+        text = operation.sign + "".join(map("".join, zip(first, second, strict=True)))
     return Problem(
         family=family,
         level=level,
-        prompt=first + operation.sign + second + MARK,
+        prompt=text + MARK,
         question="Last digit first: " + operation.words.format(a=a, b=b),
         answer=digits_of(operation.answer(a, b), level + operation.more_digits),
     )
+
+
+def _plain(text: str) -> str:
+    """A text with its two numbers one after the other, whatever its layout."""
+    if found := _INTERLEAVED.fullmatch(text):
+        sign, digits = found.groups()
+        return str(digits[::2] + sign + digits[1::2])
+    return text
 
 
 def _parsed(text: str) -> tuple[str, str, str]:

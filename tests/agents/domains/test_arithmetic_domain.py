@@ -135,3 +135,37 @@ def test_what_is_held_out_lies_beyond_the_warmup_too() -> None:
 def test_a_wrong_configuration_says_what_is_wrong(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ArithmeticConfig.model_validate(fields)
+
+
+INTERLEAVED = ArithmeticConfig(
+    families=("add", "subtract", "multiply", "copy"), layout="interleaved"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "answer"),
+    [
+        ("8362+5710", "+85376120>", "31820"),
+        ("+85376120>", "+85376120>", "31820"),
+        ("8362-571", "-85376120>", "3642"),
+        ("8362*7", "8362*7>", "66481"),
+        ("8362", "8362=>", "8362"),
+    ],
+)
+def test_digits_of_a_place_may_stand_side_by_side(text: str, prompt: str, answer: str) -> None:
+    problem = INTERLEAVED.build().pose(text)
+    assert (problem.prompt, problem.answer) == (prompt, answer)
+    assert problem.question == ALL.build().pose(text).question
+
+
+@given(OPERANDS)
+def test_either_layout_asks_for_the_same(operands: tuple[str, str]) -> None:
+    plain, other = (config.build().pose("{}+{}".format(*operands)) for config in (ALL, INTERLEAVED))
+    assert (plain.answer, plain.level) == (other.answer, other.level)
+    assert sorted(plain.prompt) == sorted(other.prompt)
+
+
+@pytest.mark.parametrize(("config", "text"), [(INTERLEAVED, "12+34"), (ALL, "+1324")])
+def test_a_model_writes_in_the_layout_of_the_recipe(config: ArithmeticConfig, text: str) -> None:
+    with pytest.raises(NotATask, match="^unparseable$"):
+        config.build().read(text)

@@ -36,6 +36,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
     "domain": [
         {"type": "programs", "levels": [1, 2, 3, 5]},
         {"type": "arithmetic", "families": ["add", "subtract", "multiply", "copy"]},
+        {"type": "arithmetic", "families": ["add", "subtract"], "layout": "interleaved"},
         {"type": "strings", "levels": list(range(1, 17))},
         DATASET,
         {
