@@ -91,7 +91,9 @@ class Proposer:
             self._source.restore(state)
             self._asks_by = objective
         if event.parent_id != self._answered and (last := last_curriculum(self._log)) is not None:
-            self._source.restore(SourceState(success=last.success, top=last.top))
+            self._source.restore(
+                SourceState(success=last.success, top=last.top, asked=last.proposed)
+            )
             self._proposed = last.proposed
 
     def _curriculum(self, weights: Weights, num_refused: int) -> Curriculum:

@@ -6,8 +6,11 @@ from pydantic import Field
 
 from agents.sources.curriculum import CurriculumConfig
 from agents.sources.learned import LearnedConfig
+from agents.sources.schedule import ScheduleConfig
 from agents.sources.uniform import UniformConfig
+from agents.sources.unlabeled import UnlabeledConfig
 
 SourceConfig = Annotated[
-    CurriculumConfig | LearnedConfig | UniformConfig, Field(discriminator="type")
+    CurriculumConfig | LearnedConfig | ScheduleConfig | UniformConfig | UnlabeledConfig,
+    Field(discriminator="type"),
 ]

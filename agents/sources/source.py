@@ -37,10 +37,12 @@ class Draw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """All that a source remembers: success rate by "family/level", hardest level by family."""
+    """All that a source remembers: success rate by "family/level", hardest level by family, and how
+    many tasks the run has asked."""
 
     success: dict[str, float]
     top: dict[str, int]
+    asked: int = 0
 
 
 class Source(Protocol):

@@ -6,5 +6,6 @@ from pydantic import Field
 
 from trainer.filters.band import BandConfig
 from trainer.filters.everything import AllConfig
+from trainer.filters.length import LengthConfig
 
-FilterConfig = Annotated[AllConfig | BandConfig, Field(discriminator="type")]
+FilterConfig = Annotated[AllConfig | BandConfig | LengthConfig, Field(discriminator="type")]

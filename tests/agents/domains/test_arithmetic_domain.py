@@ -167,5 +167,5 @@ def test_either_layout_asks_for_the_same(operands: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize(("config", "text"), [(INTERLEAVED, "12+34"), (ALL, "+1324")])
 def test_a_model_writes_in_the_layout_of_the_recipe(config: ArithmeticConfig, text: str) -> None:
-    with pytest.raises(NotATask, match="^unparseable$"):
+    with pytest.raises(NotATask, match=r"^unparseable$"):
         config.build().read(text)

@@ -57,14 +57,21 @@ TRIED: dict[str, list[dict[str, Any]]] = {
             "parameters": {"min_digits": 2, "max_digits": 2},
         },
     ],
-    "source": [{"type": "curriculum"}, {"type": "learned"}, {"type": "uniform"}],
+    "source": [
+        {"type": "curriculum"},
+        {"type": "learned"},
+        {"type": "schedule", "every": 1},
+        {"type": "schedule", "advance_at": 0.4},
+        {"type": "uniform"},
+        {"type": "unlabeled", "size": 8},
+    ],
     "sampler": [
         {"type": "single"},
         {"type": "second_look", "learn": "both"},
         {"type": "second_look"},
     ],
     "judge": [{"type": "exact"}, {"type": "vote"}, {"type": "chance"}, {"type": "model"}],
-    "filter": [{"type": "all"}, {"type": "band"}],
+    "filter": [{"type": "all"}, {"type": "band"}, {"type": "length", "shorter_by": 1}],
     "update": [
         {"type": "nll"},
         {"type": "grpo"},

@@ -1,15 +1,17 @@
 """What of a batch is learned from: bounds and all."""
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from bus.events import Judgment
-from tests.trainer.lessons import PARTS, batch, judgment, learner
+from bus.events import Judgment, Sample
+from tests.trainer.lessons import PARTS, batch, judgment, learner, turn
 from trainer.filters.band import BandConfig
 from trainer.filters.config import FilterConfig
 from trainer.filters.everything import AllConfig
+from trainer.filters.length import LengthConfig
 
 BY_SHARE = {right: judgment(right, [1.0] * right + [0.0] * (10 - right)) for right in range(11)}
 ALL = list(BY_SHARE.values())
@@ -73,3 +75,33 @@ def test_a_batch_of_which_nothing_is_left_teaches_nothing() -> None:
         "chosen": 0.0,
     }
     assert all(value.equal(before[name]) for name, value in one.published().items())
+
+
+def answered(index: int, lengths: Sequence[int], level: int = 1, rewards: str = "") -> Judgment:
+    """A judgment whose samples have so many tokens, each right but where `rewards` has a 0."""
+    judged = judgment(index, [float(one) for one in rewards or "1" * len(lengths)], level=level)
+    samples = tuple(Sample(turns=(turn([2] * length),)) for length in lengths)
+    attempt = judged.attempt.model_copy(update={"samples": samples})
+    return judged.model_copy(update={"attempt": attempt})
+
+
+def lengths(judgments: Sequence[Judgment], shorter_by: int = 2) -> list[list[int]]:
+    chosen = LengthConfig(shorter_by=shorter_by).build(PARTS).choose(judgments, Random(0))
+    return [[one.num_tokens for one in each.attempt.samples] for each in chosen]
+
+
+def test_an_answer_that_dropped_a_digit_too_many_is_left_out() -> None:
+    assert lengths([answered(0, [6, 5, 4, 6]), answered(1, [5, 3])]) == [[6, 5, 6], [5]]
+    assert lengths([answered(0, [6, 5, 4, 6]), answered(1, [5, 3])], 1) == [[6, 6]]
+    assert lengths([answered(0, [6, 5, 4, 6])], 3) == [[6, 5, 4, 6]]
+
+
+def test_what_is_kept_keeps_its_verdict() -> None:
+    [chosen] = LengthConfig().build(PARTS).choose([answered(0, [3, 6, 2, 6], 1, "0110")], Random(0))
+    assert [verdict.reward for verdict in chosen.verdicts] == [1.0, 0.0]
+
+
+def test_levels_are_measured_apart_and_wrong_answers_measure_nothing() -> None:
+    judged = [answered(0, [9, 9], level=2), answered(1, [4, 9, 3], 1, "101"), answered(2, [3])]
+    assert lengths(judged) == [[9, 9], [4, 9, 3], [3]]
+    assert lengths([answered(0, [2, 9], 1, "00")]) == [[2, 9]]
