@@ -44,12 +44,14 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one version consumes, and of it the judgments to learn from."""
+    """What one version consumes, and of it the judgments to learn from. `restarts` is how often
+    learning has started from version 0 again by then."""
 
     judgments: tuple[Judgment, ...]
     trained: tuple[Consumed, ...]
     dropped: tuple[Dropped, ...]
     num_tasks: int
+    restarts: int = 0
 
     @classmethod
     def empty(cls) -> Self:

@@ -89,7 +89,8 @@ class OptimizerConfig(BaseModel):
 
 class LearnerConfig(BaseModel):
     """How weights are averaged and what is remembered, and where that is computed. `ema_decay` is
-    per optimiser step. Gradients are made in parts of at most `micro_batch_tokens` tokens (None: as
+    per optimiser step. Every `restart_every` versions (0: never) learning starts from version 0
+    again. Gradients are made in parts of at most `micro_batch_tokens` tokens (None: as
     many as take about 1 GiB, on a GPU 8), which changes no result. `device` is `cpu`, `cuda` or
     `cuda:N`; `auto` takes a GPU where there is one."""
 
@@ -97,6 +98,7 @@ class LearnerConfig(BaseModel):
 
     ema_decay: float = Field(default=0.95, ge=0, lt=1)
     replay_capacity: int = Field(default=400, gt=0)
+    restart_every: int = Field(default=0, ge=0)
     micro_batch_tokens: int | None = Field(default=None, gt=0)
     device: str = "auto"
 

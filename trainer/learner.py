@@ -55,11 +55,21 @@ class Learner:
             name: parameter.detach().clone() for name, parameter in trainable(self.model).items()
         }
 
+    def restarts(self, version: int) -> bool:
+        """Whether a version is made from version 0 again, not from the one before it."""
+        every = self.config.restart_every
+        return every > 0 and version > 1 and (version - 1) % every == 0
+
     def learn(
-        self, batch: Batch, version: int, reference: Mapping[str, Tensor] | None = None
+        self,
+        batch: Batch,
+        version: int,
+        reference: Mapping[str, Tensor] | None = None,
+        base: Mapping[str, Tensor] | None = None,
     ) -> dict[str, float]:
         """Move the weights by one batch; the metrics of it. `reference` are the published weights
-        of the version that the update compares with.
+        of the version that the update compares with, `base` those of version 0 where learning
+        starts from it again.
 
         The order of rows follows from (seed, version) alone. A step whose loss or gradient is
         not finite is skipped and counted in `skipped`; `chosen` are the judgments that the filter
@@ -68,7 +78,11 @@ class Learner:
         random = Random(f"{self.seed}/{version}")
         losses, norms, skipped = [], [], 0
         chosen = self.filter.choose(batch.judgments, Random(f"{self.seed}/filter/{version}"))
-        batch = replace(batch, judgments=_of(batch, chosen))
+        every = self.config.restart_every
+        restarts = (version - 1) // every if every else 0
+        batch = replace(batch, judgments=_of(batch, chosen), restarts=restarts)
+        if base is not None:
+            self._restart(base)
         self.model.eval()
         if reference is not None:
             device = self.gradient.device
@@ -82,6 +96,8 @@ class Learner:
                 skipped += 1
         metrics = {"steps": float(len(losses)), "skipped": float(skipped)}
         metrics["chosen"] = float(len(chosen))
+        if base is not None:
+            metrics["from_version"] = 0.0
         if losses:
             metrics |= {"loss": fmean(losses), "grad_norm": fmean(norms)}
         return metrics
@@ -97,6 +113,15 @@ class Learner:
             self.num_steps += 1
             self._average()
         return value, norm
+
+    @torch.no_grad()
+    def _restart(self, base: Mapping[str, Tensor]) -> None:
+        """Weights, average, optimiser and memory as at version 0; steps are counted on."""
+        for name, parameter in trainable(self.model).items():
+            parameter.copy_(base[name])
+            self.ema[name].copy_(base[name])
+        self.optimizer.restart()
+        self.replay.forget()
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -94,6 +94,12 @@ class Optimizer:
                 parameter.mul_(1 - self._config.weight_decay * lr)
                 parameter.add_(direction, alpha=-size)
 
+    def restart(self) -> None:
+        """As if no step had ever been made."""
+        for momentum in self._momenta:
+            momentum.zero_()
+        self._adamw.state.clear()
+
     def state(self) -> dict[str, Tensor]:
         tensors = {f"muon.{index}": momentum for index, momentum in enumerate(self._momenta)}
         for index, moments in self._adamw.state_dict()["state"].items():

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from trainer.rows import Row
 
+WARMUP = "warm-up/"
+"""The queues of the warm-up's examples begin so."""
+
 _ROWS = "replay.rows."
 _WEIGHTS = "replay.weights."
 _RATES = "replay.rates."
@@ -27,6 +30,12 @@ class Replay:
 
     def add(self, queue: str, row: Row) -> None:
         self._queues.setdefault(queue, deque(maxlen=self._capacity)).append(row)
+
+    def forget(self) -> None:
+        """Everything but what version 0 knew: the examples of the warm-up."""
+        kept = self.names(WARMUP)
+        self._queues = {name: self._queues[name] for name in kept}
+        self.rates.clear()
 
     def names(self, kind: str) -> list[str]:
         """The queues of a kind, in an order that does not depend on how they came about."""

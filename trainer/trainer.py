@@ -224,8 +224,10 @@ class Trainer:
         return manifest
 
     def _learn(self, learner: Learner, parent: Manifest, batch: Batch) -> dict[str, float]:
-        reference = self._references.weights(learner.update.reference, parent.weights)
-        return learner.learn(batch, parent.version + 1, reference)
+        version, find = parent.version + 1, self._references.weights
+        reference = find(learner.update.reference, parent.weights)
+        base = find("first" if learner.restarts(version) else None, parent.weights)
+        return learner.learn(batch, version, reference, base)
 
     def _write(
         self,

@@ -21,6 +21,7 @@ def check(recipe: Recipe) -> None:
     _check_band(recipe)
     _check_coins(recipe)
     _check_rows(recipe)
+    _check_growth(recipe)
     _check_warmup(recipe)
 
 
@@ -93,6 +94,15 @@ def _check_rows(recipe: Recipe) -> None:
         raise ValueError(
             "loss.fresh_rows, loss.replay_rows and loss.proposal_rows are all 0: nothing that was "
             "judged would be learned from"
+        )
+
+
+def _check_growth(recipe: Recipe) -> None:
+    growth = getattr(recipe.loss, "growth", 1.0)
+    if growth > 1 and not recipe.learner.restart_every:
+        raise ValueError(
+            f"loss.growth = {growth:g} counts how often learning starts from version 0 again, and "
+            "it never does: set learner.restart_every"
         )
 
 

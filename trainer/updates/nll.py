@@ -1,7 +1,8 @@
 """Rejection-sampling fine-tuning: likelihood of right answers, fresh and replayed.
 
 RFT (Yuan et al. 2023, arXiv 2308.01825) as a running stream: of every solved task one right
-sample is kept. With `proposal_rows` the same model learns to propose as well.
+sample is kept, or several that differ. With `proposal_rows` the same model learns to propose as
+well.
 """
 
 from collections.abc import Iterator
@@ -31,7 +32,9 @@ class NllConfig(BaseModel):
     """Rows of each optimiser step: right answers of this batch (`fresh_rows`, of tasks that were
     solved now and then, or of all with `fresh_from` "solved"), earlier ones (`replay_rows`, one
     queue a level), tasks of the warm-up (`warmup_rows`); and in the proposer's role learnable
-    proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`)."""
+    proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`). Of a task at most
+    `per_task` right answers are kept, no two of them alike. With every restart from version 0 the
+    steps become `growth` times as many, up to `max_steps` (STaR, arXiv 2203.14465)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -43,6 +46,18 @@ class NllConfig(BaseModel):
     warmup_rows: int = Field(default=0, ge=0)
     proposal_rows: int = Field(default=0, ge=0)
     anchor_rows: int = Field(default=0, ge=0)
+    per_task: int = Field(default=1, gt=0)
+    growth: float = Field(default=1.0, ge=1, le=10)
+    max_steps: int = Field(default=1000, gt=0)
+
+    def num_steps(self, restarts: int) -> int:
+        """Of a version that is made after so many restarts."""
+        steps = float(self.steps)
+        for _ in range(restarts if self.growth > 1 else 0):
+            steps *= self.growth
+            if steps >= self.max_steps:
+                return max(self.steps, self.max_steps)
+        return round(steps)
 
     def build(self, parts: Parts) -> "Nll":
         return Nll(self)
@@ -62,7 +77,7 @@ class Nll:
         config = self._config
         solved, unsure = [], []
         for judgment in batch.judgments:
-            for row in _right_answer(judgment):
+            for row in _right_answers(judgment, config.per_task):
                 replay.add(f"{SOLVED}{judgment.attempt.task.level}", row)
                 solved.append(row)
                 if judgment.success < 1:
@@ -72,7 +87,7 @@ class Nll:
         # A batch with hardly any unsure task is learned from as a whole.
         enough = config.fresh_from == "unsure" and len(unsure) >= config.fresh_rows // 4
         fresh = unsure if enough else solved
-        for _ in range(config.steps):
+        for _ in range(config.num_steps(batch.restarts)):
             rows = random.sample(fresh, min(config.fresh_rows, len(fresh)))
             missing = config.fresh_rows - len(rows)
             rows += replay.sample(config.replay_rows + missing, random, SOLVED)
@@ -87,10 +102,15 @@ class Nll:
         return -(scored.logprobs_BT * weights_BT).sum() / weights_BT.sum()
 
 
-def _right_answer(judgment: Judgment) -> list[Row]:
-    """The turns of the first right sample that may be learned from: of one task they are all the
-    same text or as good."""
+def _right_answers(judgment: Judgment, count: int) -> list[Row]:
+    """The turns that may be learned from of the first `count` right samples, of those that say the
+    same the first alone."""
+    found: dict[tuple[str, ...], list[Row]] = {}
     for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
-        if verdict.right and sample.trainable:
-            return [row_of(turn) for turn in sample.trainable]
-    return []
+        if not verdict.right or not sample.trainable:
+            continue
+        said = tuple(turn.text for turn in sample.trainable)
+        found.setdefault(said, [row_of(turn) for turn in sample.trainable])
+        if len(found) == count:
+            break
+    return [row for rows in found.values() for row in rows]

@@ -8,8 +8,9 @@ Real tasks of level 2, of the program `rn` (reverse, then the next digit for eac
 - `induction`: it reads `i2,3142:3524;076:781;55:66>` and must write a program of at most 2 letters
   that gives these outputs, and those of five inputs that it does not see.
 
-A proposer writes a program and an input, `drn:3142`, `arn:3142` or `irn:3142`; everything else
-follows from these, as in Zhao et al. 2025 (arXiv 2505.03335).
+With `rationale` an answer to a deduction is every value on the way, `2413;3524`, of which the last
+one is judged alone. A proposer writes a program and an input, `drn:3142`, `arn:3142` or `irn:3142`;
+everything else follows from these, as in Zhao et al. 2025 (arXiv 2505.03335).
 """
 
 from collections.abc import Sequence
@@ -44,7 +45,8 @@ Digits = Annotated[int, Field(ge=3, le=MAX_DIGITS)]
 
 class ProgramsConfig(PartConfig):
     """Which families, up to how many operations; inputs have from `min_digits` to `max_digits`.
-    Problems of the held-out suite are refused everywhere."""
+    With `rationale` a deduction is answered step by step. Problems of the held-out suite are
+    refused everywhere."""
 
     type: Literal["programs"] = "programs"
     families: tuple[Family, ...] = Field(default=FAMILIES, min_length=1)
@@ -53,12 +55,15 @@ class ProgramsConfig(PartConfig):
     min_digits: Digits = 3
     max_digits: Digits = 5
     held_out_per_level: int = Field(default=64, ge=1, le=1000)
+    rationale: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ProgramsConfig":
         check_levels(self.levels, warmup_levels=self.warmup_levels)
         if self.min_digits > self.max_digits:
             raise ValueError(f"min_digits {self.min_digits} is above max_digits {self.max_digits}")
+        if self.rationale and "deduction" not in self.families:
+            raise ValueError("rationale = true is for deductions: add 'deduction' to families")
         return self
 
     def build(self, parts: Parts | None = None) -> "Programs":
@@ -110,7 +115,7 @@ class Programs:
             raise NotATask("out of range")
         if is_trivial(program):
             raise NotATask("trivial")
-        problem = make_problem(family, program, value, self._digits)
+        problem = self._problem(family, program, value)
         if self._refused(problem):
             raise NotATask("held-out")
         return problem
@@ -135,8 +140,10 @@ class Programs:
         return score(problem, answer, ended)
 
     def max_answer_tokens(self, level: int) -> int:
-        """The longest output, the end, and one more by which too long an answer shows."""
-        return MAX_OUTPUT + 2
+        """The longest output, or all values on the way to it, the end, and one more by which too
+        long an answer shows."""
+        values = level if self._config.rationale else 1
+        return values * (MAX_OUTPUT + 1) + 1
 
     def max_proposal_tokens(self) -> int:
         """The family's letter, a program, a colon, an input, the end, and one more."""
@@ -148,7 +155,7 @@ class Programs:
     def _posed(self, text: str, family: str) -> Problem:
         for form in (text, LETTERS[family] + text):
             try:
-                return make_problem(*parsed(form), self._digits)
+                return self._problem(*parsed(form))
             except NotATask:
                 continue
         try:
@@ -160,13 +167,16 @@ class Programs:
                 f"program makes 1 to {MAX_OUTPUT}"
             ) from None
 
+    def _problem(self, family: str, program: str, value: str) -> Problem:
+        return make_problem(family, program, value, self._digits, self._config.rationale)
+
     def _draw(self, family: str, level: int, random: Random) -> Problem:
         """Any problem of a family and level, held out or not."""
         while True:
             program = draw_program(level, random)
             value = draw_digits(random.randint(*self._digits), random)
             try:
-                return make_problem(family, program, value, self._digits)
+                return self._problem(family, program, value)
             except NotATask:
                 continue
 

@@ -2,13 +2,15 @@
 
 from agents.domains.domain import Problem, Score
 from agents.domains.programs.language import is_program, run
+from agents.domains.programs.tasks import STEP
 from agents.domains.strings import is_digits
 
 
 def score(problem: Problem, answer: str, ended: bool) -> Score:
-    """Right or not; there is no partial credit. Of an abduction every input counts that gives the
-    output and has no more digits than the prompt says, of an induction every program that gives all
-    examples, those held back too, and has no more letters."""
+    """Right or not; there is no partial credit. Of a rationale the last value counts alone, of an
+    abduction every input that gives the output and has no more digits than the prompt says, of an
+    induction every program that gives all examples, those held back too, and has no more
+    letters."""
     if not ended:
         return Score(value=0.0, reason="not ended")
     if not answer:
@@ -18,7 +20,10 @@ def score(problem: Problem, answer: str, ended: bool) -> Score:
 
 
 def _deduced(problem: Problem, answer: str) -> str:
-    return "right" if answer == problem.answer else "wrong"
+    output = problem.metadata.get("output")
+    if output is None:
+        return "right" if answer == problem.answer else "wrong"
+    return "right" if answer.rpartition(STEP)[2] == output else "wrong"
 
 
 def _abduced(problem: Problem, answer: str) -> str:

@@ -18,6 +18,9 @@ MAX_DIGITS = 9
 MAX_OUTPUT = 16
 """Digits of the longest output that is asked about."""
 
+STEP = ";"
+"""Stands between the values of a rationale."""
+
 SHOWN, HELD_BACK = 3, 5
 """Examples of an induction that the model reads, and those that judge its program besides."""
 
@@ -51,13 +54,22 @@ def written(problem: Problem) -> str:
     return f"{LETTERS[problem.family]}{known['program']}:{known['input']}"
 
 
-def make_problem(family: str, program: str, value: str, digits: tuple[int, int]) -> Problem:
-    """The problem of a program and an input; `digits` bounds the inputs of other examples. Raises
-    `NotATask` if there is no output to ask about."""
+def make_problem(
+    family: str, program: str, value: str, digits: tuple[int, int], rationale: bool = False
+) -> Problem:
+    """The problem of a program and an input; `digits` bounds the inputs of other examples. With
+    `rationale` the answer of a deduction is every value on the way to the output. Raises
+    `NotATask` if there is no output to ask about, or no such value."""
     output = run(program, value)
     if not is_output(output):
         raise NotATask("out of range")
     known = {"program": program, "input": value}
+    if family == "deduction" and rationale:
+        steps = [run(program[: end + 1], value) for end in range(len(program))]
+        if not all(map(is_output, steps)):
+            raise NotATask("out of range")
+        answer, known = STEP.join(steps), known | {"output": output}
+        return _problem(family, program, f"{program}:{value}", answer, known)
     if family == "deduction":
         return _problem(family, program, f"{program}:{value}", output, known)
     if family == "abduction":

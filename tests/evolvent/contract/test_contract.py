@@ -35,6 +35,7 @@ UNIONS: dict[str, Any] = {
 TRIED: dict[str, list[dict[str, Any]]] = {
     "domain": [
         {"type": "programs", "levels": [1, 2, 3, 5]},
+        {"type": "programs", "levels": [1, 2, 3], "families": ["deduction"], "rationale": True},
         {"type": "arithmetic", "families": ["add", "subtract", "multiply", "copy"]},
         {"type": "arithmetic", "families": ["add", "subtract"], "layout": "interleaved"},
         {"type": "strings", "levels": list(range(1, 17))},
@@ -74,6 +75,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
     "filter": [{"type": "all"}, {"type": "band"}, {"type": "length", "shorter_by": 1}],
     "update": [
         {"type": "nll"},
+        {"type": "nll", "per_task": 8, "growth": 1.2},
         {"type": "grpo"},
         {"type": "grpo", "kl": 0.1, "reference": "previous"},
         {"type": "grpo", "baseline": "role", "normalize": "sequence", "entropy": 0.1},

@@ -21,6 +21,7 @@ from evolvent.recipe.load import load_recipe
         (["judge={type='chance', rate=0}"], "nothing would ever be right"),
         (["judge={type='chance', rate=1}", "loss.type=grpo"], "judged alike"),
         (["loss.fresh_rows=0", "loss.replay_rows=0", "loss.warmup_rows=8"], "are all 0"),
+        (["loss.growth=1.2"], "set learner.restart_every"),
         (["domain.warmup_levels=[]"], "warmup.steps = 200 needs domain.warmup_levels"),
         (
             ["domain.warmup_levels=[]", "warmup.steps=0", "loss.warmup_rows=4"],
