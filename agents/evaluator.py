@@ -8,7 +8,7 @@ from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.domains.domain import Domain, Problem
+from agents.domains.domain import Domain, Measured, Problem
 from agents.engines.engine import Engine, SwapRefused, Unservable
 from agents.parts import Parts
 from agents.policies.policy import sample
@@ -66,6 +66,7 @@ class Evaluator:
         started = time.monotonic()
         async with self._serving(weights) as engine:
             scores = await self.scores(engine)
+            quantities = await self._quantities(engine)
         warmup_end = max(self._domain.warmup_levels, default=0)
         seen = [score.accuracy for score in scores if score.level <= warmup_end]
         held_out = [score.accuracy for score in scores if score.level > warmup_end]
@@ -80,6 +81,7 @@ class Evaluator:
             seen=fmean(seen) if seen else 0.0,
             seconds=time.monotonic() - started,
             warmup_end=warmup_end,
+            quantities=quantities,
         )
 
     async def scores(self, engine: Engine) -> list[SuiteScore]:
@@ -109,6 +111,13 @@ class Evaluator:
                 )
             )
         return scores
+
+    async def _quantities(self, engine: Engine) -> dict[str, float]:
+        """Those that are numbers: no log has room for others."""
+        if not isinstance(self._domain, Measured):
+            return {}
+        found = await self._domain.measure(engine)
+        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
     async def _right(self, engine: Engine, problem: Problem) -> bool:
         answer, ended, _ = await answer_to(engine, self._domain, problem, self._stop)

@@ -375,10 +375,10 @@ class SuiteScore(Part):
 
 class Evaluation(Event):
     """Held-out scores of one version. `seen` is the mean of the levels up to `warmup_end`, the last
-    one of the warm-up, `held_out` of those above."""
+    one of the warm-up, `held_out` of those above; `quantities` is what else its domain measures."""
 
     topic: ClassVar[str] = "evaluations"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     weights: EventId
     weights_version: int
@@ -387,6 +387,7 @@ class Evaluation(Event):
     seen: float
     seconds: float
     warmup_end: int | None = None
+    quantities: dict[str, float] = Field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -1,7 +1,8 @@
 """What commands print for people: small tables. Knows no run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import astuple
+from typing import Any, get_args
 
 from rich.console import Group
 from rich.table import Table
@@ -12,7 +13,8 @@ from bus.events import Evaluation
 from bus.topics import DEAD_SUFFIX
 from evolvent.ask.ask import Answer
 from evolvent.doctor import Finding
-from evolvent.recipe.recipe import Recipe
+from evolvent.recipe.compare import Difference
+from evolvent.recipe.recipe import Family, Recipe
 from evolvent.run.topics import Survey
 
 
@@ -141,9 +143,24 @@ def findings_table(findings: Sequence[Finding]) -> Table:
 
 
 def recipes_table(recipes: Sequence[Recipe]) -> Table:
-    table = _table("recipe", "what it does")
-    for recipe in recipes:
-        table.add_row(Text(recipe.name, style="bold"), recipe.description)
+    """By family, in the order of `Family`; what is of none comes last."""
+    table = _table("family", "recipe", "paper", "what it does")
+    for family in (*get_args(Family), None):
+        name = family or ""
+        for recipe in recipes:
+            if recipe.family == family:
+                cells = (name, Text(recipe.name, style="bold"), Text(recipe.paper))
+                table.add_row(*cells, Text(recipe.description))
+                name = ""
+    return table
+
+
+def differences_table(first: str, second: str, differing: Sequence[Difference]) -> Table | Text:
+    if not differing:
+        return Text(f"{first} and {second} differ in no setting")
+    table = _table("setting", first, second)
+    for one in differing:
+        table.add_row(*(Text("-" if cell is None else cell) for cell in astuple(one)))
     return table
 
 

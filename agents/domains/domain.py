@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from bus.events import is_right
+
+if TYPE_CHECKING:
+    from agents.engines.engine import Engine
 
 
 class NotATask(Exception):
@@ -88,4 +91,14 @@ class Domain(Protocol):
 
     def proposer_prompt(self) -> str:
         """What a model in the proposer's role reads."""
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A domain that knows more of a model than which answers are right: how far its moves are from
+    an equilibrium, say, or its words from those of the data."""
+
+    async def measure(self, engine: "Engine") -> dict[str, float]:
+        """Named quantities of the weights that `engine` serves."""
         ...

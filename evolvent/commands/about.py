@@ -86,12 +86,24 @@ def families(
 
 def recipes(
     show: Annotated[str | None, typer.Option(help="Print this recipe's file.")] = None,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(help="The settings in which two recipes differ.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The recipes that come with evolvent."""
+    """The recipes that come with evolvent, by family."""
+    from evolvent.recipe.compare import differences
     from evolvent.recipe.load import load_recipe, shipped
-    from evolvent.tables import recipes_table
+    from evolvent.tables import differences_table, recipes_table
 
+    if compare is not None:
+        differing = differences(*map(load_recipe, compare))
+        display(
+            as_json,
+            [asdict(difference) for difference in differing],
+            lambda: differences_table(*compare, differing),
+        )
+        return
     if show is not None:
         if show not in shipped():
             raise UsageError(f"there is no recipe {show}: there are {', '.join(shipped())}")

@@ -19,8 +19,10 @@ from agents.policies.config import BUILT_IN, PolicyConfig
 from agents.solver import SolverConfig
 from trainer.config import LearnerConfig
 
-OPERATED = frozenset({"name", "description", "run", "bus", "checkpoints", "disk", "notify"})
-"""Sections that say how a run is laid out and kept."""
+OPERATED = frozenset(
+    {"name", "description", "family", "paper", "run", "bus", "checkpoints", "disk", "notify"}
+)
+"""Sections that say how a run is called, laid out and kept."""
 
 _OPERATED: Mapping[type[BaseModel], frozenset[str]] = {
     # Its sha256 says which data it is.

@@ -1,6 +1,6 @@
 """A recipe: the settings of every part of a run. Loads no part and no torch."""
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -38,6 +38,7 @@ from trainer.updates.config import UpdateConfig
 from trainer.updates.nll import NllConfig
 
 Processes = tuple[tuple[str, ...], ...]
+Family = Literal["self-training", "self-play", "self-improving", "self-instruct"]
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -58,7 +59,8 @@ class RunConfig(BaseModel):
 
 class Recipe(BaseModel):
     """All settings of a run; every section is the configuration of one part. Several `judges`
-    stand in the place of one `judge`; `roles` come from plug-ins, beside those of every run."""
+    stand in the place of one `judge`; `roles` come from plug-ins, beside those of every run.
+    `family` and `paper` say which way of self-evolution it is, and where that was published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -66,6 +68,8 @@ class Recipe(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     description: str
+    family: Family | None = None
+    paper: str = ""
     seed: int = 1
     run: RunConfig = RunConfig()
     domain: DomainConfig

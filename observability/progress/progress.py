@@ -159,6 +159,17 @@ class Progress:
         return self.evaluations[min(self.evaluations)] if self.evaluations else None
 
     @property
+    def quantities(self) -> dict[str, tuple[float | None, float]]:
+        """What the domain measures besides, by name: at the first evaluation and at the newest."""
+        first, last = self.first_evaluation, self.newest_evaluation
+        if first is None or last is None:
+            return {}
+        return {
+            name: (first.quantities.get(name), value)
+            for name, value in sorted(last.quantities.items())
+        }
+
+    @property
     def evaluations_without_progress(self) -> int:
         return evaluations_without_progress(self.evaluations, self.held_out_levels)
 

@@ -21,6 +21,7 @@ def as_json(progress: Progress) -> dict[str, Any]:
                                     score makes them up
     held_out_interval               [low, high], 95 %
     accuracy_by_level               {suite: {level: accuracy}} of the newest evaluated version
+    quantities                      {name: value}: what the domain measures of it besides
     curriculum                      {version, top: {family: level}, success: {"family/level": rate},
                                     proposed, refused, objective: id of the control event by
                                     whose settings the source asks}
@@ -37,8 +38,8 @@ def as_json(progress: Progress) -> dict[str, Any]:
     evaluations_without_progress    since the best held-out mean
     trained_for_nothing             events trained on while no version differs from version 0
     curve                           one object per evaluated version, oldest first: {version,
-                                    held_out, seen, interval, accuracy_by_level}; beyond 256 of
-                                    them older ones are left out, every other
+                                    held_out, seen, interval, accuracy_by_level, quantities};
+                                    beyond 256 of them older ones are left out, every other
     """
     newest, evaluation = progress.newest, progress.newest_evaluation
     levels = progress.held_out_levels
@@ -55,6 +56,7 @@ def as_json(progress: Progress) -> dict[str, Any]:
         "held_out_interval": _interval(progress, evaluation) if evaluation else None,
         "seen": levels.seen(evaluation) if evaluation else None,
         "accuracy_by_level": _accuracy_by_level(evaluation) if evaluation else {},
+        "quantities": dict(evaluation.quantities) if evaluation else {},
         "curriculum": _curriculum(progress.newest_curriculum),
         "tokens_per_second": progress.tokens_per_second,
         "versions_per_minute": progress.versions_per_minute,
@@ -90,6 +92,7 @@ def as_json(progress: Progress) -> dict[str, Any]:
                 "seen": levels.seen(each),
                 "interval": _interval(progress, each),
                 "accuracy_by_level": _accuracy_by_level(each),
+                "quantities": dict(each.quantities),
             }
             for version, each in progress.evaluations.items()
         ],

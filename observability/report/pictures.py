@@ -14,9 +14,11 @@ _GAP = float("nan")
 
 
 def draw(progress: Progress, palette: canvas.Palette = canvas.LIGHT) -> dict[str, bytes]:
-    """PNG bytes by name: accuracy, curriculum, throughput, staleness; those that have data."""
+    """PNG bytes by name: accuracy, quantities, curriculum, throughput, staleness; those that have
+    data."""
     painters: dict[str, Callable[[Progress, canvas.Palette], Any | None]] = {
         "accuracy": _accuracy,
+        "quantities": _quantities,
         "curriculum": _curriculum,
         "throughput": _throughput,
         "staleness": _staleness,
@@ -79,6 +81,29 @@ def _means(
     axis.grid(axis="y")
     axis.legend(loc="lower right", ncols=2)
     axis.set_title("Mean accuracy (band: 95 % interval)")
+
+
+def _quantities(progress: Progress, palette: canvas.Palette) -> Any | None:
+    """One panel each: they have no unit in common."""
+    names = list(progress.quantities)[:MAX_PANELS]
+    if not names:
+        return None
+    figure, axes = canvas.figure([2.0] * len(names))
+    for axis, name in zip(axes, names, strict=True):
+        points = [
+            (version, evaluation.quantities[name])
+            for version, evaluation in progress.evaluations.items()
+            if name in evaluation.quantities
+        ]
+        versions, values = (list(column) for column in zip(*points, strict=True))
+        marker = "o" if len(points) <= _MARKED_VERSIONS else ""
+        axis.plot(versions, values, color=palette.first, marker=marker, markersize=4)
+        axis.set_ylim(min(0.0, *values), max(0.0, *values) * 1.12 or 1.0)
+        axis.grid(axis="y")
+        axis.set_title(name.replace("_", " "))
+        canvas.whole_numbers(axis.xaxis)
+    axes[-1].set_xlabel("version")
+    return figure
 
 
 def _curriculum(progress: Progress, palette: canvas.Palette) -> Any | None:

@@ -25,6 +25,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _CAPTIONS = {
     "accuracy": "Held-out tasks, never proposed and never learned from, answered greedily by each "
     "evaluated version; the levels below the gap are those of the warm-up and show forgetting.",
+    "quantities": "What the domain measures of each evaluated version besides right answers.",
     "curriculum": "The estimated success on each level that is asked; the line is the frontier, "
     "the hardest level asked.",
     "throughput": "Tokens that were sampled and learned from, and versions published, while the "

@@ -29,6 +29,14 @@ def frontier(progress: Progress) -> list[Text]:
     return lines
 
 
+def quantities(progress: Progress) -> list[str]:
+    """What the domain measures of the weights besides right answers: at the start and now."""
+    return [
+        f"{name.replace('_', ' ')} {'–' if first is None else f'{first:.3g}'} → {now:.3g}"
+        for name, (first, now) in progress.quantities.items()
+    ]
+
+
 def waiting(progress: Progress) -> list[str]:
     """How many records of which topic wait for which group."""
     return [

@@ -13,7 +13,7 @@ from observability.progress.progress import Progress
 from observability.terminal.activity import Activity, clock, restarts
 from observability.terminal.curve import sparkline
 from observability.terminal.heat import HeatTable
-from observability.terminal.lines import disk_line, frontier, told, waiting
+from observability.terminal.lines import disk_line, frontier, quantities, told, waiting
 
 _SPARKS = 16
 _FIXED_LINES = 15
@@ -50,7 +50,8 @@ class Screen:
         suites = len({score.suite for score in evaluation.scores}) if evaluation else 1
         families = len(curriculum.top) if curriculum else 0
         others = _FIXED_LINES + families + len(self._activity.processes) + 2 * suites
-        others += len(told(self._progress)) + len(self._activity.crashes)
+        others += len(told(self._progress)) + len(quantities(self._progress))
+        others += len(self._activity.crashes)
         return max(2, min(self._rows, (height - others) // max(1, suites)))
 
 
@@ -74,6 +75,8 @@ def _facts(progress: Progress, activity: Activity) -> Table:
     grid = Table.grid(padding=(0, 2), expand=True)
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(ratio=1)
+    for measured in quantities(progress):
+        grid.add_row("measured", Text(measured, no_wrap=True, overflow="ellipsis"))
     for line in frontier(progress):
         grid.add_row("curriculum", line)
     grid.add_row("versions", _versions(progress, activity))

@@ -12,7 +12,7 @@ from bus.events import SuiteScore
 from observability.progress.disk import Disk
 from observability.progress.progress import Progress
 from observability.terminal.heat import heat_style
-from observability.terminal.lines import disk_line, frontier, told, waiting
+from observability.terminal.lines import disk_line, frontier, quantities, told, waiting
 
 
 def summary(
@@ -139,6 +139,8 @@ def _figures(
     if totals.staleness_mean is not None and most is not None:
         mean = totals.staleness_mean
         grid.add_row("staleness", f"{mean:.2f} mean, {most:.0f} max, in versions")
+    for measured in quantities(progress):
+        grid.add_row("measured", measured)
     for line in frontier(progress):
         grid.add_row("curriculum", line)
     if lines := waiting(progress):

@@ -1,13 +1,15 @@
 """The evaluator: greedy scores on the held-out suites of the versions that are due."""
 
 import asyncio
+import math
 from random import Random
 
 import pytest
 
-from agents.domains.strings import StringsConfig
+from agents.domains.strings import Strings, StringsConfig
 from agents.engines.engine import Engine
 from agents.evaluator import Evaluator, EvaluatorConfig, wilson_interval
+from agents.parts import Parts
 from bus.bus import Bus
 from bus.events import Control, derive_id
 from bus.memory.bus import MemoryBus
@@ -49,6 +51,25 @@ def test_levels_are_scored_apart_and_warm_up_levels_are_not_held_out() -> None:
     assert {score.total for score in found.scores} == {10}
     assert (found.seen, found.held_out) == (1.0, 0.5)
     assert (found.weights, found.weights_version, found.warmup_end) == (weights(0).id, 0, 4)
+
+
+class Known(Strings):
+    async def measure(self, engine: Engine) -> dict[str, float]:
+        return {"version": float(engine.version), "odd": math.nan}
+
+
+class KnownConfig(StringsConfig):
+    def build(self, parts: Parts | None = None) -> Known:
+        return Known(self)
+
+
+def test_what_a_domain_measures_of_a_version_is_said_if_it_is_a_number() -> None:
+    config = KnownConfig(families=("reverse",), levels=(2, 4), warmup_levels=(2, 4))
+    measuring = Evaluator(parts_for(config, serves=lambda: reverses_up_to(5)), CONFIG)
+    [found] = asyncio.run(measuring.handle(weights(0)))
+    assert found.quantities == {"version": 0.0}
+    [plain] = asyncio.run(evaluator(MemoryBus()).handle(weights(0)))
+    assert plain.quantities == {}
 
 
 def test_only_chosen_levels_are_scored() -> None:

@@ -186,6 +186,7 @@ EXAMPLES: dict[str, Event] = {
             seen=0.875,
             seconds=1.5,
             warmup_end=4,
+            quantities={"kl_to_data": 0.25},
         ),
         Promotion(
             id=derive_id(RUN, "gate", SECOND),

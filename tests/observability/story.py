@@ -36,7 +36,8 @@ WORDS = ["cat", "lamp", "storm", "planet", "harvest", "mountain", "wonderful", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """`suites` maps a held-out suite to its levels; the warm-up reaches to `warm_up_end`."""
+    """`suites` maps a held-out suite to its levels; the warm-up reaches to `warm_up_end`. What the
+    domain measures besides is of `quantities` at version 0 and falls to a tenth."""
 
     versions: int = 24
     evaluate_every: int = 3
@@ -44,6 +45,7 @@ class Story:
     levels: tuple[int, ...] = tuple(range(3, 11))
     warm_up_end: int = 4
     total: int = 64
+    quantities: tuple[tuple[str, float], ...] = ()
 
     def events(self) -> list[Event]:
         return [event for number in range(self.versions + 1) for event in self.of_version(number)]
@@ -155,6 +157,10 @@ class Story:
             held_out=mean([s.accuracy for s in scores if s.level > self.warm_up_end]),
             seen=mean([s.accuracy for s in scores if s.level <= self.warm_up_end]),
             seconds=0.8,
+            quantities={
+                name: first * (1 - 0.9 * self.share(number))
+                for name, first in self.quantities
+            },
         )
 
 

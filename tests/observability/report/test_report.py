@@ -157,8 +157,12 @@ def test_a_warm_up_that_is_inferred_is_called_so(says: bool, tmp_path: Path) -> 
             ["curriculum", "staleness", "throughput"],
         ),
         ([event for event in STORY.events() if event.topic == "evaluations"], ["accuracy"]),
+        (
+            Story(versions=0, quantities=(("kl_to_data", 0.5),)).events(),
+            ["accuracy", "curriculum", "quantities"],
+        ),
     ],
-    ids=["nothing", "started", "version 0", "never evaluated", "only evaluations"],
+    ids=["nothing", "started", "version 0", "never evaluated", "only evaluations", "measured"],
 )
 def test_a_run_that_is_not_whole_has_a_report(
     events: list[Event], pictures: list[str], tmp_path: Path

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from bus.events import Control, Event, derive_id
 from bus.memory.bus import MemoryBus
 from observability.progress.progress import Progress
+from observability.progress.status import as_json
 from observability.terminal.activity import Activity
 from observability.terminal.live import plain_line
 from observability.terminal.screen import Screen
@@ -72,6 +73,18 @@ def test_the_operators_words_are_shown(events: list[Event], lines: list[str]) ->
     for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING)), plain):
         assert all(re.search(line, text) for line in lines)
         assert text.count("objective") + text.count("paused") + text.count("stopped") == len(lines)
+
+
+def test_what_the_domain_measures_is_said_at_the_start_and_now() -> None:
+    bus = MemoryBus()
+    asyncio.run(bus.publish(Story(versions=3, quantities=(("kl_to_data", 0.5),)).events()))
+    progress = Progress(bus.log, ["solver"])
+    progress.refresh()
+    assert as_json(progress)["quantities"] == {"kl_to_data": pytest.approx(0.05)}
+    assert as_json(progress)["curve"][0]["quantities"] == {"kl_to_data": 0.5}
+    for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING))):
+        assert "measured" in text and "kl to data 0.5 → 0.05" in text
+    assert "measured" not in shown(summary(progress_of([])))
 
 
 @pytest.mark.parametrize(
