@@ -12,9 +12,10 @@ from agents.domains.families import Family
 from bus.events import Evaluation
 from bus.topics import DEAD_SUFFIX
 from evolvent.ask.ask import Answer
+from evolvent.ask.tries import Tried
 from evolvent.doctor import Finding
 from evolvent.recipe.compare import Difference
-from evolvent.recipe.recipe import Family, Recipe
+from evolvent.recipe.recipe import MethodFamily, Recipe
 from evolvent.run.topics import Survey
 
 
@@ -142,10 +143,20 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     return table
 
 
+def tries_table(tries: Sequence[Tried]) -> Table | Text:
+    if not tries:
+        return Text("no level has held-out problems")
+    table = _table("suite", "level", "problems", "pass@1", f"pass@{tries[0].samples}")
+    for one in tries:
+        shares = (f"{one.pass_1:.3f}", f"{one.pass_n:.3f}")
+        table.add_row(Text(one.suite), str(one.level), str(one.problems), *shares)
+    return table
+
+
 def recipes_table(recipes: Sequence[Recipe]) -> Table:
-    """By family, in the order of `Family`; what is of none comes last."""
+    """By family, in their order; what is of none comes last."""
     table = _table("family", "recipe", "paper", "what it does")
-    for family in (*get_args(Family), None):
+    for family in (*get_args(MethodFamily), None):
         name = family or ""
         for recipe in recipes:
             if recipe.family == family:

@@ -174,6 +174,28 @@ def run(folder: Path, *arguments: str, timeout_seconds: float) -> float:
     return cpu_seconds
 
 
+def run_to_version(folder: Path, *arguments: str, version: int, timeout_seconds: float) -> None:
+    """A run that is stopped once `version` is published, unless it ends before."""
+
+    async def watch(start: Start) -> None:
+        bus = await opened(folder, start, timeout_seconds)
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            while await follow(bus, start, _POLL_SECONDS):
+                heads = bus.log.heads()
+                if sum(end for (topic, _), end in heads.items() if topic == "weights") > version:
+                    return
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"{folder} did not end in time:\n{start.last_words()}")
+        finally:
+            await bus.close()
+
+    with started(folder, *arguments) as start:
+        asyncio.run(watch(start))
+        if code := start.interrupt():
+            raise SystemExit(f"{folder} ended with code {code}:\n{start.last_words()}")
+
+
 def _trainer_seconds(start: Start) -> float:
     for roles, process in start.workers().items():
         if "trainer" in roles.split():
@@ -262,11 +284,16 @@ def audit(folder: Path) -> dict[str, Any]:
     return audited
 
 
-def read_versions(folder: Path) -> list[Weights]:
-    """The versions of a run that has ended."""
+def read_topic(folder: Path, topic: str) -> list[Event]:
+    """The events of a run that has ended."""
 
-    async def read() -> list[Weights]:
+    async def read() -> list[Event]:
         async with RunFolder(folder).log() as bus:
-            return [event for event in events(bus, "weights") if isinstance(event, Weights)]
+            return events(bus, topic)
 
     return asyncio.run(read())
+
+
+def read_versions(folder: Path) -> list[Weights]:
+    """The versions of a run that has ended."""
+    return [event for event in read_topic(folder, "weights") if isinstance(event, Weights)]

@@ -44,7 +44,7 @@ async def ask(
     The server at `server` is asked, else one that runs beside the run, else versions are loaded
     here. `raw` inputs are what the model reads, letter by letter.
     """
-    async with _opened(folder) as place:
+    async with opened(folder) as place:
         problems = _posed(place.parts.domain, inputs, family, raw)
         log, answers = place.bus.log, []
         wanted: list[int | None] = [*versions] or [None]
@@ -119,7 +119,7 @@ def _judged(domain: Domain, problem: Problem, text: str, ended: bool, version: i
 
 async def evaluate(folder: RunFolder, version: int | None, count: int | None) -> Evaluation:
     """Score a version on the held-out suites, `count` problems a level."""
-    async with _opened(folder) as place:
+    async with opened(folder) as place:
         config = place.recipe.evaluator
         if count is not None:
             config = config.model_copy(update={"count": count})
@@ -157,7 +157,7 @@ def find_whole(folder: RunFolder, log: Log, number: int | None) -> Weights:
 
 
 @asynccontextmanager
-async def _opened(folder: RunFolder) -> AsyncIterator[Workplace]:
+async def opened(folder: RunFolder) -> AsyncIterator[Workplace]:
     """What it takes to try versions of a run."""
     recipe, run_id = folder.recipe(), folder.run_id
     async with folder.log() as bus:

@@ -170,13 +170,21 @@ def evaluate(
     run: Run,
     version: Annotated[int | None, typer.Option(help="Version. [default: the newest]")] = None,
     count: Count = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Draw so many answers a problem: pass@1 and pass@N.")
+    ] = None,
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score any version on the held-out suites."""
+    """Score any version on the held-out suites: greedy answers, or several tries."""
     from evolvent.ask.ask import evaluate as evaluate_version
-    from evolvent.tables import scores_table
+    from evolvent.ask.tries import tried
+    from evolvent.tables import scores_table, tries_table
 
+    if samples is not None:
+        found = asyncio.run(tried(run_folder(run), version, samples=samples, count=count))
+        display(as_json, [asdict(each) for each in found], lambda: tries_table(found))
+        return
     evaluation = asyncio.run(evaluate_version(run_folder(run), version, count))
     display(as_json, evaluation.model_dump(mode="json"), lambda: scores_table(evaluation))
 

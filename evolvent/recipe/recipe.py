@@ -38,7 +38,7 @@ from trainer.updates.config import UpdateConfig
 from trainer.updates.nll import NllConfig
 
 Processes = tuple[tuple[str, ...], ...]
-Family = Literal["self-training", "self-play", "self-improving", "self-instruct"]
+MethodFamily = Literal["self-training", "self-play", "self-improving", "self-instruct"]
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -68,7 +68,7 @@ class Recipe(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     description: str
-    family: Family | None = None
+    family: MethodFamily | None = None
     paper: str = ""
     seed: int = 1
     run: RunConfig = RunConfig()

@@ -158,8 +158,7 @@ class Story:
             seen=mean([s.accuracy for s in scores if s.level <= self.warm_up_end]),
             seconds=0.8,
             quantities={
-                name: first * (1 - 0.9 * self.share(number))
-                for name, first in self.quantities
+                name: first * (1 - 0.9 * self.share(number)) for name, first in self.quantities
             },
         )
 

@@ -1,0 +1,27 @@
+"""What each method is held against, and for how long it runs. Knows no run."""
+
+from dataclasses import dataclass, field
+
+FROZEN = ("source.policy=reference",)
+UNIFORM = ("source.type=uniform",)
+ORACLE = ("judge.type=exact",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """`versions` are published, a multiple of the recipe's `evaluator.every`. `controls` are the
+    same recipe with other settings. Where `seeds_alone`, another control is its seed model, warmed
+    up for as many more steps as the method took; where `by_chance`, one has rewards by chance, as
+    often right as in the method's run."""
+
+    versions: int = 120
+    controls: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    seeds_alone: bool = True
+    by_chance: bool = True
+
+
+METHODS = {
+    "words": Method(controls={"uniform": UNIFORM}),
+    "vote": Method(controls={"oracle": ORACLE}),
+    "learned": Method(controls={"frozen": FROZEN, "uniform": UNIFORM}),
+}
