@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from agents.domains.domain import Domain
+from agents.domains.domain import Domain, Problem
 from agents.engines.checkpoint.kind import longest
 from agents.engines.checkpoint.prompting import (
     PROMPTING,
@@ -24,6 +24,8 @@ from agents.engines.config import LocalConfig
 from agents.engines.local.device import device_of
 from agents.evaluator import AGENT as EVALUATOR
 from agents.parts import Parts
+from agents.sources.context import in_context
+from agents.sources.learned import LearnedConfig
 from bus.bus import Subscription
 from bus.control import Switch
 from evolvent.errors import UsageError, certain
@@ -44,6 +46,8 @@ from trainer.updates.nll import WARMUP_SOLVED
 from trainer.updates.proposals import WARMUP_PROPOSED
 
 Progress = Callable[[str, int, int], None]
+
+_PLAIN = LearnedConfig()
 
 
 def build_trainer(
@@ -124,6 +128,7 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
         prompting,
         end=end_of_answer(model, tokenizer),
         context=reads,
+        proposer=recipe.source if isinstance(recipe.source, LearnedConfig) else _PLAIN,
     )
     loss = warm_up(
         model.to(_device(recipe)),
@@ -178,7 +183,8 @@ def _prompting(folder: Path) -> Prompting:
 
 class Examples:
     """Solved tasks of the warm-up levels, as rows; row `index` follows from the seed alone. `end`
-    is the token that ends an answer, `context` the length of what the model can read."""
+    is the token that ends an answer, `context` the length of what the model can read; a `proposer`
+    reads as many tasks as in the run, drawn anew for each row."""
 
     def __init__(
         self,
@@ -187,12 +193,14 @@ class Examples:
         prompting: Prompting,
         end: int,
         context: int | None = None,
+        proposer: LearnedConfig = _PLAIN,
     ) -> None:
         self._domain = domain
         self._seed = seed
         self._prompting = prompting
         self._end = end
         self._context = context
+        self._proposer = proposer
 
     def row(self, index: int, proposal_share: float) -> Row:
         """In the solver's role, or with probability `proposal_share` in the proposer's."""
@@ -205,11 +213,20 @@ class Examples:
         return self._row(problem.prompt, problem.answer)
 
     def proposal(self, index: int) -> Row:
-        return self._row(self._domain.proposer_prompt(), self._domain.write(self._problem(index)))
+        problem = self._problem(index)
+        random = Random(f"{self._seed}/shown/{index}")
+        family = problem.family if self._proposer.by_family else None
+        shown = [
+            self._domain.write(self._made(random, family)) for _ in range(self._proposer.shown)
+        ]
+        prompt = in_context(self._domain.proposer_prompt(), shown)
+        return self._row(prompt, self._domain.write(problem))
 
-    def _problem(self, index: int) -> Any:
-        random = Random(f"{self._seed}/warm-up/{index}")
-        family = random.choice(list(self._domain.families))
+    def _problem(self, index: int) -> Problem:
+        return self._made(Random(f"{self._seed}/warm-up/{index}"))
+
+    def _made(self, random: Random, family: str | None = None) -> Problem:
+        family = family or random.choice(list(self._domain.families))
         return self._domain.make(family, random.choice(list(self._domain.warmup_levels)), random)
 
     def _row(self, prompt: str, completion: str) -> Row:

@@ -15,6 +15,7 @@ from agents.judges.config import JudgeConfig
 from agents.parts import Parts
 from agents.policies.policy import Policy
 from agents.policies.serving import Serving
+from agents.sources.context import in_context
 from bus.events import Attempt, Sample, Task, derive_id
 from bus.memory.bus import MemoryBus
 from evolvent.errors import UsageError
@@ -129,12 +130,15 @@ class Rehearsal:
         written = [self._tokens(self._domain.write(problem)) for problem in problems]
         self._listener.answer = ()
         policy = self._parts.policy("current")
+        longest = max((self._domain.write(problem) for problem in problems), key=len)
+        shown = [longest] * getattr(self._recipe.source, "shown", 0)
         return await self._noted(
             "the proposer's prompt with the longest task",
             max(problem.level for problem in problems),
             1 + max(map(len, written)),
             lambda: policy.sample(
-                self._domain.proposer_prompt(), max_tokens=self._domain.max_proposal_tokens()
+                in_context(self._domain.proposer_prompt(), shown),
+                max_tokens=self._domain.max_proposal_tokens(),
             ),
         )
 

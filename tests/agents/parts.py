@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from agents.domains.programs.programs import ProgramsConfig
 from agents.domains.strings import StringsConfig
 from agents.engines.engine import Engine
 from agents.engines.scripted import ScriptedEngine
@@ -23,7 +24,7 @@ class Ready(PolicyFollower):
 
 
 def parts_for(
-    domain: StringsConfig = STRINGS,
+    domain: StringsConfig | ProgramsConfig = STRINGS,
     *,
     engine: Engine | None = None,
     others: Mapping[str, Engine] | None = None,

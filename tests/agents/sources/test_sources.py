@@ -8,7 +8,7 @@ import pytest
 
 from agents.domains.strings import StringsConfig
 from agents.sources.curriculum import Curriculum, CurriculumConfig
-from agents.sources.learned import Learned, LearnedConfig, Novelty
+from agents.sources.learned import Learned, LearnedConfig
 from agents.sources.source import Draw
 from agents.sources.uniform import Uniform
 from bus.bus import Bus
@@ -188,10 +188,3 @@ def test_a_share_of_the_draw_is_the_rules() -> None:
 def test_a_draw_of_nothing_asks_the_model_nothing() -> None:
     draw = asyncio.run(learned().draw(0, Random(0), 0, "draw"))
     assert draw.drafts == ()
-
-
-def test_novelty_forgets_the_oldest() -> None:
-    novelty = Novelty(["a", "b", "c"], 2)
-    assert ["a" in novelty, "b" in novelty, "c" in novelty] == [False, True, True]
-    novelty.add("d")
-    assert "b" not in novelty
