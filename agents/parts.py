@@ -1,22 +1,33 @@
 """What a block may ask for when it is built: every one is `config.build(parts)`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
+from random import Random
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from agents.domains.domain import Domain
+from agents.domains.domain import Domain, Problem
+from agents.engines.engine import Prompt
 from agents.policies.policy import Policy
 from agents.policies.serving import Serving
 from bus.log import Log
 from bus.runner import Role
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """What a model is asked in a role, and what it should say."""
+
+    prompt: Prompt
+    answer: str
+
+
 class PartConfig(BaseModel):
     """What a recipe says of one part: `type` names it, and unknown fields are refused. A subclass
     has a `type` of its own and `build(parts)`; where it generates, it names its policies in
-    `uses`."""
+    `uses`, and in `example` it shows a seed model what it asks beside the task."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -24,6 +35,16 @@ class PartConfig(BaseModel):
     def uses(self) -> tuple[str, ...]:
         """The policies that the part asks for."""
         return ()
+
+    def example(self, problem: Problem, wrong: str, random: Random) -> Example | None:
+        """A role that the part has a model play, played rightly: about `problem`, or an answer to
+        it, the right one or the `wrong` one. None where it asks for nothing but the task."""
+        return None
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is a role to show."""
+        return type(self).example is not PartConfig.example
 
 
 class RoleConfig(PartConfig):

@@ -5,14 +5,12 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from agents.domains.domain import Domain, Problem
 from agents.engines.checkpoint.kind import longest
 from agents.engines.checkpoint.prompting import (
     PROMPTING,
@@ -24,11 +22,11 @@ from agents.engines.config import LocalConfig
 from agents.engines.local.device import device_of
 from agents.evaluator import AGENT as EVALUATOR
 from agents.parts import Parts
-from agents.sources.context import in_context
 from agents.sources.learned import LearnedConfig
 from bus.bus import Subscription
 from bus.control import Switch
 from evolvent.errors import UsageError, certain
+from evolvent.examples import PLAIN, Examples
 from evolvent.given.exact import check_learned, check_served
 from evolvent.given.own_model import end_of_answer, load_model
 from evolvent.preflight.preflight import positions
@@ -39,15 +37,12 @@ from trainer.learner import Learner, warm_up
 from trainer.lora import save_description, targets_of, with_adapter
 from trainer.needs import Needs
 from trainer.optimizer import Optimizer
-from trainer.rows import Row
 from trainer.seed_model import make_model, make_tokenizer, save_model
 from trainer.trainer import Lineage, Seeded, Trainer
-from trainer.updates.nll import WARMUP_SOLVED
+from trainer.updates.nll import WARMUP_ROLES, WARMUP_SOLVED
 from trainer.updates.proposals import WARMUP_PROPOSED
 
 Progress = Callable[[str, int, int], None]
-
-_PLAIN = LearnedConfig()
 
 
 def build_trainer(
@@ -128,11 +123,12 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
         prompting,
         end=end_of_answer(model, tokenizer),
         context=reads,
-        proposer=recipe.source if isinstance(recipe.source, LearnedConfig) else _PLAIN,
+        proposer=recipe.source if isinstance(recipe.source, LearnedConfig) else PLAIN,
+        roles=recipe.shown_roles,
     )
     loss = warm_up(
         model.to(_device(recipe)),
-        lambda index: examples.row(index, recipe.warmup.proposal_share),
+        lambda index: examples.row(index, recipe.warmup.proposal_share, recipe.warmup.role_share),
         recipe.warmup,
         lambda done, total: progress("warming up the seed model", done, total),
         recipe.learner.micro_batch_tokens,
@@ -145,6 +141,8 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
         learner.replay.add(WARMUP_SOLVED, examples.solution(index))
         if recipe.warmup.proposal_share > 0:
             learner.replay.add(WARMUP_PROPOSED, examples.proposal(index))
+        if recipe.warmup.role_share > 0:
+            learner.replay.add(WARMUP_ROLES, examples.role(index))
     metrics = {"warmup_steps": float(recipe.warmup.steps)}
     metrics["warmup_seconds"] = time.monotonic() - started
     if math.isfinite(loss):
@@ -179,63 +177,3 @@ def _prompting(folder: Path) -> Prompting:
     """As engines will prompt the model."""
     files = [folder / name for name in PROMPTING if (folder / name).exists()]
     return read_prompting(prompting_texts({file.name: file.read_bytes() for file in files}))
-
-
-class Examples:
-    """Solved tasks of the warm-up levels, as rows; row `index` follows from the seed alone. `end`
-    is the token that ends an answer, `context` the length of what the model can read; a `proposer`
-    reads as many tasks as in the run, drawn anew for each row."""
-
-    def __init__(
-        self,
-        domain: Domain,
-        seed: int,
-        prompting: Prompting,
-        end: int,
-        context: int | None = None,
-        proposer: LearnedConfig = _PLAIN,
-    ) -> None:
-        self._domain = domain
-        self._seed = seed
-        self._prompting = prompting
-        self._end = end
-        self._context = context
-        self._proposer = proposer
-
-    def row(self, index: int, proposal_share: float) -> Row:
-        """In the solver's role, or with probability `proposal_share` in the proposer's."""
-        if Random(f"{self._seed}/role/{index}").random() < proposal_share:
-            return self.proposal(index)
-        return self.solution(index)
-
-    def solution(self, index: int) -> Row:
-        problem = self._problem(index)
-        return self._row(problem.prompt, problem.answer)
-
-    def proposal(self, index: int) -> Row:
-        problem = self._problem(index)
-        random = Random(f"{self._seed}/shown/{index}")
-        family = problem.family if self._proposer.by_family else None
-        shown = [
-            self._domain.write(self._made(random, family)) for _ in range(self._proposer.shown)
-        ]
-        prompt = in_context(self._domain.proposer_prompt(), shown)
-        return self._row(prompt, self._domain.write(problem))
-
-    def _problem(self, index: int) -> Problem:
-        return self._made(Random(f"{self._seed}/warm-up/{index}"))
-
-    def _made(self, random: Random, family: str | None = None) -> Problem:
-        family = family or random.choice(list(self._domain.families))
-        return self._domain.make(family, random.choice(list(self._domain.warmup_levels)), random)
-
-    def _row(self, prompt: str, completion: str) -> Row:
-        answer = self._prompting.tokenizer.encode(completion, add_special_tokens=False).ids
-        row = Row(prompt=self._prompting.encode(prompt), completion=(*answer, self._end))
-        length = len(row.prompt) + len(row.completion)
-        if self._context is not None and length > self._context:
-            raise UsageError(
-                f"an example for the warm-up has {length} tokens, the model reads {self._context}: "
-                "lower domain.warmup_levels or choose another model"
-            )
-        return row

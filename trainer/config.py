@@ -113,7 +113,7 @@ class LearnerConfig(BaseModel):
 class WarmupConfig(BaseModel):
     """Supervised training of the seed model; learning rates rise over `rise_steps` steps, stay,
     and fall linearly to a tenth from `fall_from` of the way on. `proposal_share` of the rows
-    teach the proposer's role."""
+    teach the proposer's role, `role_share` what sampler, judges and source ask beside the task."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -122,4 +122,14 @@ class WarmupConfig(BaseModel):
     rise_steps: int = Field(default=20, gt=0)
     fall_from: float = Field(default=0.6, ge=0, le=1)
     proposal_share: float = Field(default=0.0, ge=0, le=1)
+    role_share: float = Field(default=0.0, ge=0, le=1)
     optimizer: OptimizerConfig = OptimizerConfig()
+
+    @model_validator(mode="after")
+    def _is_a_whole(self) -> "WarmupConfig":
+        if self.proposal_share + self.role_share > 1:
+            raise ValueError(
+                f"proposal_share {self.proposal_share:g} and role_share {self.role_share:g} are "
+                "more than 1 together"
+            )
+        return self

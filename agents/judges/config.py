@@ -7,8 +7,10 @@ from pydantic import Field
 from agents.judges.chance import ChanceConfig
 from agents.judges.exact import ExactConfig
 from agents.judges.model import ModelConfig
+from agents.judges.policy import PolicyJudgeConfig
 from agents.judges.vote import VoteConfig
 
 JudgeConfig = Annotated[
-    ExactConfig | VoteConfig | ChanceConfig | ModelConfig, Field(discriminator="type")
+    ExactConfig | VoteConfig | ChanceConfig | ModelConfig | PolicyJudgeConfig,
+    Field(discriminator="type"),
 ]

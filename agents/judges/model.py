@@ -5,16 +5,14 @@ self-rewarding (Yuan et al. 2024, arXiv 2401.10020). What it said stands in the 
 """
 
 import asyncio
-import re
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from agents.judges.asking import filled, shows_the_answer
 from agents.parts import PartConfig, Parts
 from agents.policies.config import CURRENT
 from bus.events import Attempt, Verdict
-
-_FIELD = r"\{(prompt|question|answer)\}"
 
 
 class ModelConfig(PartConfig):
@@ -32,12 +30,7 @@ class ModelConfig(PartConfig):
     temperature: float = Field(default=0.0, ge=0)
     max_tokens: int = Field(default=8, gt=0)
 
-    @field_validator("template")
-    @classmethod
-    def _shows_the_answer(cls, template: str) -> str:
-        if "{answer}" not in template:
-            raise ValueError("the template must show the {answer}")
-        return template
+    _shows_the_answer = field_validator("template")(shows_the_answer)
 
     @model_validator(mode="after")
     def _tells_yes_from_no(self) -> "ModelConfig":
@@ -69,7 +62,7 @@ class Model:
 
     async def _judge(self, attempt: Attempt, answer: str) -> Verdict:
         [turn] = await self._policy.sample(
-            self._prompt(attempt, answer),
+            filled(self._config.template, attempt.task, answer),
             max_tokens=self._config.max_tokens,
             temperature=self._config.temperature,
             seat="judge",
@@ -85,9 +78,3 @@ class Model:
             turn=turn,
             known=yes or no,
         )
-
-    def _prompt(self, attempt: Attempt, answer: str) -> str:
-        """Put together in one pass: what a sample says is never read as a field."""
-        task = attempt.task
-        texts = {"prompt": task.prompt, "question": task.question, "answer": answer}
-        return re.sub(_FIELD, lambda found: texts[found[1]], self._config.template)

@@ -23,6 +23,7 @@ def check(recipe: Recipe) -> None:
     _check_rows(recipe)
     _check_growth(recipe)
     _check_warmup(recipe)
+    _check_roles(recipe)
 
 
 def _check_group(recipe: Recipe) -> None:
@@ -114,6 +115,7 @@ def _check_warmup(recipe: Recipe) -> None:
         "warmup.steps": recipe.warmup.steps,
         "loss.warmup_rows": getattr(recipe.loss, "warmup_rows", 0),
         "loss.anchor_rows": getattr(recipe.loss, "anchor_rows", 0),
+        "loss.role_rows": getattr(recipe.loss, "role_rows", 0),
     }
     for field, value in needs.items():
         if value:
@@ -121,3 +123,22 @@ def _check_warmup(recipe: Recipe) -> None:
                 f"{field} = {value} needs domain.warmup_levels, which names no level: name some, "
                 f"or set {field} = 0"
             )
+
+
+def _check_roles(recipe: Recipe) -> None:
+    """A fresh model knows nothing but what its warm-up has shown."""
+    shown, share = recipe.shown_roles, recipe.warmup.role_share
+    if share and not shown:
+        raise ValueError(
+            f"warmup.role_share = {share:g}: neither source nor sampler nor judge asks for "
+            "anything but the task; set it to 0"
+        )
+    if shown and not share and recipe.model.path is None:
+        raise ValueError(
+            f"warmup.role_share = 0: a fresh model would not know what to say where type = "
+            f"{getattr(shown[0], 'type', '')!r} asks for more than the task; set it to 0.3, or "
+            "name a model that knows in model.path"
+        )
+    rows = getattr(recipe.loss, "role_rows", 0)
+    if rows and not share:
+        raise ValueError(f"loss.role_rows = {rows} needs warmup.role_share above 0")

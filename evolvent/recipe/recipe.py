@@ -10,7 +10,7 @@ from agents.engines.config import EngineConfig, LocalConfig
 from agents.evaluator import EvaluatorConfig
 from agents.judges.config import JudgeConfig
 from agents.judges.exact import ExactConfig
-from agents.parts import RoleConfig
+from agents.parts import PartConfig, RoleConfig
 from agents.policies.config import BUILT_IN, PolicyConfig
 from agents.proposer import ProposerConfig
 from agents.samplers.config import SamplerConfig
@@ -151,6 +151,12 @@ class Recipe(BaseModel):
             "roles": tuple(dict.fromkeys(name for role in self.roles for name in role.uses)),
         }
         return {section: names for section, names in found.items() if names}
+
+    @property
+    def shown_roles(self) -> tuple[PartConfig, ...]:
+        """The parts that have a model do more than the task, which a warm-up can show."""
+        parts: tuple[PartConfig, ...] = (self.source, self.sampler, *self.all_judges)
+        return tuple(part for part in parts if part.shows)
 
     @property
     def digest(self) -> str:

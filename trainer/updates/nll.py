@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 
 SOLVED = "solved/"
 WARMUP_SOLVED = "warm-up/solved"
+WARMUP_ROLES = "warm-up/roles"
 
 
 class NllConfig(BaseModel):
     """Rows of each optimiser step: right answers of this batch (`fresh_rows`, of tasks that were
     solved now and then, or of all with `fresh_from` "solved"), earlier ones (`replay_rows`, one
     queue a level), tasks of the warm-up (`warmup_rows`); and in the proposer's role learnable
-    proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`). Of a task at most
-    `per_task` right answers are kept, no two of them alike. With every restart from version 0 the
-    steps become `growth` times as many, up to `max_steps` (STaR, arXiv 2203.14465)."""
+    proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`); `role_rows` are what the
+    warm-up has shown of other roles. Of a task at most `per_task` right answers are kept, no two of
+    them alike. With every restart from version 0 the steps become `growth` times as many, up to
+    `max_steps` (STaR, arXiv 2203.14465)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -46,6 +48,7 @@ class NllConfig(BaseModel):
     warmup_rows: int = Field(default=0, ge=0)
     proposal_rows: int = Field(default=0, ge=0)
     anchor_rows: int = Field(default=0, ge=0)
+    role_rows: int = Field(default=0, ge=0)
     per_task: int = Field(default=1, gt=0)
     growth: float = Field(default=1.0, ge=1, le=10)
     max_steps: int = Field(default=1000, gt=0)
@@ -94,6 +97,7 @@ class Nll:
             rows += replay.sample(config.warmup_rows, random, WARMUP_SOLVED)
             rows += proposal_rows(config.proposal_rows, replay, random)
             rows += replay.sample(config.anchor_rows, random, WARMUP_PROPOSED)
+            rows += replay.sample(config.role_rows, random, WARMUP_ROLES)
             if rows:
                 yield rows
 

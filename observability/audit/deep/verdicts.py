@@ -29,7 +29,9 @@ class Verdicts:
         self._loop.close()
 
     def check(self, judgment: Judgment, place: str, findings: Findings) -> None:
-        said = [verdict.combined or (verdict,) for verdict in judgment.verdicts]
+        # One judge may make its verdict of several of its own.
+        several = len(self._types) > 1
+        said = [verdict.combined if several else (verdict,) for verdict in judgment.verdicts]
         if any([part.provenance for part in parts] != self._types for parts in said):
             findings.gather(
                 "I12",

@@ -71,7 +71,13 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "second_look", "learn": "both"},
         {"type": "second_look"},
     ],
-    "judge": [{"type": "exact"}, {"type": "vote"}, {"type": "chance"}, {"type": "model"}],
+    "judge": [
+        {"type": "exact"},
+        {"type": "vote"},
+        {"type": "chance"},
+        {"type": "model"},
+        {"type": "policy", "scale": ["no", "yes"]},
+    ],
     "filter": [{"type": "all"}, {"type": "band"}, {"type": "length", "shorter_by": 1}],
     "update": [
         {"type": "nll"},

@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 
 from agents.engines.checkpoint.prompting import PROMPTING, prompting_texts, read_prompting
 from bus.events import Attempt
-from evolvent.learning import Examples
+from evolvent.examples import Examples
 from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder
 from tests.agents.engines.checkpoint.chat_checkpoint import EOS, save_chat_checkpoint

@@ -1,0 +1,38 @@
+"""Wrong answers that look like right ones. Knows no task: the verifier says what is wrong."""
+
+from random import Random
+
+from agents.domains.domain import Domain, Problem
+
+_TRIES = 16
+
+
+def wrong_answer(domain: Domain, problem: Problem, other: str, random: Random) -> str:
+    """The right answer with a slip or two, or at times `other`, the answer to another problem."""
+    for attempt in range(_TRIES):
+        found = other if random.random() < _OTHER else problem.answer
+        if found == problem.answer:
+            for _ in range(random.choice((1, 1, 2)) + attempt // 4):
+                found = _slipped(found, other or found, random)
+        if found and not domain.score(problem, found, ended=True).right:
+            return found
+    return problem.answer + (other or "0")
+
+
+_OTHER = 0.1
+"""How often a whole answer is another one."""
+
+
+def _slipped(text: str, other: str, random: Random) -> str:
+    """One character changed, left out or put in, or two that have changed places; what comes in is
+    of this answer or of `other`."""
+    alphabet = sorted(set(text + other)) or ["0"]
+    place = random.randrange(len(text)) if text else 0
+    before, here, after = text[:place], text[place : place + 1], text[place + 1 :]
+    changes = (
+        before + random.choice(alphabet) + after,
+        before + random.choice(alphabet) + here + after,
+        before + after,
+        before + after[:1] + here + after[1:],
+    )
+    return random.choice(changes)

@@ -1,0 +1,37 @@
+"""What the warm-up shows: the roles of a recipe by their share, and nothing else where there are
+none."""
+
+from agents.engines.checkpoint.prompting import TOKENIZER, read_prompting
+from agents.judges.policy import PolicyJudgeConfig
+from evolvent.examples import Examples
+from tests.agents.asking import DOMAIN
+from trainer.alphabet import build_tokenizer
+
+PROMPTING = read_prompting({TOKENIZER: build_tokenizer(258).to_str()})
+JUDGE = PolicyJudgeConfig(template="{prompt}{answer}?", scale=("n", "y"))
+END = 1
+
+
+def texts(examples: Examples, role_share: float) -> list[tuple[str, str]]:
+    rows = [examples.row(index, 0.0, role_share) for index in range(300)]
+    assert all(row.completion[-1] == END for row in rows)
+    return [(PROMPTING.decode(row.prompt), PROMPTING.decode(row.completion)) for row in rows]
+
+
+def test_a_share_of_the_rows_shows_the_judge() -> None:
+    found = texts(Examples(DOMAIN, 1, PROMPTING, END, roles=[JUDGE]), 0.3)
+    judged = [answer for prompt, answer in found if prompt.endswith("?")]
+    assert 60 < len(judged) < 120
+    assert set(judged) == {"n", "y"}
+    assert 0.3 < judged.count("y") / len(judged) < 0.7
+    for prompt, answer in found:
+        if prompt.endswith("?"):
+            asked, said = prompt[:-1].split(">")
+            right = DOMAIN.score(DOMAIN.pose(asked), said, ended=True).right
+            assert answer == ("y" if right else "n")
+
+
+def test_without_a_share_every_row_is_what_it_was() -> None:
+    assert texts(Examples(DOMAIN, 1, PROMPTING, END, roles=[JUDGE]), 0.0) == texts(
+        Examples(DOMAIN, 1, PROMPTING, END), 0.0
+    )
