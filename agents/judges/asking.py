@@ -5,12 +5,14 @@ import re
 from agents.domains.domain import Problem
 from bus.events import Task
 
-_FIELD = re.compile(r"\{(prompt|question|answer)\}")
+_FIELD = re.compile(r"\{(prompt|question|answer|other)\}")
 
 
-def filled(template: str, asked: Task | Problem, answer: str) -> str:
-    """Put together in one pass: what a sample says is never read as a field."""
+def filled(template: str, asked: Task | Problem, answer: str, other: str | None = None) -> str:
+    """Put together in one pass: what a sample says is never read as a field. Without an `other`
+    answer that is none."""
     texts = {"prompt": asked.prompt, "question": asked.question, "answer": answer}
+    texts["other"] = "{other}" if other is None else other
     return _FIELD.sub(lambda found: texts[found[1]], template)
 
 

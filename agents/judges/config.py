@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from agents.judges.chance import ChanceConfig
+from agents.judges.choice import ChoiceConfig
 from agents.judges.exact import ExactConfig
 from agents.judges.model import ModelConfig
 from agents.judges.policy import PolicyJudgeConfig
 from agents.judges.vote import VoteConfig
 
 JudgeConfig = Annotated[
-    ExactConfig | VoteConfig | ChanceConfig | ModelConfig | PolicyJudgeConfig,
+    ExactConfig | VoteConfig | ChanceConfig | ModelConfig | PolicyJudgeConfig | ChoiceConfig,
     Field(discriminator="type"),
 ]

@@ -1,7 +1,7 @@
 """A policy scores: it reads an answer, says a grade on a scale, several times, and the mean counts.
 
-The additive score of self-rewarding, the mean of three (Yuan et al. 2024, arXiv 2401.10020, section
-2.2), by the weights that learn or by any others. Every grade stands in the verdict with its turn.
+The additive score of self-rewarding, the mean of three (Yuan et al. 2024, arXiv 2401.10020), by the
+weights that learn or by any others. Every grade stands in the verdict with its turn.
 """
 
 import asyncio

@@ -77,6 +77,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "chance"},
         {"type": "model"},
         {"type": "policy", "scale": ["no", "yes"]},
+        {"type": "choice", "first": "yes", "second": "no"},
     ],
     "filter": [{"type": "all"}, {"type": "band"}, {"type": "length", "shorter_by": 1}],
     "update": [
