@@ -1,5 +1,7 @@
-"""Wrong answers that look like right ones. Knows no task: the verifier says what is wrong."""
+"""Wrong answers that look like right ones, and how far they are right. Knows no task: the verifier
+says what is wrong."""
 
+from itertools import takewhile
 from random import Random
 
 from agents.domains.domain import Domain, Problem
@@ -17,6 +19,13 @@ def wrong_answer(domain: Domain, problem: Problem, other: str, random: Random) -
         if found and not domain.score(problem, found, ended=True).right:
             return found
     return problem.answer + (other or "0")
+
+
+def right_until(right: str, answer: str) -> str:
+    """As much of an answer as agrees with the right one from its beginning: what a model that
+    judges is shown to write before it says what it finds."""
+    agrees = takewhile(lambda pair: pair[0] == pair[1], zip(right, answer, strict=False))
+    return "".join(one for one, _ in agrees)
 
 
 _OTHER = 0.1

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from agents.domains.domain import Problem
+from agents.domains.wrong import right_until
 from agents.judges.asking import filled, shows_the_answer
 from agents.parts import Example, PartConfig, Parts
 from agents.policies.config import CURRENT
@@ -28,12 +29,14 @@ class PolicyJudgeConfig(PartConfig):
     """The weights of `policy` read `template`, in which {prompt}, {question} and {answer} stand for
     those of the sample, `judgments` times, and say one of `scale`, from the worst to the best, in
     at most `max_tokens` tokens. The best is worth 1, the worst 0, and a reply that begins with none
-    of them says nothing."""
+    of them says nothing. With a `rationale` it is the end of a reply that counts; what the warm-up
+    shows before it is the answer as far as it is right."""
 
     type: Literal["policy"] = "policy"
     policy: str = CURRENT
     template: str = _LIKE_AN_LLM
     scale: tuple[str, ...] = Field(default=("0", "1", "2", "3", "4", "5"), min_length=2)
+    rationale: bool = False
     judgments: int = Field(default=3, gt=0)
     temperature: float = Field(default=1.0, ge=0)
     max_tokens: int = Field(default=8, gt=0)
@@ -59,13 +62,17 @@ class PolicyJudgeConfig(PartConfig):
         right = random.random() < 0.5
         grade = best if right else min(int(best * _alike(problem.answer, wrong)), best - 1)
         answer = problem.answer if right else wrong
-        return Example(prompt=filled(self.template, problem, answer), answer=self.scale[grade])
+        before = right_until(problem.answer, answer) if self.rationale else ""
+        return Example(
+            prompt=filled(self.template, problem, answer), answer=before + self.scale[grade]
+        )
 
     def grade(self, reply: str) -> float | None:
         """What a reply is worth, None if it says nothing."""
         said = reply.strip().lower()
+        stands = said.endswith if self.rationale else said.startswith
         plain = {grade.strip().lower(): place for place, grade in enumerate(self.scale)}
-        found = [grade for grade in plain if said.startswith(grade)]
+        found = [grade for grade in plain if stands(grade)]
         return plain[max(found, key=len)] / (len(self.scale) - 1) if found else None
 
     def build(self, parts: Parts) -> "PolicyJudge":

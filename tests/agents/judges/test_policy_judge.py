@@ -94,6 +94,17 @@ def test_the_warm_up_shows_right_answers_as_the_best_and_wrong_ones_below() -> N
         assert shown == {("r1234>4321?", scale[-1]), ("r1234>4325?", below)}
 
 
+def test_with_a_rationale_the_end_of_a_reply_counts() -> None:
+    config = PolicyJudgeConfig(template=TEMPLATE, scale=("n", "y"), rationale=True)
+    assert [config.grade(said) for said in ("4321y", "43n", "y43", "y")] == [1.0, 0.0, None, 1.0]
+    problem, random = DOMAIN.pose("r1234"), Random(0)
+    shown = [config.example(problem, "4325", random) for _ in range(40)]
+    assert {(one.prompt, one.answer) for one in shown} == {
+        ("r1234>4321?", "4321y"),
+        ("r1234>4325?", "432n"),
+    }
+
+
 @pytest.mark.parametrize(
     "settings", [{"template": "{prompt}"}, {"scale": ("y",)}, {"scale": ("y", "Y")}]
 )
