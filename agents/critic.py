@@ -44,7 +44,9 @@ class Critic:
                 f"{self._name} gave {len(verdicts)} verdicts for {len(event.samples)} samples"
             )
         numbers = (
-            one for verdict in verdicts for one in (verdict.reward, *verdict.scores.values())
+            one
+            for verdict in verdicts
+            for one in (verdict.reward, *verdict.scores.values(), *verdict.seats.values())
         )
         if not all(map(isfinite, numbers)):
             raise Rejected(f"{self._name} gave a reward or a score that is no number")
@@ -68,8 +70,9 @@ def brief(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
 
 def _is_plain(verdict: Verdict) -> bool:
     """Whether it certainly fits into the least share."""
-    said = len(verdict.reason) + len(verdict.provenance) + sum(map(len, verdict.scores))
-    return verdict.turn is None and not verdict.combined and said + 24 * len(verdict.scores) < 60
+    names = (*verdict.scores, *verdict.seats)
+    said = len(verdict.reason) + len(verdict.provenance) + sum(map(len, names))
+    return verdict.turn is None and not verdict.combined and said + 24 * len(names) < 60
 
 
 def _within(verdict: Verdict, share: int) -> Verdict:

@@ -27,9 +27,12 @@ class Example:
 class PartConfig(BaseModel):
     """What a recipe says of one part: `type` names it, and unknown fields are refused. A subclass
     has a `type` of its own and `build(parts)`; where it generates, it names its policies in
-    `uses`, and in `example` it shows a seed model what it asks beside the task."""
+    `uses`, and in `example` it shows a seed model what it asks beside the task. Parts that are
+    about games of two (`of_games`) go together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    of_games: ClassVar[bool] = False
 
     @property
     def uses(self) -> tuple[str, ...]:

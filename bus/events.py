@@ -239,7 +239,8 @@ def is_right(worth: float) -> bool:
 class Verdict(Part):
     """What a critic says of one sample: named scores, the scalar reward, why, and which judge said
     so. A judge that cannot tell says so (`known`). `turn` is what a model said that judged;
-    `combined` are the verdicts of several judges that this one was made of."""
+    `combined` are the verdicts of several judges that this one was made of; `seats` are rewards of
+    single seats, where not all who took turns have the same."""
 
     scores: dict[str, float]
     reward: float
@@ -248,17 +249,22 @@ class Verdict(Part):
     known: bool = True
     turn: Turn | None = None
     combined: tuple["Verdict", ...] = ()
+    seats: dict[str, float] = Field(default_factory=dict)
 
     @property
     def right(self) -> bool:
         return is_right(self.reward)
+
+    def reward_of(self, turn: Turn) -> float:
+        """What a turn of the sample is worth: its seat's own reward, or that of the whole."""
+        return self.seats.get(turn.seat, self.reward)
 
 
 class Judgment(Event):
     """The attempt, and one verdict per sample in the same order."""
 
     topic: ClassVar[str] = "judgments"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     attempt: Attempt
     verdicts: tuple[Verdict, ...]

@@ -6,11 +6,17 @@ from pydantic import Field
 
 from agents.domains.arithmetic import ArithmeticConfig
 from agents.domains.dataset.dataset import DatasetConfig
+from agents.domains.kuhn import KuhnConfig
 from agents.domains.programs.programs import ProgramsConfig
 from agents.domains.reasoning_gym import ReasoningGymConfig
 from agents.domains.strings import StringsConfig
 
 DomainConfig = Annotated[
-    StringsConfig | ReasoningGymConfig | ArithmeticConfig | ProgramsConfig | DatasetConfig,
+    StringsConfig
+    | ReasoningGymConfig
+    | ArithmeticConfig
+    | ProgramsConfig
+    | DatasetConfig
+    | KuhnConfig,
     Field(discriminator="type"),
 ]

@@ -137,6 +137,16 @@ class Tells(Protocol):
     async def generate_telling(self, request: Request, heard: Heard) -> list[Completion]: ...
 
 
+@runtime_checkable
+class Likelihoods(Protocol):
+    """An engine that also says how likely answers are that nobody drew."""
+
+    async def log_likelihoods(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
+        """Of each answer the logarithm of the probability that just this is said after `prompt`, at
+        temperature 1, and ended."""
+        ...
+
+
 class Engine(Protocol):
     """Serves one version at a time; every token is attributed to the version that made it."""
 

@@ -15,6 +15,8 @@ from itertools import permutations
 from random import Random
 from typing import Literal
 
+from agents.games.game import IllegalMove
+
 Move = Literal["p", "b"]
 Seat = Literal[0, 1]
 
@@ -26,10 +28,6 @@ HISTORIES = ("", "p", "b", "pb")
 """All after which somebody is to move."""
 
 _ENDS = ("pp", "pbp", "pbb", "bp", "bb")
-
-
-class IllegalMove(ValueError):
-    """A move that the rules do not allow; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,3 +109,31 @@ def information_sets(seat: Seat | None = None) -> Iterator[Seen]:
     for history in HISTORIES:
         if seat in (None, seat_after(history)):
             yield from (Seen(card, history) for card in CARDS)
+
+
+def dominant(seen: Seen) -> Move | None:
+    """The move that wins no less than the other whatever the other player holds and does; None
+    where there is no such move."""
+    for move, other in (MOVES, MOVES[::-1]):
+        if all(
+            min(_outcomes(state.play(move), seen.seat))
+            >= max(_outcomes(state.play(other), seen.seat))
+            for state in states_of(seen)
+        ):
+            return move
+    return None
+
+
+def states_of(seen: Seen) -> tuple[State, ...]:
+    """Those that look so to the player who is to move."""
+    others = [card for card in CARDS if card != seen.card]
+    pairs = [(seen.card, card) if seen.seat == 0 else (card, seen.card) for card in others]
+    return tuple(State(cards, seen.history) for cards in pairs)
+
+
+def _outcomes(state: State, seat: Seat) -> Iterator[int]:
+    """What a player may win from here, whatever is played."""
+    if state.is_over:
+        yield state.payoffs[seat]
+    for move in state.legal_moves:
+        yield from _outcomes(state.play(move), seat)

@@ -5,8 +5,11 @@ The length of the history says which seat that is.
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from agents.games.kuhn import HISTORIES, MOVES, IllegalMove, Move, Seen
+from agents.games.game import SEATS, IllegalMove
+from agents.games.kuhn import HISTORIES, MOVES, Move, Seen, State
 
 CARD_LETTERS = "jqk"
 MARK = ">"
@@ -38,3 +41,25 @@ def move_in(answer: str, ended: bool) -> Move:
         if answer == move:
             return move
     raise IllegalMove("no move" if answer else "empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """The `Position` of a game whose players read and write so."""
+
+    state: State
+
+    @property
+    def seat(self) -> str | None:
+        return None if self.state.is_over else SEATS[self.state.seat]
+
+    @property
+    def prompt(self) -> str:
+        return prompt_of(self.state.seen)
+
+    @property
+    def payoffs(self) -> Mapping[str, float]:
+        return dict(zip(SEATS, map(float, self.state.payoffs), strict=True))
+
+    def play(self, text: str, ended: bool) -> "Hand":
+        return Hand(self.state.play(move_in(text, ended)))

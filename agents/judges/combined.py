@@ -57,6 +57,16 @@ class Combined:
             provenance=self.name,
             known=any(verdict.known for verdict in verdicts),
             combined=verdicts,
+            seats={seat: self._of_seat(seat, verdicts) for seat in _seats(verdicts)},
+        )
+
+    def _of_seat(self, seat: str, verdicts: Sequence[Verdict]) -> float:
+        """By the same rule; who says nothing of a seat means all of them."""
+        return self._combine(
+            [
+                verdict.model_copy(update={"reward": verdict.seats.get(seat, verdict.reward)})
+                for verdict in verdicts
+            ]
         )
 
     def _sum(self, verdicts: Sequence[Verdict]) -> float:
@@ -73,3 +83,7 @@ def _first(verdicts: Sequence[Verdict]) -> Verdict:
 
 def _reward(verdict: Verdict) -> float:
     return verdict.reward
+
+
+def _seats(verdicts: Sequence[Verdict]) -> dict[str, None]:
+    return dict.fromkeys(seat for verdict in verdicts for seat in verdict.seats)

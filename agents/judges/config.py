@@ -7,11 +7,18 @@ from pydantic import Field
 from agents.judges.chance import ChanceConfig
 from agents.judges.choice import ChoiceConfig
 from agents.judges.exact import ExactConfig
+from agents.judges.game import GameConfig
 from agents.judges.model import ModelConfig
 from agents.judges.policy import PolicyJudgeConfig
 from agents.judges.vote import VoteConfig
 
 JudgeConfig = Annotated[
-    ExactConfig | VoteConfig | ChanceConfig | ModelConfig | PolicyJudgeConfig | ChoiceConfig,
+    ExactConfig
+    | VoteConfig
+    | ChanceConfig
+    | ModelConfig
+    | PolicyJudgeConfig
+    | ChoiceConfig
+    | GameConfig,
     Field(discriminator="type"),
 ]

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agents.samplers.game import GameConfig
 from agents.samplers.second_look import SecondLookConfig
 from agents.samplers.single import SingleConfig
 
-SamplerConfig = Annotated[SingleConfig | SecondLookConfig, Field(discriminator="type")]
+SamplerConfig = Annotated[SingleConfig | SecondLookConfig | GameConfig, Field(discriminator="type")]

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from random import Random
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from agents.domains.domain import Domain
 from agents.parts import PartConfig, Parts
@@ -11,19 +13,23 @@ from bus.events import LevelCount
 
 
 class UniformConfig(PartConfig):
-    """Families and levels with equal chances."""
+    """Families and levels with equal chances; of `levels` alone, where some are named."""
 
     type: Literal["uniform"] = "uniform"
+    levels: tuple[Annotated[int, Field(ge=1)], ...] | None = None
 
     def build(self, parts: Parts) -> "Uniform":
-        return Uniform(parts.domain)
+        return Uniform(parts.domain, self.levels)
 
 
 class Uniform:
     """Remembers nothing."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Domain, levels: Sequence[int] | None = None) -> None:
+        if extra := set(levels or ()) - set(domain.levels):
+            raise ValueError(f"source.levels {sorted(extra)} are not among those of the domain")
         self._domain = domain
+        self._levels = list(levels or domain.levels)
 
     @property
     def state(self) -> SourceState:
@@ -36,7 +42,7 @@ class Uniform:
         pass
 
     async def draw(self, count: int, random: Random, version: int, draw_id: str) -> Draw:
-        families, levels = list(self._domain.families), list(self._domain.levels)
+        families, levels = list(self._domain.families), self._levels
         problems = [
             self._domain.make(random.choice(families), random.choice(levels), random)
             for _ in range(count)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from importlib import import_module
 from typing import Any
 
+from agents.domains.kuhn import KuhnConfig
 from evolvent.contract.ground import ground
 from evolvent.contract.promise import Outcome, Promise, Subject, outcome_of
 from evolvent.recipe.kinds import KINDS
@@ -24,5 +25,12 @@ async def tried(kind: str, config: Any) -> AsyncIterator[Outcome]:
 
 async def held(promise: Promise, kind: str, config: Any) -> Outcome:
     """Hold a part to one promise."""
-    async with ground(config) if kind == "domain" else ground() as parts:
+    async with ground(*_domain_for(kind, config)) as parts:
         return await outcome_of(promise, Subject(config=config, parts=parts))
+
+
+def _domain_for(kind: str, config: Any) -> tuple[Any, ...]:
+    """A domain is tried on itself, what is about games on one of games, all else on the usual."""
+    if kind == "domain":
+        return (config,)
+    return (KuhnConfig(),) if getattr(config, "of_games", False) else ()

@@ -24,6 +24,7 @@ def check(recipe: Recipe) -> None:
     _check_growth(recipe)
     _check_warmup(recipe)
     _check_roles(recipe)
+    _check_games(recipe)
 
 
 def _check_group(recipe: Recipe) -> None:
@@ -142,3 +143,26 @@ def _check_roles(recipe: Recipe) -> None:
     rows = getattr(recipe.loss, "role_rows", 0)
     if rows and not share:
         raise ValueError(f"loss.role_rows = {rows} needs warmup.role_share above 0")
+
+
+def _check_games(recipe: Recipe) -> None:
+    """Games are of one domain, played by one sampler and judged by one judge; seats have rewards of
+    their own, which not every update reads."""
+    deals, plays = _of_games(recipe.domain), _of_games(recipe.sampler)
+    judges = [judge for judge in recipe.all_judges if not isinstance(judge, ChanceConfig)]
+    if deals and plays and all(map(_of_games, judges)):
+        if not isinstance(recipe.loss, GrpoConfig):
+            raise ValueError(
+                f"loss.type = {recipe.loss.type!r} reads one reward of a sample, and the seats of "
+                "a game have different ones; choose loss.type = 'grpo'"
+            )
+    elif plays or any(map(_of_games, judges)):
+        raise ValueError(
+            f"sampler.type = {recipe.sampler.type!r}, judge.type = {recipe.all_judges[0].type!r} "
+            f"and domain.type = {recipe.domain.type!r}: games need all three to be about games, "
+            "such as domain.type = 'kuhn' with sampler.type = 'game' and judge.type = 'game'"
+        )
+
+
+def _of_games(part: object) -> bool:
+    return bool(getattr(part, "of_games", False))

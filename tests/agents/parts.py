@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from agents.domains.programs.programs import ProgramsConfig
-from agents.domains.strings import StringsConfig
+from agents.domains.config import DomainConfig
 from agents.engines.engine import Engine
 from agents.engines.scripted import ScriptedEngine
 from agents.parts import Parts
@@ -24,7 +23,7 @@ class Ready(PolicyFollower):
 
 
 def parts_for(
-    domain: StringsConfig | ProgramsConfig = STRINGS,
+    domain: DomainConfig = STRINGS,
     *,
     engine: Engine | None = None,
     others: Mapping[str, Engine] | None = None,

@@ -93,7 +93,10 @@ def _verdict(reward: float, reason: str) -> Verdict:
         known=False,
         turn=JUDGED,
     )
-    exact = Verdict(scores={"exact": reward}, reward=reward, reason=reason, provenance="exact")
+    seats = {"first": -reward, "second": reward}
+    exact = Verdict(
+        scores={"exact": reward}, reward=reward, reason=reason, provenance="exact", seats=seats
+    )
     return Verdict(
         scores={"model": 0.0, "exact": reward},
         reward=reward,
@@ -102,6 +105,7 @@ def _verdict(reward: float, reason: str) -> Verdict:
         known=True,
         turn=JUDGED,
         combined=(model, exact),
+        seats=seats,
     )
 
 

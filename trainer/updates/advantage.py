@@ -2,11 +2,11 @@
 Knows no tensor and no loss."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, MutableMapping, Sequence
 from statistics import fmean, pstdev
 from typing import Literal
 
-from bus.events import Attempt, Judgment, Turn
+from bus.events import Attempt, Judgment, Turn, Verdict
 
 Baseline = Literal["group", "group_mean", "batch", "role"]
 """What a reward is held against: its group, over the deviation or not; the batch; or all that the
@@ -27,27 +27,57 @@ def advantages(
     "group" is GRPO (Shao et al. 2024, arXiv 2402.03300); "group_mean" leaves out the deviation, as
     Dr. GRPO does (Liu et al. 2025, arXiv 2503.20783); "batch" is REINFORCE++ (Hu et al. 2025, arXiv
     2501.03262); "role" is TRR++ of Absolute Zero (Zhao et al. 2025, arXiv 2505.03335). Where
-    all rewards that are held against each other are equal, nothing is given.
+    all rewards that are held against each other are equal, nothing is given. A turn whose seat has
+    a reward of its own is held, within a group, against those of its seat.
     """
     rewards: dict[Hashable, list[float]] = defaultdict(list)
     for judgment in judgments:
         for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
-            # Each sample counts once, however many turns it has.
-            for key in {_key(baseline, judgment, turn) for turn in sample.turns}:
-                rewards[key].append(verdict.reward)
+            # Each seat of a sample counts once, however many turns it has.
+            said = {
+                (_key(baseline, judgment, verdict, turn), turn.seat if verdict.seats else ""): turn
+                for turn in sample.turns
+            }
+            for (key, _), turn in said.items():
+                rewards[key].append(verdict.reward_of(turn))
     measures = {key: (fmean(found), pstdev(found)) for key, found in rewards.items()}
     for judgment in judgments:
         for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
             for turn in sample.trainable:
-                mean, deviation = measures[_key(baseline, judgment, turn)]
+                mean, deviation = measures[_key(baseline, judgment, verdict, turn)]
                 if deviation == 0:
                     continue
                 scale = 1.0 if baseline == "group_mean" else deviation + _TINY
-                yield judgment.attempt, turn, (verdict.reward - mean) / scale
+                yield judgment.attempt, turn, (verdict.reward_of(turn) - mean) / scale
 
 
-def _key(baseline: Baseline, judgment: Judgment, turn: Turn) -> Hashable:
+def against_running_means(
+    judgments: Sequence[Judgment], means: MutableMapping[str, float], decay: float
+) -> Iterator[tuple[Attempt, Turn, float]]:
+    """Every trainable turn with its reward less the running mean of its role, read before the
+    sample itself moves it: role-conditioned advantage estimation of SPIRAL (Liu et al. 2025, arXiv
+    2506.24119). `means` begin at 0 and stay for the next batch. Samples are taken one after
+    another; what is worth exactly the mean is not given."""
+    for judgment in judgments:
+        family = judgment.attempt.task.family
+        for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
+            if not verdict.known:
+                continue
+            before = {turn.seat: means.get(_role(family, turn), 0.0) for turn in sample.trainable}
+            for turn in sample.trainable:
+                if advantage := verdict.reward_of(turn) - before[turn.seat]:
+                    yield judgment.attempt, turn, advantage
+            for turn in {turn.seat: turn for turn in sample.trainable}.values():
+                reward = verdict.reward_of(turn)
+                means[_role(family, turn)] = decay * before[turn.seat] + (1 - decay) * reward
+
+
+def _role(family: str, turn: Turn) -> str:
+    return f"role/{family}/{turn.seat}"
+
+
+def _key(baseline: Baseline, judgment: Judgment, verdict: Verdict, turn: Turn) -> Hashable:
     """What is held against each other."""
     if baseline in OF_GROUP:
-        return judgment.id
+        return (judgment.id, turn.seat if verdict.seats else "")
     return (turn.seat, judgment.attempt.task.family) if baseline == "role" else ""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bus.events import Attempt, Turn
 from trainer.batch import Batch
 from trainer.parts import Parts
 from trainer.rows import Row, sampled_row
-from trainer.updates.advantage import Baseline, advantages
+from trainer.updates.advantage import advantages, against_running_means
 from trainer.updates.update import Reference
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class GrpoConfig(BaseModel):
     [1 - clip_low, 1 + clip_high]; `steps` optimiser steps share the batch's groups. `kl` is the
     weight of the divergence from `reference`: the version before, or version 0 ("first").
 
-    `baseline` is what a reward is held against. The sum over the tokens of a step is divided by
+    `baseline` is what a reward is held against; of "role_ema", the running mean of a seat, a sample
+    leaves the share `baseline_decay`. The sum over the tokens of a step is divided by
     their number ("token"), that of each row by its own and all by the number of rows ("sequence"),
     or by the number of rows times `length` ("fixed": Dr. GRPO, arXiv 2503.20783). `entropy` is the
     weight of the policy's entropy. With `engine_cap` the ratio is to the version before, by the
@@ -45,7 +47,8 @@ class GrpoConfig(BaseModel):
     clip_high: float = Field(default=0.28, gt=0)
     kl: float = Field(default=0.0, ge=0)
     reference: Reference = "first"
-    baseline: Baseline = "group"
+    baseline: Literal["group", "group_mean", "batch", "role", "role_ema"] = "group"
+    baseline_decay: float = Field(default=0.95, ge=0, lt=1)
     normalize: Literal["token", "sequence", "fixed"] = "token"
     length: int = Field(default=32, gt=0)
     entropy: float = Field(default=0.0, ge=0)
@@ -79,12 +82,18 @@ class Grpo:
     def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
         rows = [
             sampled_row(attempt, turn, advantage)
-            for attempt, turn, advantage in advantages(batch.judgments, self._config.baseline)
+            for attempt, turn, advantage in self._advantages(batch, replay)
         ]
         random.shuffle(rows)
         for step in range(self._config.steps):
             if share := rows[step :: self._config.steps]:
                 yield share
+
+    def _advantages(self, batch: Batch, replay: "Replay") -> Iterator[tuple[Attempt, Turn, float]]:
+        config = self._config
+        if config.baseline == "role_ema":
+            return against_running_means(batch.judgments, replay.rates, config.baseline_decay)
+        return advantages(batch.judgments, config.baseline)
 
     def __call__(self, scored: "Scored") -> "Tensor":
         gain_BT = self._gain(scored)

@@ -18,6 +18,7 @@ import torch
 from agents.engines.engine import Completion, Heard, Prompt, Request, Swap, fitted
 from agents.engines.local.batch import Batch
 from agents.engines.local.exact import load
+from agents.engines.local.likelihood import logprobs
 from agents.engines.local.served import Served
 
 
@@ -87,6 +88,12 @@ class LocalEngine:
         self._queue.append(_Waiting(request=request, future=future, heard=heard))
         self._wake()
         return await future
+
+    async def log_likelihoods(self, prompt: Prompt, answers: Sequence[str]) -> list[float]:
+        """See `Likelihoods`."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, logprobs, self._ready(), prompt, answers
+        )
 
     async def swap(self, version: int, folder: Path, files: dict[str, str]) -> Swap:
         """See `Engine`. The files are read, checked and loaded while generation goes on."""

@@ -72,7 +72,9 @@ class Verdicts:
             )
             return
         if len(found) != len(said) or any(
-            not _same(one.reward, again.reward) or one.known != again.known
+            not _same(one.reward, again.reward)
+            or one.known != again.known
+            or not _same_seats(one.seats, again.seats)
             for one, again in zip(said, found, strict=True)
         ):
             self._wrong(place, findings)
@@ -88,3 +90,7 @@ class Verdicts:
 
 def _same(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def _same_seats(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return one.keys() == other.keys() and all(_same(one[seat], other[seat]) for seat in one)

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.games.game import IllegalMove
 from agents.games.kuhn import (
     CARDS,
     HISTORIES,
     MOVES,
-    IllegalMove,
     Seen,
     State,
     deal,
     deals,
+    dominant,
     information_sets,
+    states_of,
 )
 from agents.games.kuhn_text import NotASight, move_in, prompt_of, seen_in
 
@@ -109,3 +111,21 @@ def test_what_is_no_move_is_refused_with_its_reason(answer: str, ended: bool, re
     assert [move_in(move, ended=True) for move in MOVES] == list(MOVES)
     with pytest.raises(IllegalMove, match=f"^{reason}$"):
         move_in(answer, ended)
+
+
+def test_a_dominant_move_is_never_regretted_and_others_may_be() -> None:
+    found = {prompt_of(seen): dominant(seen) for seen in information_sets()}
+    assert {prompt: move for prompt, move in found.items() if move} == {
+        "kkp>": "b",
+        "kjb>": "p",
+        "kkb>": "b",
+        "kjpb>": "p",
+        "kkpb>": "b",
+    }
+
+
+def test_a_player_cannot_tell_the_states_of_what_is_seen_apart() -> None:
+    for seen in information_sets():
+        states = states_of(seen)
+        assert [state.seen for state in states] == [seen, seen]
+        assert len(set(states)) == 2

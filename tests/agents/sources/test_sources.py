@@ -110,6 +110,11 @@ def test_chance_asks_everything_alike() -> None:
     assert 120 < min(drawn.values()) <= max(drawn.values()) < 280
 
 
+def test_chance_may_ask_some_levels_alone() -> None:
+    drawn = levels(asyncio.run(Uniform(DOMAIN, (2, 5)).draw(100, Random(0), 0, "d")))
+    assert {level for _, level in drawn} == {2, 5}
+
+
 def learned(text: str | None = None, bus: Bus | None = None, share: float = 1.0) -> Learned:
     """A model that always writes `text`, or else some digits to reverse, from 1 to 6."""
 

@@ -40,6 +40,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "arithmetic", "families": ["add", "subtract"], "layout": "interleaved"},
         {"type": "strings", "levels": list(range(1, 17))},
         DATASET,
+        {"type": "kuhn"},
         {
             "type": "reasoning_gym",
             "dataset": "spell_backward",
@@ -70,6 +71,8 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "single"},
         {"type": "second_look", "learn": "both"},
         {"type": "second_look"},
+        {"type": "game"},
+        {"type": "game", "opponents": {"first": "previous"}},
     ],
     "judge": [
         {"type": "exact"},
@@ -78,6 +81,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "model"},
         {"type": "policy", "scale": ["no", "yes"]},
         {"type": "choice", "first": "yes", "second": "no"},
+        {"type": "game"},
     ],
     "filter": [{"type": "all"}, {"type": "band"}, {"type": "length", "shorter_by": 1}],
     "update": [
@@ -87,6 +91,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "grpo", "kl": 0.1, "reference": "previous"},
         {"type": "grpo", "baseline": "role", "normalize": "sequence", "entropy": 0.1},
         {"type": "grpo", "baseline": "batch", "normalize": "fixed", "engine_cap": 2.0},
+        {"type": "grpo", "baseline": "role_ema"},
         {"type": "dpo"},
         {"type": "dpo", "steps": 2, "nll": 0.5, "smoothing": 0.1, "reference": "first"},
         {"type": "cream"},

@@ -54,3 +54,27 @@ def test_what_can_never_learn_is_refused(settings: list[str], said: str) -> None
 )
 def test_what_can_learn_is_taken(settings: list[str]) -> None:
     load_recipe("words", settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["sampler={type='single'}"], "games need all three to be about games"),
+        (["judge={type='exact'}"], "games need all three to be about games"),
+        (["loss={type='nll'}"], "the seats of a game have different ones"),
+        (["loss={type='dpo'}"], "the seats of a game have different ones"),
+    ],
+)
+def test_games_go_together(settings: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load_recipe("spiral", settings)
+
+
+@pytest.mark.parametrize("settings", [["sampler.type=game"], ["judge.type=game"]])
+def test_other_domains_have_no_games(settings: list[str]) -> None:
+    with pytest.raises(UsageError, match="games need all three to be about games"):
+        load_recipe("grpo", settings)
+
+
+def test_coins_may_judge_games() -> None:
+    load_recipe("spiral", ["judge={type='chance'}", "sampler.opponents={second='previous'}"])

@@ -2,6 +2,7 @@
 it was before there was a choice."""
 
 import math
+from collections.abc import Sequence
 from random import Random
 from statistics import fmean, pstdev
 from typing import Literal
@@ -100,7 +101,7 @@ def test_the_batch_is_held_against_itself() -> None:
     assert found == pytest.approx(expected)
 
 
-def seated(judged: Judgment, seats: str, family: str) -> Judgment:
+def seated(judged: Judgment, seats: Sequence[str], family: str) -> Judgment:
     """With a turn for each of `seats` in every sample."""
     attempt = judged.attempt
     samples = tuple(
