@@ -9,6 +9,7 @@ from typing import Any
 from agents.domains.arithmetic import ArithmeticConfig
 from agents.domains.domain import Domain
 from agents.domains.gym_catalog import HASH_ORDERED, UNREPEATABLE, check_dataset, dataset_files
+from agents.domains.kuhn import KuhnConfig
 from agents.domains.programs.programs import ProgramsConfig
 from agents.domains.strings import StringsConfig
 
@@ -22,6 +23,7 @@ _EXAMPLES = {
     "deduction": "rn:3142",
     "abduction": "rn:3142",
     "induction": "rn:3142",
+    "kuhn": "kqpb",
 }
 """What a user asks of the families that are not reasoning-gym's."""
 
@@ -29,6 +31,7 @@ _DOMAINS: tuple[Domain, ...] = (
     StringsConfig().build(),
     ArithmeticConfig(families=("add", "subtract", "multiply", "copy")).build(),
     ProgramsConfig().build(),
+    KuhnConfig().build(),
 )
 _OURS = {name: domain for domain in _DOMAINS for name in domain.families}
 _NOT_SET = ("seed", "size")

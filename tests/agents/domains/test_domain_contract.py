@@ -36,6 +36,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "programs": {"type": "programs"},
     "dataset": DATASET,
+    "kuhn": {"type": "kuhn"},
     "chain_sum": {
         "type": "reasoning_gym",
         "dataset": "chain_sum",

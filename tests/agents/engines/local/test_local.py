@@ -18,7 +18,6 @@ from tests.agents.engines.checkpoint.tiny_checkpoint import (
     digests,
     local_engine,
     reference_logprobs,
-    request,
     save_checkpoint,
 )
 from trainer.checkpoint.probe import PROBE, make_probe
@@ -329,26 +328,20 @@ def test_a_window_that_nobody_tried_is_refused_by_name(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_what_was_drawn_is_as_likely_as_it_says_and_what_was_not_can_be_asked(
+def test_how_likely_answers_are_that_nobody_drew_is_what_a_full_forward_says(
     tmp_path: Path,
 ) -> None:
     checkpoint = save_checkpoint(tmp_path, seed=4)
+    answers = ["b", "", "never drawn"]
 
     async def scenario() -> None:
         with local_engine() as engine:
             await engine.swap(0, checkpoint.folder, checkpoint.files)
-            completions = await engine.generate(request(engine, "rab>", n=64, max_tokens=4))
-            ended = [one for one in completions if one.finish_reason == "stop"]
-            said = {engine.decode(one.tokens): sum(one.logprobs) for one in ended}
-            # Only what a text is written with can be asked for as a text.
-            plain = [text for text in said if text.isascii()]
-            assert plain
-            answers = [*plain, "never drawn", ""]
             found = await engine.log_likelihoods("rab>", answers)
-            assert found[: len(plain)] == pytest.approx([said[text] for text in plain], abs=1e-4)
-            prompt, vocab = engine.encode("rab>"), engine.encode("never drawn")
-            whole = Completion(tokens=(*vocab, 1), logprobs=(), finish_reason="stop", spans=())
-            expected = sum(reference_logprobs(tmp_path, prompt, whole))
-            assert found[-2] == pytest.approx(expected, abs=1e-4)
+            for answer, said in zip(answers, found, strict=True):
+                tokens = (*(engine.encode(answer) if answer else ()), 1)
+                whole = Completion(tokens=tokens, logprobs=(), finish_reason="stop", spans=())
+                expected = sum(reference_logprobs(tmp_path, engine.encode("rab>"), whole))
+                assert said == pytest.approx(expected, abs=TOLERANCE)
 
     asyncio.run(scenario())
