@@ -1,4 +1,4 @@
-"""What the operator has said to the roles: a fold of the topic `control`. Knows roles by name.
+"""What the operator and guards have said to the roles: a fold of `control`. Knows roles by name.
 
 A role is paused until it is resumed, whatever starts and ends meanwhile; it is stopped until the
 run starts again or it is resumed. The last word counts; `ALL` speaks to every role.
@@ -43,8 +43,11 @@ class Controls:
         self._paused, self._stopped = _Told(), _Told()
         self.objective: Control | None = None
         """The last that changed the source's settings."""
+        self.warned: Control | None = None
+        """The last word of a guard, which gave its reason, while it holds."""
 
     def take(self, event: Control) -> None:
+        self._warn(event)
         match event.command:
             case "start":
                 self._stopped = _Told()
@@ -57,6 +60,16 @@ class Controls:
                 self._stopped.tell(event.role, True)
             case "objective":
                 self.objective = event
+
+    def _warn(self, event: Control) -> None:
+        warned = self.warned
+        if event.command in ("pause", "stop") and "reason" in event.settings:
+            self.warned = event
+        elif warned is not None and (
+            (event.command == "start" and warned.command == "stop")
+            or (event.command == "resume" and event.role in (ALL, warned.role))
+        ):
+            self.warned = None
 
     def is_paused(self, role: str) -> bool:
         return self._paused.holds(role)

@@ -435,7 +435,8 @@ class Plugin(Part):
 class Control(Event):
     """What the operator says to the roles: a run starts (with its recipe, its seed and the plug-ins
     of its parts), or one version is to be evaluated, or a role pauses, resumes or stops, or the
-    source asks by other settings from the next version on."""
+    source asks by other settings from the next version on. A guard pauses and stops too: then
+    `settings` holds its `reason`."""
 
     topic: ClassVar[str] = "control"
     version: ClassVar[int] = 2

@@ -98,6 +98,14 @@ def _evaluator(place: "Workplace") -> Opened:
     )
 
 
+def _guard(place: "Workplace") -> Opened:
+    from agents.guards.guard import Guards
+
+    return _running(
+        place, Guards(place.parts, place.recipe.guards, place.recipe.voted_behind), GUARD
+    )
+
+
 def _trainer(place: "Workplace") -> Opened:
     from bus.events import Weights
     from evolvent.learning import build_trainer
@@ -145,17 +153,28 @@ ROWS = (
 
 NAMES = tuple(row.name for row in ROWS)
 
+GUARD = "guard"
+_GUARD = Row(
+    name=GUARD,
+    does="watches: ends learning that has gone wrong",
+    open=_guard,
+    reads=("weights",),
+)
+"""The service of a run whose recipe has guards."""
+
 
 def services(recipe: "Recipe") -> dict[str, Row]:
     """Those of a run, by name, in the order of the loop."""
     rows = [row for row in ROWS if row.name not in recipe.run.without]
+    rows += [_GUARD] if recipe.guards else []
     rows += [_row(config) for config in recipe.roles]
     return {row.name: row for row in rows}
 
 
 def names_in(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The services of a run with these stored settings, by name. Needs none of its plug-ins."""
-    added = tuple(str(role["type"]) for role in settings.get("roles", ()))
+    added: tuple[str, ...] = (GUARD,) if settings.get("guards") else ()
+    added += tuple(str(role["type"]) for role in settings.get("roles", ()))
     without = settings.get("run", {}).get("without", ())
     return tuple(name for name in NAMES + added if name not in without)
 
@@ -178,7 +197,7 @@ def check(recipe: "Recipe") -> None:
     without, added = recipe.run.without, [config.type for config in recipe.roles]
     if unknown := [name for name in without if name not in NAMES]:
         raise ValueError(f"run.without: there is no role {unknown[0]}: there are {_all(NAMES)}")
-    if twice := [name for name in added if added.count(name) > 1 or name in NAMES]:
+    if twice := [name for name in added if added.count(name) > 1 or name in (*NAMES, GUARD)]:
         raise ValueError(f"roles: there is already a role {twice[0]}")
     for config in recipe.roles:
         if unknown := [topic for topic in config.topics if topic not in TOPICS]:

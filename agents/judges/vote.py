@@ -14,10 +14,13 @@ from bus.events import Attempt, Verdict
 
 
 class VoteConfig(PartConfig):
-    """A label needs at least `threshold` of all samples; answers that did not end have no vote."""
+    """A label needs at least `threshold` of all samples; answers that did not end have no vote. Of
+    an answer only what stands `behind` the last occurrence of that text is voted on, all of it
+    where there is none."""
 
     type: Literal["vote"] = "vote"
     threshold: float = Field(default=0.5, ge=0, le=1)
+    behind: str = ""
 
     def build(self, parts: Parts) -> "Vote":
         return Vote(self)
@@ -29,15 +32,18 @@ class Vote:
 
     def __init__(self, config: VoteConfig) -> None:
         self._threshold = config.threshold
+        self._behind = config.behind
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
-        votes = Counter(sample.answer for sample in attempt.samples if sample.ended)
+        votes = Counter(
+            voted(sample.answer, self._behind) for sample in attempt.samples if sample.ended
+        )
         label, count = votes.most_common(1)[0] if votes else ("", 0)
         agreement = count / len(attempt.samples)
         decided = count > 0 and agreement >= self._threshold
         verdicts = []
         for sample in attempt.samples:
-            agrees = decided and sample.ended and sample.answer == label
+            agrees = decided and sample.ended and voted(sample.answer, self._behind) == label
             if agrees:
                 reason = "majority"
             elif not sample.ended:
@@ -54,3 +60,8 @@ class Vote:
                 )
             )
         return tuple(verdicts)
+
+
+def voted(answer: str, behind: str) -> str:
+    """What of an answer is voted on: a result, whatever the way to it."""
+    return answer.rpartition(behind)[2] if behind else answer

@@ -27,17 +27,26 @@ def status(run: Run, as_json: AsJson = False) -> None:
     """Where a run stands: version, accuracy, curriculum, speed, staleness, lag of every group."""
     from datetime import UTC, datetime
 
+    from evolvent.recipe.stored import voted_behind
     from evolvent.reserve import reserve_of
     from evolvent.roles import names_in
     from evolvent.run import deaths
     from observability.progress import lag
     from observability.progress.disk import DiskWatch
     from observability.progress.status import as_json as status_json
+    from observability.progress.votes import votes_of_newest
     from observability.terminal.summary import summary
 
     folder = run_folder(run)
     order = names_in(folder.settings)
-    progress, groups = on_log(folder, lambda log: (known_of(log), lag.standings(log, order)))
+    progress, groups, votes = on_log(
+        folder,
+        lambda log: (
+            known_of(log),
+            lag.standings(log, order),
+            votes_of_newest(log, voted_behind(folder.settings)),
+        ),
+    )
     now = datetime.now(UTC)
     disk = DiskWatch(folder.path, reserve_of(folder.settings, folder.path)).now()
     crashes = deaths.read(folder.logs).values()
@@ -45,6 +54,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
         "groups": lag.as_json(groups, now),
         "disk": disk.as_json(),
         "crashes": [asdict(crash) for crash in crashes],
+        "votes": None if votes is None else votes.as_json(),
     }
     display(
         as_json,
@@ -52,6 +62,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
         lambda: summary(
             progress,
             disk=disk,
+            votes="" if votes is None else str(votes),
             groups=lag.lag_table(groups, now),
             crashes=[str(crash) for crash in crashes],
         ),

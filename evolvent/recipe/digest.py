@@ -21,8 +21,9 @@ from trainer.config import LearnerConfig
 
 OPERATED = frozenset(
     {"name", "description", "family", "paper", "run", "bus", "checkpoints", "disk", "notify"}
+    | {"guards"}
 )
-"""Sections that say how a run is called, laid out and kept."""
+"""Sections that say how a run is called, laid out and kept, and when it ends."""
 
 _OPERATED: Mapping[type[BaseModel], frozenset[str]] = {
     # Its sha256 says which data it is.

@@ -17,6 +17,7 @@ UNIONS = {
     "judges": None,
     "filter": "all",
     "loss": "nll",
+    "guards": None,
     "roles": None,
     "bus": "sqlite",
 }

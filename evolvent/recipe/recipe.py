@@ -8,8 +8,10 @@ from agents.critic import CriticConfig
 from agents.domains.config import DomainConfig
 from agents.engines.config import EngineConfig, LocalConfig
 from agents.evaluator import EvaluatorConfig
+from agents.guards.config import AnyGuardConfig
 from agents.judges.config import JudgeConfig
 from agents.judges.exact import ExactConfig
+from agents.judges.vote import VoteConfig
 from agents.parts import PartConfig, RoleConfig
 from agents.policies.config import BUILT_IN, PolicyConfig
 from agents.proposer import ProposerConfig
@@ -59,8 +61,9 @@ class RunConfig(BaseModel):
 
 class Recipe(BaseModel):
     """All settings of a run; every section is the configuration of one part. Several `judges`
-    stand in the place of one `judge`; `roles` come from plug-ins, beside those of every run.
-    `family` and `paper` say which way of self-evolution it is, and where that was published."""
+    stand in the place of one `judge`; `guards` end a run that has gone wrong; `roles` come from
+    plug-ins, beside those of every run. `family` and `paper` say which way of self-evolution it is,
+    and where that was published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -93,6 +96,7 @@ class Recipe(BaseModel):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     disk: DiskConfig = DiskConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
+    guards: tuple[AnyGuardConfig, ...] = ()
     roles: tuple[RoleConfig, ...] = ()
     bus: BusConfig = SqliteConfig()
 
@@ -140,6 +144,11 @@ class Recipe(BaseModel):
         return self.judges or (self.judge,)
 
     @property
+    def voted_behind(self) -> str:
+        """Behind which text those answers are compared that are voted on."""
+        return next((one.behind for one in self.all_judges if isinstance(one, VoteConfig)), "")
+
+    @property
     def uses(self) -> dict[str, tuple[str, ...]]:
         """The policies of every section that generates."""
         judged = dict.fromkeys(name for judge in self.all_judges for name in judge.uses)
@@ -172,9 +181,12 @@ class Recipe(BaseModel):
     def gone_on_with(self, wanted: "Recipe") -> "Recipe":
         """This recipe with what `wanted`, otherwise the same, says of how and where it is run."""
         said = wanted.model_fields_set & {"run", "bus", "checkpoints", "disk"}
-        return operated_as(self, wanted).model_copy(
-            update={name: _updated(getattr(self, name), getattr(wanted, name)) for name in said}
-        )
+        update: dict[str, Any] = {
+            name: _updated(getattr(self, name), getattr(wanted, name)) for name in said
+        }
+        if "guards" in wanted.model_fields_set:
+            update["guards"] = wanted.guards
+        return operated_as(self, wanted).model_copy(update=update)
 
 
 def _completed(name: str, policy: Any) -> Any:

@@ -115,12 +115,15 @@ class Evolution:
         self._watch.show(view, self._activity(said, left))
 
     async def _evolve(self, view: LiveView) -> None:
-        """Until the budget is used up or a person interrupts."""
+        """Until the budget is used up, a guard ends it or a person interrupts."""
         deadline: float | None = None
         lost, before = 0.0, time.monotonic()
         while not self._told.asked.is_set():
-            if self._watch.progress.controls.is_stopped(ALL):
+            controls = self._watch.progress.controls
+            if controls.is_stopped(ALL):
                 self._told.asked.set()
+            if controls.warned is not None and controls.warned.command == "stop":
+                return
             now = time.monotonic()
             if deadline is None and self._evolving():
                 deadline = now + self._budget.seconds - lost

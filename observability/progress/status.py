@@ -33,6 +33,8 @@ def as_json(progress: Progress) -> dict[str, Any]:
     refusals                        {count, share}
     control                         {paused: [group], stopped: [group], objective: the settings
                                     that the operator last gave the source}
+    guard                           {guard, reason, action, role, version}: why a guard has ended or
+                                    paused learning, null where none has or it is over
     plugins                         [{name, sha256, parts}] of the newest start
     metrics                         the trainer's, of the newest version
     evaluations_without_progress    since the best held-out mean
@@ -81,6 +83,7 @@ def as_json(progress: Progress) -> dict[str, Any]:
             "share": progress.refused_share,
         },
         "control": _control(progress),
+        "guard": _guard(progress),
         "plugins": _plugins(progress),
         "metrics": _metrics(newest),
         "evaluations_without_progress": progress.evaluations_without_progress,
@@ -144,6 +147,19 @@ def _control(progress: Progress) -> dict[str, Any]:
         "paused": progress.paused,
         "stopped": progress.stopped,
         "objective": None if objective is None else objective.settings,
+    }
+
+
+def _guard(progress: Progress) -> dict[str, Any] | None:
+    warned = progress.controls.warned
+    if warned is None:
+        return None
+    return {
+        "guard": warned.settings.get("guard"),
+        "reason": warned.settings["reason"],
+        "action": warned.command,
+        "role": warned.role,
+        "version": warned.weights_version,
     }
 
 

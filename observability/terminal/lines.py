@@ -47,11 +47,12 @@ def waiting(progress: Progress) -> list[str]:
 
 
 def told(progress: Progress) -> list[tuple[str, str]]:
-    """What the operator has said and what still holds, and what looks amiss: a label and a line,
-    for each that does."""
-    objective = progress.controls.objective
+    """What the operator and guards have said and what still holds, and what looks amiss: a label
+    and a line, for each that does."""
+    objective, warned = progress.controls.objective, progress.controls.warned
     settings = {} if objective is None else objective.settings
     lines = {
+        "guard": "" if warned is None else str(warned.settings["reason"]),
         "paused": ", ".join(progress.paused),
         "stopped": ", ".join(progress.stopped),
         "objective": ", ".join(f"{name} = {_value(value)}" for name, value in settings.items()),

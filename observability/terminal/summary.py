@@ -20,19 +20,20 @@ def summary(
     *,
     restarts: int | None = None,
     disk: Disk | None = None,
+    votes: str = "",
     report: Path | None = None,
     go_on: str = "",
     groups: RenderableType | None = None,
     crashes: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> RenderableType:
-    """Accuracy by level at the start and now, the run's figures, the last crash of every role,
-    where the report lies; below the box how far the `groups` are, what else a person should know,
-    and the command that goes on."""
+    """Accuracy by level at the start and now, the run's figures, how the newest version's tasks
+    were voted on, the last crash of every role, where the report lies; below the box how far the
+    `groups` are, what else a person should know, and the command that goes on."""
     parts: list[RenderableType] = [_headline(progress), Text()]
     if progress.newest_evaluation is not None and progress.newest_evaluation.scores:
         parts += [_accuracy(progress), Text()]
-    parts.append(_figures(progress, restarts, disk, crashes))
+    parts.append(_figures(progress, restarts, disk, votes, crashes))
     if report is not None:
         parts += [Text(), Text.assemble(("report    ", "dim"), (str(report), "bold"))]
     panel = Panel(
@@ -124,7 +125,11 @@ def _cell(score: SuiteScore | None) -> Text:
 
 
 def _figures(
-    progress: Progress, restarts: int | None, disk: Disk | None, crashes: Sequence[str]
+    progress: Progress,
+    restarts: int | None,
+    disk: Disk | None,
+    votes: str,
+    crashes: Sequence[str],
 ) -> Table:
     totals, number = progress.totals, progress.versions.total
     skipped, most = totals.skipped, totals.staleness_max
@@ -141,6 +146,8 @@ def _figures(
         grid.add_row("staleness", f"{mean:.2f} mean, {most:.0f} max, in versions")
     for measured in quantities(progress):
         grid.add_row("measured", measured)
+    if votes:
+        grid.add_row("votes", votes)
     for line in frontier(progress):
         grid.add_row("curriculum", line)
     if lines := waiting(progress):

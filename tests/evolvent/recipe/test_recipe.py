@@ -218,7 +218,7 @@ def test_a_setting_is_written_as_in_toml_or_as_plain_text() -> None:
         "strings", ["seed=9", 'judge={type="vote", threshold=0.25}', "name=mine", "loss.type=grpo"]
     )
     assert (recipe.seed, recipe.name) == (9, "mine")
-    assert recipe.judge.model_dump() == {"type": "vote", "threshold": 0.25}
+    assert recipe.judge.model_dump() == {"type": "vote", "threshold": 0.25, "behind": ""}
     assert recipe.loss.type == "grpo"
 
 

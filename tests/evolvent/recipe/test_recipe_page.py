@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from agents.guards.config import AnyGuardConfig
 from bus.config import KafkaSecurityConfig
 from evolvent.recipe.load import shipped
 from evolvent.recipe.recipe import Recipe
@@ -100,6 +101,9 @@ def expected() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
                 f"`[{place}]`" + (f" `type = {json.dumps(kind.default)}`" if kind else ""),
                 rows(model),
             )
+    for guard in get_args(get_args(AnyGuardConfig)[0]):
+        named = json.dumps(guard.model_fields["type"].default)
+        yield f"`[[guards]]` `type = {named}`", rows(guard)
     yield "`[bus.security]`", rows(KafkaSecurityConfig)
 
 

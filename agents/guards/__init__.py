@@ -1,0 +1,1 @@
+"""What watches that learning stays healthy: one condition per file, behind `Guard`."""

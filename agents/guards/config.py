@@ -1,0 +1,10 @@
+"""Which guards there are: the union that a recipe chooses from."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from agents.guards.floor import FloorConfig
+from agents.guards.majority import MajorityConfig
+
+AnyGuardConfig = Annotated[FloorConfig | MajorityConfig, Field(discriminator="type")]
