@@ -28,7 +28,7 @@ def right_until(right: str, answer: str) -> str:
     return "".join(one for one, _ in agrees)
 
 
-_OTHER = 0.1
+_OTHER = 0.3
 """How often a whole answer is another one."""
 
 

@@ -8,6 +8,7 @@ from agents.judges.chance import ChanceConfig
 from agents.judges.choice import ChoiceConfig
 from agents.judges.exact import ExactConfig
 from agents.judges.game import GameConfig
+from agents.judges.implicit import ImplicitConfig
 from agents.judges.model import ModelConfig
 from agents.judges.policy import PolicyJudgeConfig
 from agents.judges.vote import VoteConfig
@@ -19,6 +20,7 @@ JudgeConfig = Annotated[
     | ModelConfig
     | PolicyJudgeConfig
     | ChoiceConfig
-    | GameConfig,
+    | GameConfig
+    | ImplicitConfig,
     Field(discriminator="type"),
 ]

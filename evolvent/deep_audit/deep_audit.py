@@ -23,7 +23,7 @@ from observability.audit.deep.verdicts import Verdicts
 from observability.audit.findings import Findings
 from observability.audit.scan import Show
 
-REPEATABLE = frozenset({"exact", "vote", "chance", "game"})
+REPEATABLE = frozenset({"exact", "vote", "chance", "game", "implicit"})
 """Judges that say the same each time they are asked: no model speaks in them."""
 
 

@@ -2,6 +2,7 @@
 Loads no part and no torch."""
 
 from agents.judges.chance import ChanceConfig
+from agents.judges.implicit import ImplicitConfig
 from agents.judges.vote import VoteConfig
 from evolvent.recipe.recipe import Recipe
 from trainer.filters.band import BandConfig
@@ -25,6 +26,7 @@ def check(recipe: Recipe) -> None:
     _check_warmup(recipe)
     _check_roles(recipe)
     _check_games(recipe)
+    _check_likelihood(recipe)
 
 
 def _check_group(recipe: Recipe) -> None:
@@ -166,3 +168,14 @@ def _check_games(recipe: Recipe) -> None:
 
 def _of_games(part: object) -> bool:
     return bool(getattr(part, "of_games", False))
+
+
+def _check_likelihood(recipe: Recipe) -> None:
+    """What is worth less than 1 is not right, and imitation learns what is right."""
+    judges = recipe.all_judges
+    alone = len(judges) == 1 and isinstance(judges[0], ImplicitConfig)
+    if alone and isinstance(recipe.loss, NllConfig):
+        raise ValueError(
+            "judge.type = 'implicit': no answer would ever be right, and loss.type = 'nll' "
+            "imitates right ones; choose loss.type = 'cream' or 'dpo'"
+        )

@@ -82,6 +82,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "policy", "scale": ["no", "yes"]},
         {"type": "choice", "first": "yes", "second": "no"},
         {"type": "game"},
+        {"type": "implicit"},
     ],
     "filter": [{"type": "all"}, {"type": "band"}, {"type": "length", "shorter_by": 1}],
     "update": [

@@ -27,6 +27,7 @@ from evolvent.recipe.load import load_recipe
             ["domain.warmup_levels=[]", "warmup.steps=0", "loss.warmup_rows=4"],
             "loss.warmup_rows = 4 needs domain.warmup_levels",
         ),
+        (["judge.type=implicit"], "no answer would ever be right"),
         (["judge.type=policy"], "would not know what to say where type = 'policy'"),
         (["warmup.role_share=0.2"], "neither source nor sampler nor judge asks"),
         (["loss.role_rows=4"], "loss.role_rows = 4 needs warmup.role_share"),
@@ -49,6 +50,7 @@ def test_what_can_never_learn_is_refused(settings: list[str], said: str) -> None
         ["judge={type='chance', rate=0.5}", "loss.type=grpo"],
         ["loss.fresh_rows=0"],
         ["domain.warmup_levels=[]", "warmup.steps=0"],
+        ["judge.type=implicit", "loss.type=cream"],
         ["judge.type=policy", "warmup.role_share=0.2", "loss.role_rows=4"],
     ],
 )
