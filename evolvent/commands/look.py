@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,10 @@ from evolvent.commands.options import (
 )
 from evolvent.errors import UsageError
 
+if TYPE_CHECKING:
+    from evolvent.run.folder import RunFolder
+    from observability.progress.judged import IsRight
+
 Count = Annotated[int | None, typer.Option("--count", min=1, help="Held-out problems per level.")]
 
 
@@ -33,18 +37,22 @@ def status(run: Run, as_json: AsJson = False) -> None:
     from evolvent.run import deaths
     from observability.progress import lag
     from observability.progress.disk import DiskWatch
+    from observability.progress.judged import judged_of_newest
     from observability.progress.status import as_json as status_json
     from observability.progress.votes import votes_of_newest
     from observability.terminal.summary import summary
 
     folder = run_folder(run)
     order = names_in(folder.settings)
-    progress, groups, votes = on_log(
+    progress, groups, verdicts = on_log(
         folder,
         lambda log: (
             known_of(log),
             lag.standings(log, order),
-            votes_of_newest(log, voted_behind(folder.settings)),
+            {
+                "votes": votes_of_newest(log, voted_behind(folder.settings)),
+                "judged": judged_of_newest(log, _verifier(folder)),
+            },
         ),
     )
     now = datetime.now(UTC)
@@ -54,7 +62,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
         "groups": lag.as_json(groups, now),
         "disk": disk.as_json(),
         "crashes": [asdict(crash) for crash in crashes],
-        "votes": None if votes is None else votes.as_json(),
+        **{name: None if each is None else each.as_json() for name, each in verdicts.items()},
     }
     display(
         as_json,
@@ -62,11 +70,27 @@ def status(run: Run, as_json: AsJson = False) -> None:
         lambda: summary(
             progress,
             disk=disk,
-            votes="" if votes is None else str(votes),
+            verdicts={label: str(each) for label, each in verdicts.items() if each is not None},
             groups=lag.lag_table(groups, now),
             crashes=[str(crash) for crash in crashes],
         ),
     )
+
+
+def _verifier(folder: "RunFolder") -> "IsRight | None":
+    """The domain's word on a sample, where a model judges in its place; None where none does, or
+    the domain cannot be built here."""
+    from agents.judges.exact import problem_of
+    from evolvent.preflight.levels import built
+
+    judges = folder.settings.get("judges") or [folder.settings.get("judge") or {}]
+    if not any("policy" in judge for judge in judges):
+        return None
+    try:
+        domain = built(folder.recipe().domain)
+    except UsageError:
+        return None
+    return lambda task, sample: domain.score(problem_of(task), sample.answer, sample.ended).right
 
 
 def ask(

@@ -1,6 +1,6 @@
 """What a run has reached, said once at its end. Knows `Progress` and what it is handed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -20,7 +20,7 @@ def summary(
     *,
     restarts: int | None = None,
     disk: Disk | None = None,
-    votes: str = "",
+    verdicts: Mapping[str, str] | None = None,
     report: Path | None = None,
     go_on: str = "",
     groups: RenderableType | None = None,
@@ -28,12 +28,12 @@ def summary(
     notes: Sequence[str] = (),
 ) -> RenderableType:
     """Accuracy by level at the start and now, the run's figures, how the newest version's tasks
-    were voted on, the last crash of every role, where the report lies; below the box how far the
-    `groups` are, what else a person should know, and the command that goes on."""
+    were judged, the last crash of every role, where the report lies; below the box how
+    far the `groups` are, what else a person should know, and the command that goes on."""
     parts: list[RenderableType] = [_headline(progress), Text()]
     if progress.newest_evaluation is not None and progress.newest_evaluation.scores:
         parts += [_accuracy(progress), Text()]
-    parts.append(_figures(progress, restarts, disk, votes, crashes))
+    parts.append(_figures(progress, restarts, disk, verdicts or {}, crashes))
     if report is not None:
         parts += [Text(), Text.assemble(("report    ", "dim"), (str(report), "bold"))]
     panel = Panel(
@@ -128,7 +128,7 @@ def _figures(
     progress: Progress,
     restarts: int | None,
     disk: Disk | None,
-    votes: str,
+    verdicts: Mapping[str, str],
     crashes: Sequence[str],
 ) -> Table:
     totals, number = progress.totals, progress.versions.total
@@ -146,8 +146,8 @@ def _figures(
         grid.add_row("staleness", f"{mean:.2f} mean, {most:.0f} max, in versions")
     for measured in quantities(progress):
         grid.add_row("measured", measured)
-    if votes:
-        grid.add_row("votes", votes)
+    for label, line in verdicts.items():
+        grid.add_row(label, line)
     for line in frontier(progress):
         grid.add_row("curriculum", line)
     if lines := waiting(progress):
