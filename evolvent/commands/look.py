@@ -37,24 +37,23 @@ def status(run: Run, as_json: AsJson = False) -> None:
     from evolvent.run import deaths
     from observability.progress import lag
     from observability.progress.disk import DiskWatch
-    from observability.progress.judged import judged_of_newest
+    from observability.progress.judged import Judged, judged_of_newest
     from observability.progress.status import as_json as status_json
-    from observability.progress.votes import votes_of_newest
+    from observability.progress.votes import Votes, votes_of_newest
     from observability.terminal.summary import summary
 
     folder = run_folder(run)
     order = names_in(folder.settings)
-    progress, groups, verdicts = on_log(
+    progress, groups, votes, judged = on_log(
         folder,
         lambda log: (
             known_of(log),
             lag.standings(log, order),
-            {
-                "votes": votes_of_newest(log, voted_behind(folder.settings)),
-                "judged": judged_of_newest(log, _verifier(folder)),
-            },
+            votes_of_newest(log, voted_behind(folder.settings)),
+            judged_of_newest(log, _verifier(folder)),
         ),
     )
+    verdicts: dict[str, Votes | Judged | None] = {"votes": votes, "judged": judged}
     now = datetime.now(UTC)
     disk = DiskWatch(folder.path, reserve_of(folder.settings, folder.path)).now()
     crashes = deaths.read(folder.logs).values()

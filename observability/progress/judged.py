@@ -41,7 +41,8 @@ class Judged:
 
 def judged(judgments: Iterable[Judgment], is_right: IsRight) -> Judged | None:
     """Of all judgments together; None where no verdict says anything."""
-    right, wrong = [], []
+    right: list[bool] = []
+    wrong: list[bool] = []
     for judgment in judgments:
         task = judgment.attempt.task
         for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):

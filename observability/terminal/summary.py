@@ -146,8 +146,8 @@ def _figures(
         grid.add_row("staleness", f"{mean:.2f} mean, {most:.0f} max, in versions")
     for measured in quantities(progress):
         grid.add_row("measured", measured)
-    for label, line in verdicts.items():
-        grid.add_row(label, line)
+    for label, said in verdicts.items():
+        grid.add_row(label, said)
     for line in frontier(progress):
         grid.add_row("curriculum", line)
     if lines := waiting(progress):
