@@ -88,7 +88,8 @@ class Turn(Part):
     `top_p`. At temperature 0 the likeliest token was taken; its log-probability is that at 1. A
     turn without a temperature has its attempt's. `seat` says whose turn it is, where several take
     turns; only what is `trainable` may be learned from; `policy` names the weights that sampled,
-    as the recipe calls them.
+    as the recipe calls them. `learned_prompt` is the prompt that the turn is learned after, where
+    it is not the one that it was sampled after.
     """
 
     prompt_tokens: PackedTokens
@@ -103,6 +104,7 @@ class Turn(Part):
     temperature: float | None = None
     top_p: float = 1.0
     top_k: int = 0
+    learned_prompt: PackedTokens | None = None
 
     @property
     def whole(self) -> bool:
@@ -136,6 +138,12 @@ class Sample(Part):
         return min((span.version for span in spans), default=None)
 
     @property
+    def hinted(self) -> bool:
+        """Whether it was sampled after another prompt than it is learned after: it does not show
+        what the model does of itself."""
+        return any(turn.learned_prompt is not None for turn in self.turns)
+
+    @property
     def num_tokens(self) -> int:
         return sum(len(turn.tokens) for turn in self.turns)
 
@@ -158,7 +166,7 @@ class Task(Event):
     """
 
     topic: ClassVar[str] = "tasks"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     domain: str
     family: str
@@ -181,7 +189,7 @@ class Refusal(Event):
     """A proposal that the task gate did not admit, and why."""
 
     topic: ClassVar[str] = "refusals"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     proposal: Proposal
     reason: str
@@ -197,7 +205,7 @@ class Attempt(Event):
     """A group of samples drawn for one task by one solver."""
 
     topic: ClassVar[str] = "attempts"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     task: Task
     samples: tuple[Sample, ...]
@@ -264,7 +272,7 @@ class Judgment(Event):
     """The attempt, and one verdict per sample in the same order."""
 
     topic: ClassVar[str] = "judgments"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     attempt: Attempt
     verdicts: tuple[Verdict, ...]
@@ -284,9 +292,15 @@ class Judgment(Event):
         return self.attempt.task.id
 
     @property
+    def unaided(self) -> tuple[Verdict, ...]:
+        """The verdicts of the samples that were drawn without a hint: they alone are counted."""
+        judged = zip(self.attempt.samples, self.verdicts, strict=False)
+        return tuple(verdict for sample, verdict in judged if not sample.hinted)
+
+    @property
     def success(self) -> float:
-        """Share of samples that are right."""
-        return sum(verdict.right for verdict in self.verdicts) / len(self.verdicts)
+        """Share of the samples without a hint that are right."""
+        return sum(verdict.right for verdict in self.unaided) / (len(self.unaided) or 1)
 
 
 class LevelCount(Part):

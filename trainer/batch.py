@@ -58,14 +58,14 @@ class Batch:
         return cls(judgments=(), trained=(), dropped=(), num_tasks=0)
 
     def levels(self) -> tuple[LevelCount, ...]:
-        """Tasks, samples and right answers by family and level."""
+        """Tasks, samples without a hint and right answers by family and level."""
         counts: dict[tuple[str, int], list[int]] = {}
         for judgment in self.judgments:
             task = judgment.attempt.task
             count = counts.setdefault((task.family, task.level), [0, 0, 0])
             count[0] += 1
-            count[1] += len(judgment.verdicts)
-            count[2] += sum(verdict.right for verdict in judgment.verdicts)
+            count[1] += len(judgment.unaided)
+            count[2] += sum(verdict.right for verdict in judgment.unaided)
         return tuple(
             LevelCount(family=family, level=level, tasks=tasks, samples=samples, correct=correct)
             for (family, level), (tasks, samples, correct) in sorted(counts.items())
@@ -90,11 +90,11 @@ class Batch:
         oldest = [attempt.oldest_version for attempt in attempts]
         staleness = [parent - version for version in oldest if version is not None] or [0]
         samples = [sample for attempt in attempts for sample in attempt.samples]
-        rewards = [verdict.reward for judgment in self.judgments for verdict in judgment.verdicts]
+        rewards = [verdict.reward for judgment in self.judgments for verdict in judgment.unaided]
         return {
             "tokens": float(sum(sample.num_tokens for sample in samples)),
             "samples": float(len(samples)),
-            "reward": fmean(rewards),
+            "reward": fmean(rewards or [0.0]),
             "staleness_mean": fmean(staleness),
             "staleness_max": float(max(staleness)),
         }

@@ -22,7 +22,10 @@ class Row:
 
 
 def row_of(turn: Turn, weight: float = 1.0) -> Row:
-    """A turn whose text is learned, by the model as it is published: at temperature 1."""
+    """A turn whose text is learned, by the model as it is published: at temperature 1. Where it is
+    to be learned after another prompt than it was sampled after, it has no behaviour policy."""
+    if turn.learned_prompt is not None:
+        return Row(prompt=turn.learned_prompt, completion=turn.tokens, weight=weight)
     return Row(
         prompt=turn.prompt_tokens, completion=turn.tokens, logprobs=turn.logprobs, weight=weight
     )
@@ -30,8 +33,13 @@ def row_of(turn: Turn, weight: float = 1.0) -> Row:
 
 def sampled_row(attempt: Attempt, turn: Turn, weight: float = 1.0) -> Row:
     """A turn of an attempt to be compared with its behaviour policy, at the temperature it was
-    sampled at. Raises `ValueError` where some tokens could not have been drawn: what the learner
-    would compare with is another distribution."""
+    sampled at. Raises `ValueError` where some tokens could not have been drawn, or the turn was
+    sampled after another prompt: what the learner would compare with is another distribution."""
+    if turn.learned_prompt is not None:
+        raise ValueError(
+            f"attempt {attempt.id} has a turn that is learned after another prompt than it was "
+            "sampled after: no ratio to what it was drawn from can be formed"
+        )
     if not turn.whole:
         raise ValueError(
             f"attempt {attempt.id} was sampled with top_p = {turn.top_p:g}, top_k = {turn.top_k}: "

@@ -5,7 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from agents.samplers.game import GameConfig
+from agents.samplers.rationalise import RationaliseConfig
 from agents.samplers.second_look import SecondLookConfig
 from agents.samplers.single import SingleConfig
 
-SamplerConfig = Annotated[SingleConfig | SecondLookConfig | GameConfig, Field(discriminator="type")]
+SamplerConfig = Annotated[
+    SingleConfig | SecondLookConfig | GameConfig | RationaliseConfig, Field(discriminator="type")
+]

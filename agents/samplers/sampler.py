@@ -1,5 +1,5 @@
-"""How an attempt is made: the `Sampler` protocol. A sampler knows a task and who speaks, no answer
-and no verdict."""
+"""How an attempt is made: the `Sampler` protocol. A sampler knows a task and who speaks, and no
+verdict."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -20,5 +20,6 @@ class Speak(Protocol):
 class Sampler(Protocol):
     async def sample(self, task: Task, n: int, speak: Speak) -> Sequence[Sample]:
         """`n` answers to `task`: of each the text of the last turn counts. What others than the
-        solver say is drawn from policies of their own, and is not trainable."""
+        solver say is drawn from policies of their own, and is not trainable. Behind the `n` more
+        may stand that had a hint: their turns name the prompt that they are learned after."""
         ...

@@ -15,8 +15,18 @@ _SOLVER = "current"
 
 async def there_are_as_many_samples_as_asked_for(subject: Subject) -> None:
     for count in (1, _SAMPLES):
-        samples = await _samples(subject, count)
+        samples = [each for each in await _samples(subject, count) if not each.hinted]
         expect(len(samples) == count, f"{len(samples)} samples where {count} were wanted")
+
+
+async def a_hint_is_never_learned(subject: Subject) -> None:
+    samples = await _samples(subject, 1)
+    plain = {turn.prompt_tokens for each in samples if not each.hinted for turn in each.turns}
+    for turn in (turn for each in samples for turn in each.turns):
+        expect(
+            turn.learned_prompt is None or turn.learned_prompt in plain,
+            "a turn would be learned after a prompt that was never read without a hint",
+        )
 
 
 async def every_sample_has_turns_that_may_be_learned_from(subject: Subject) -> None:
@@ -63,6 +73,7 @@ async def _samples(subject: Subject, count: int = _SAMPLES) -> Sequence[Sample]:
 
 PROMISES: tuple[Promise, ...] = (
     there_are_as_many_samples_as_asked_for,
+    a_hint_is_never_learned,
     every_sample_has_turns_that_may_be_learned_from,
     what_others_say_is_not_learned_from,
     every_turn_says_what_was_read_and_sampled,

@@ -15,6 +15,7 @@ from agents.judges.config import JudgeConfig
 from agents.parts import Parts
 from agents.policies.policy import Policy
 from agents.policies.serving import Serving
+from agents.samplers.rationalise import NoHint
 from agents.sources.context import in_context
 from bus.events import Attempt, Sample, Task, derive_id
 from bus.memory.bus import MemoryBus
@@ -158,6 +159,8 @@ class Rehearsal:
                 await asyncio.wait_for(ask(), _SECONDS)
         except Unreadable as error:
             raise UsageError(f"{what} cannot be read by the model: {error}") from None
+        except NoHint as error:
+            raise UsageError(str(error)) from None
         except Exception:
             if not self._listener.asked:
                 return []

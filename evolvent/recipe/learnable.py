@@ -23,6 +23,7 @@ def check(recipe: Recipe) -> None:
     _check_coins(recipe)
     _check_rows(recipe)
     _check_growth(recipe)
+    _check_hints(recipe)
     _check_warmup(recipe)
     _check_roles(recipe)
     _check_games(recipe)
@@ -107,6 +108,17 @@ def _check_growth(recipe: Recipe) -> None:
         raise ValueError(
             f"loss.growth = {growth:g} counts how often learning starts from version 0 again, and "
             "it never does: set learner.restart_every"
+        )
+
+
+def _check_hints(recipe: Recipe) -> None:
+    """What was drawn after a hint is learned after another prompt: it has no ratio."""
+    hints, sampler, loss = getattr(recipe.sampler, "hints", False), recipe.sampler, recipe.loss
+    if hints and getattr(loss, "takes_ratios", False):
+        raise ValueError(
+            f"sampler.type = {sampler.type!r} has samples learned after another prompt than they "
+            f"were drawn after, and loss.type = {loss.type!r} compares the learner with what they "
+            "were drawn from; choose sampler.type = 'single' or loss.type = 'nll'"
         )
 
 

@@ -44,6 +44,7 @@ TURN = Turn(
     temperature=0.5,
     top_p=0.875,
     top_k=40,
+    learned_prompt=(1, 57),
 )
 FROZEN = TURN.model_copy(
     update={

@@ -18,7 +18,7 @@ from functools import cache
 from random import Random
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from agents.domains.domain import NotATask, Problem, Score
 from agents.domains.programs.language import MAX_PROGRAM
@@ -32,7 +32,7 @@ from agents.domains.programs.tasks import (
     parsed,
     written,
 )
-from agents.domains.programs.validity import draw_program, is_trivial
+from agents.domains.programs.validity import ALL, draw_program, is_trivial, longest_program
 from agents.domains.strings import MARK, draw_digits
 from agents.domains.suites import check_levels, first_of
 from agents.parts import PartConfig, Parts
@@ -45,8 +45,8 @@ Digits = Annotated[int, Field(ge=3, le=MAX_DIGITS)]
 
 class ProgramsConfig(PartConfig):
     """Which families, up to how many operations; inputs have from `min_digits` to `max_digits`.
-    With `rationale` a deduction is answered step by step. Problems of the held-out suite are
-    refused everywhere."""
+    Programs are of the letters `operations`. With `rationale` a deduction is answered step by step.
+    Problems of the held-out suite are refused everywhere."""
 
     type: Literal["programs"] = "programs"
     families: tuple[Family, ...] = Field(default=FAMILIES, min_length=1)
@@ -55,13 +55,30 @@ class ProgramsConfig(PartConfig):
     min_digits: Digits = 3
     max_digits: Digits = 5
     held_out_per_level: int = Field(default=64, ge=1, le=1000)
+    operations: str = ALL
     rationale: bool = False
+
+    @field_validator("operations")
+    @classmethod
+    def _are_operations(cls, operations: str) -> str:
+        if not operations or len(set(operations)) < len(operations):
+            raise ValueError("operations are letters, each of them once")
+        if unknown := set(operations) - set(ALL):
+            raise ValueError(f"there is no operation {min(unknown)}: there are {ALL}")
+        return operations
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ProgramsConfig":
         check_levels(self.levels, warmup_levels=self.warmup_levels)
         if self.min_digits > self.max_digits:
             raise ValueError(f"min_digits {self.min_digits} is above max_digits {self.max_digits}")
+        if self.operations != ALL:
+            longest = longest_program(self.levels[-1], self.operations)
+            if longest < self.levels[-1]:
+                raise ValueError(
+                    f"operations {self.operations!r} make programs of up to {longest} letters that "
+                    f"are not trivial, and levels go to {self.levels[-1]}: name more of them"
+                )
         if self.rationale and "deduction" not in self.families:
             raise ValueError("rationale = true is for deductions: add 'deduction' to families")
         return self
@@ -109,7 +126,7 @@ class Programs:
         family, program, value = parsed(text)
         if family not in self.families:
             raise NotATask("unknown family")
-        if len(program) not in self.levels:
+        if len(program) not in self.levels or not set(program) <= set(self._config.operations):
             raise NotATask("out of range")
         if not self._config.min_digits <= len(value) <= self._config.max_digits:
             raise NotATask("out of range")
@@ -173,7 +190,7 @@ class Programs:
     def _draw(self, family: str, level: int, random: Random) -> Problem:
         """Any problem of a family and level, held out or not."""
         while True:
-            program = draw_program(level, random)
+            program = draw_program(level, random, self._config.operations)
             value = draw_digits(random.randint(*self._digits), random)
             try:
                 return self._problem(family, program, value)

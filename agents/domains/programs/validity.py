@@ -6,8 +6,7 @@ from random import Random
 from agents.domains.programs.language import OPERATIONS, run
 from agents.domains.strings import draw_digits
 
-_LETTERS = tuple(OPERATIONS)
-_WEIGHTS = [1 if letter in "hlgkq" else 4 for letter in _LETTERS]
+_SELDOM = "hlgkq"
 """What leaves a digit or two is drawn seldom: little can follow it."""
 
 _PROBES = tuple(
@@ -16,6 +15,10 @@ _PROBES = tuple(
     for index in range(4)
 )
 _MAX_TRIES = 100
+_LOOKED_AT = 64
+
+ALL = "".join(OPERATIONS)
+"""All operations there are."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -35,12 +38,26 @@ def is_trivial(program: str) -> bool:
     )
 
 
-def draw_program(length: int, random: Random) -> str:
-    """A program of `length` letters that is not trivial. It grows letter by letter: what begins
-    with a trivial program is trivial."""
+def longest_program(most: int, letters: str) -> int:
+    """How many letters a program of `letters` may have, up to `most`, without being trivial."""
+    programs = {""}
+    for length in range(most):
+        longer = (program + letter for program in sorted(programs) for letter in letters)
+        programs = {each for each in longer if not is_trivial(each)}
+        if not programs:
+            return length
+        # The beginnings of what is not trivial are not: a few of them say enough.
+        programs = set(sorted(programs)[:: max(1, len(programs) // _LOOKED_AT)])
+    return most
+
+
+def draw_program(length: int, random: Random, letters: str = ALL) -> str:
+    """A program of `length` of the `letters` that is not trivial. It grows letter by letter: what
+    begins with a trivial program is trivial."""
     program, tries = "", 0
+    weights = [1 if letter in _SELDOM else 4 for letter in letters]
     while len(program) < length:
-        longer = program + random.choices(_LETTERS, _WEIGHTS)[0]
+        longer = program + random.choices(letters, weights)[0]
         tries += 1
         if not is_trivial(longer):
             program = longer

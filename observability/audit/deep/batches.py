@@ -65,11 +65,21 @@ def _levels(batch: list[Judgment]) -> Mapping[tuple[str, int], tuple[int, int, i
     return {
         place: (
             len(found),
-            sum(len(one.verdicts) for one in found),
-            sum(verdict.reward >= 1 for one in found for verdict in one.verdicts),
+            sum(len(_rewards(one)) for one in found),
+            sum(reward >= 1 for one in found for reward in _rewards(one)),
         )
         for place, found in sorted(counted.items())
     }
+
+
+def _rewards(judgment: Judgment) -> list[float]:
+    """Of the samples that were drawn without a hint: what was hinted at is learned, and not
+    counted."""
+    return [
+        verdict.reward
+        for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=False)
+        if all(turn.learned_prompt is None for turn in sample.turns)
+    ]
 
 
 def _metrics(batch: list[Judgment], parent: int) -> Mapping[str, float]:
@@ -90,6 +100,6 @@ def _metrics(batch: list[Judgment], parent: int) -> Mapping[str, float]:
         ]
         ages += [parent - min(spans)] if spans else []
     ages = ages or [0]
-    folded["reward"] = fmean(verdict.reward for one in batch for verdict in one.verdicts)
+    folded["reward"] = fmean([reward for one in batch for reward in _rewards(one)] or [0.0])
     folded["staleness_mean"], folded["staleness_max"] = fmean(ages), float(max(ages))
     return folded

@@ -1,5 +1,6 @@
-"""The samples of an attempt: as many as were asked for, and of every token which version drew it.
-Knows no tokenizer."""
+"""The samples of an attempt: as many as were asked for, and of every token which version drew it;
+what is learned without the hint it was drawn with is learned after the task's prompt. Knows no
+tokenizer."""
 
 from bus.events import Attempt, Turn
 from observability.audit.findings import Findings
@@ -13,7 +14,8 @@ class Samples:
         self._findings = findings
 
     def check(self, attempt: Attempt, place: str) -> None:
-        if self._wanted is not None and len(attempt.samples) != self._wanted:
+        unaided = [sample for sample in attempt.samples if not any(map(_is_hinted, sample.turns))]
+        if self._wanted is not None and len(unaided) != self._wanted:
             self._findings.gather(
                 "I12",
                 "{example} has another number of samples than the recipe asks for",
@@ -21,7 +23,16 @@ class Samples:
                 "{examples}",
                 place,
             )
+        prompts = {turn.prompt_tokens for sample in unaided for turn in sample.turns[:1]}
         turns = [turn for sample in attempt.samples for turn in sample.turns]
+        if not {turn.learned_prompt for turn in turns if _is_hinted(turn)} <= prompts:
+            self._findings.gather(
+                "I12",
+                "{example} has a sample that would be learned after another prompt than the task's",
+                "{number} attempts have samples that would be learned after other prompts than "
+                "their tasks': {examples}",
+                place,
+            )
         if not all(map(_is_whole, turns)):
             self._findings.gather(
                 "I12",
@@ -31,6 +42,10 @@ class Samples:
                 "or how likely they were: {examples}",
                 place,
             )
+
+
+def _is_hinted(turn: Turn) -> bool:
+    return turn.learned_prompt is not None
 
 
 def _is_whole(turn: Turn) -> bool:

@@ -73,6 +73,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "second_look"},
         {"type": "game"},
         {"type": "game", "opponents": {"first": "previous"}},
+        {"type": "rationalise", "samples": 2},
     ],
     "judge": [
         {"type": "exact"},

@@ -22,6 +22,10 @@ from evolvent.recipe.load import load_recipe
         (["judge={type='chance', rate=1}", "loss.type=grpo"], "judged alike"),
         (["loss.fresh_rows=0", "loss.replay_rows=0", "loss.warmup_rows=8"], "are all 0"),
         (["loss.growth=1.2"], "set learner.restart_every"),
+        (
+            ["sampler.type=rationalise", "loss.type=grpo"],
+            "learned after another prompt",
+        ),
         (["domain.warmup_levels=[]"], "warmup.steps = 200 needs domain.warmup_levels"),
         (
             ["domain.warmup_levels=[]", "warmup.steps=0", "loss.warmup_rows=4"],
@@ -49,6 +53,8 @@ def test_what_can_never_learn_is_refused(settings: list[str], said: str) -> None
         ["judge={type='chance', rate=1}"],
         ["judge={type='chance', rate=0.5}", "loss.type=grpo"],
         ["loss.fresh_rows=0"],
+        ["sampler.type=rationalise", "warmup.role_share=0.2"],
+        ["loss.growth=1.2", "learner.restart_every=1"],
         ["domain.warmup_levels=[]", "warmup.steps=0"],
         ["judge.type=implicit", "loss.type=cream"],
         ["judge.type=policy", "warmup.role_share=0.2", "loss.role_rows=4"],

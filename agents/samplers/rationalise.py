@@ -1,0 +1,90 @@
+"""Rationalisation: a task that was not solved is asked again with its answer as a hint, and what is
+right then is learned as if there had been no hint.
+
+user: PROMPT                        assistant: n answers
+none of them right -> user: HINT    assistant: more answers, learned after PROMPT
+
+STaR (Zelikman et al. 2022, arXiv 2203.14465, section 3.3).
+"""
+
+from collections.abc import Sequence
+from random import Random
+from string import Formatter
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from agents.domains.domain import Domain, Problem
+from agents.judges.exact import problem_of
+from agents.parts import Example, PartConfig, Parts
+from agents.samplers.sampler import Speak
+from bus.events import Sample, Task
+from bus.runner import Rejected
+
+
+class NoHint(Rejected):
+    """A task lacks what a hint is made of."""
+
+
+class RationaliseConfig(PartConfig):
+    """Of a task that no sample solved `samples` more are drawn after `hint`, in which `{prompt}`,
+    `{answer}` and whatever the domain's tasks carry as metadata may stand."""
+
+    hints: ClassVar[bool] = True
+
+    type: Literal["rationalise"] = "rationalise"
+    hint: str = "{prompt}{answer}#"
+    samples: int = Field(default=1, gt=0)
+
+    @field_validator("hint")
+    @classmethod
+    def _names_fields(cls, hint: str) -> str:
+        try:
+            names = {name for _, name, _, _ in Formatter().parse(hint) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"the hint cannot be read: {error}") from None
+        if not all(name.isidentifier() for name in names):
+            raise ValueError("a hint names fields of a task, such as {prompt}{answer}#")
+        if not names - {"prompt"}:
+            raise ValueError("a hint must tell something of the answer, such as {prompt}{answer}#")
+        return hint
+
+    def hinted(self, problem: Problem) -> str:
+        """What the model reads with the hint. Raises `NoHint`."""
+        fields = {**problem.metadata, "prompt": problem.prompt, "answer": problem.answer}
+        try:
+            return self.hint.format_map(fields)
+        except KeyError as missing:
+            raise NoHint(
+                f"sampler.hint names {missing}, which a task of {problem.family} does not have: "
+                f"there are {', '.join(sorted(fields))}"
+            ) from None
+
+    def example(self, problem: Problem, wrong: str, random: Random) -> Example:
+        """The right answer behind the hint."""
+        return Example(prompt=self.hinted(problem), answer=problem.answer)
+
+    def build(self, parts: Parts) -> "Rationalise":
+        return Rationalise(parts.domain, self)
+
+
+class Rationalise:
+    """The domain's verifier says whether a hint is needed; a task of which nobody knows the answer
+    gets none."""
+
+    def __init__(self, domain: Domain, config: RationaliseConfig) -> None:
+        self._domain = domain
+        self._config = config
+
+    async def sample(self, task: Task, n: int, speak: Speak) -> Sequence[Sample]:
+        plain = await speak(task.prompt, n)
+        samples = [Sample(turns=(turn,)) for turn in plain]
+        problem = problem_of(task)
+        if not task.answer or any(self._is_right(problem, sample) for sample in samples):
+            return samples
+        hinted = await speak(self._config.hinted(problem), self._config.samples, seat="hinted")
+        learned = {"learned_prompt": plain[0].prompt_tokens}
+        return samples + [Sample(turns=(turn.model_copy(update=learned),)) for turn in hinted]
+
+    def _is_right(self, problem: Problem, sample: Sample) -> bool:
+        return self._domain.score(problem, sample.answer, sample.ended).right
