@@ -22,6 +22,8 @@ class Method:
 
 METHODS = {
     "words": Method(controls={"uniform": UNIFORM}),
+    "sit": Method(controls={"oracle": ORACLE, "without a length filter": ("filter.type=all",)}),
+    "ttrl": Method(versions=60, controls={"oracle": ORACLE, "without kl": ("loss.kl=0",)}),
     "vote": Method(controls={"oracle": ORACLE}),
     "learned": Method(controls={"frozen": FROZEN, "uniform": UNIFORM}),
 }
