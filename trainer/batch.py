@@ -19,6 +19,8 @@ from trainer.checkpoint.manifest import Consumed, Dropped, id_of_record
 
 GROUP = "trainer"
 
+_REFUSED = "refused by the task gate"
+
 _ENDS = 3
 """After so many ends of the trainer in a row with the same judgments batches grow smaller."""
 
@@ -44,14 +46,16 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one version consumes, and of it the judgments to learn from. `restarts` is how often
-    learning has started from version 0 again by then."""
+    """What one version consumes, and of it what to learn from: the judgments, and the proposals
+    that were refused, which are consumed as `dropped`. `restarts` is how often learning has
+    started from version 0 again by then."""
 
     judgments: tuple[Judgment, ...]
     trained: tuple[Consumed, ...]
     dropped: tuple[Dropped, ...]
     num_tasks: int
     restarts: int = 0
+    refused: tuple[Refusal, ...] = ()
 
     @classmethod
     def empty(cls) -> Self:
@@ -142,6 +146,7 @@ class Gathering:
         """The next batch for a version whose parent is number `parent`, None if not ready."""
         fresh: list[tuple[Consumed, Judgment]] = []
         dropped: list[Dropped] = []
+        refused: list[Refusal] = []
         num_dead = 0
         left: list[Arrival] = []
         seen: set[str] = set()
@@ -152,6 +157,8 @@ class Gathering:
             if reason is not None:
                 num_dead += arrived.consumed.topic != "refusals" and reason != "duplicate"
                 dropped.append(Dropped(**arrived.consumed.model_dump(), reason=reason))
+                if isinstance(arrived.event, Refusal) and reason == _REFUSED:
+                    refused.append(arrived.event)
             elif isinstance(arrived.event, Judgment) and len(fresh) < size:
                 fresh.append((arrived.consumed, arrived.event))
             else:
@@ -167,6 +174,7 @@ class Gathering:
             trained=trained,
             dropped=tuple(dropped),
             num_tasks=len(fresh) + num_dead,
+            refused=tuple(refused),
         )
 
     def _size(self) -> int:
@@ -185,7 +193,7 @@ class Gathering:
         if isinstance(event, DeadLetter):
             return f"dead letter of {event.group}: {event.reason}"
         if isinstance(event, Refusal):
-            return "refused by the task gate"
+            return _REFUSED
         if (why := self._hands.condemned(hand_of(GROUP, arrived.consumed))) is not None:
             return f"poison: {why}"
         if isinstance(event, Judgment):

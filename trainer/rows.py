@@ -40,9 +40,18 @@ def sampled_row(attempt: Attempt, turn: Turn, weight: float = 1.0) -> Row:
             f"attempt {attempt.id} has a turn that is learned after another prompt than it was "
             "sampled after: no ratio to what it was drawn from can be formed"
         )
+    return _compared(turn, weight, attempt.temperature_of(turn), f"attempt {attempt.id}")
+
+
+def proposed_row(turn: Turn, weight: float) -> Row:
+    """The same of a turn in the proposer's role."""
+    return _compared(turn, weight, turn.temperature or 1.0, "a proposal")
+
+
+def _compared(turn: Turn, weight: float, temperature: float, what: str) -> Row:
     if not turn.whole:
         raise ValueError(
-            f"attempt {attempt.id} was sampled with top_p = {turn.top_p:g}, top_k = {turn.top_k}: "
+            f"{what} was sampled with top_p = {turn.top_p:g}, top_k = {turn.top_k}: "
             "no ratio to what it was drawn from can be formed; sample with top_p = 1 and top_k = 0"
         )
     return Row(
@@ -50,5 +59,5 @@ def sampled_row(attempt: Attempt, turn: Turn, weight: float = 1.0) -> Row:
         completion=turn.tokens,
         logprobs=turn.logprobs,
         weight=weight,
-        temperature=attempt.temperature_of(turn),
+        temperature=temperature,
     )

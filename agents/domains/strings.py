@@ -7,7 +7,7 @@ The same digits in family `sort` are `s3142>`, and the answer is `1234`.
 from collections.abc import Sequence
 from functools import cache
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,8 @@ LETTERS: dict[str, str] = {"reverse": "r", "sort": "s"}
 class StringsConfig(PartConfig):
     """Which tasks, up to which length. Below `held_out_from` there are too few strings to
     keep any back; from it on, those of the held-out suite are refused everywhere."""
+
+    evolves: ClassVar[bool] = True
 
     type: Literal["strings"] = "strings"
     families: tuple[Family, ...] = Field(default=("reverse", "sort"), min_length=1)
@@ -94,6 +96,19 @@ class Strings:
     def write(self, problem: Problem) -> str:
         """The text that `read` turns back into `problem`."""
         return problem.prompt.removesuffix(MARK)
+
+    def evolve(self, problem: Problem, operator: str, random: Random) -> Problem:
+        """With a digit more (deepen), or with others in their place (widen); raises `NotATask`."""
+        letter, digits = problem.prompt[:1], problem.prompt[1:].removesuffix(MARK)
+        match operator:
+            case "deepen":
+                place = random.randint(0, len(digits))
+                digits = digits[:place] + random.choice(DIGITS) + digits[place:]
+            case "widen":
+                digits = draw_digits(len(digits), random)
+            case _:
+                raise NotATask("unknown operator")
+        return self.read(letter + digits)
 
     def pose(self, question: str, family: str | None = None) -> Problem:
         """The user's own digits, as `3142`, `s3142` or `s3142>`, of any length up to 60."""

@@ -2,25 +2,34 @@
 
 from typing import Literal
 
-from agents.domains.domain import Domain, Problem
+from pydantic import Field
+
+from agents.domains.domain import Domain, Problem, Score
 from agents.parts import PartConfig, Parts
 from bus.events import Attempt, Task, Verdict
 
+_MALFORMED = frozenset({"not ended", "empty", "unreadable", "no number"})
+"""Reasons of verifiers by which an answer has not the form of one."""
+
 
 class ExactConfig(PartConfig):
-    """The domain's verifier judges."""
+    """The domain's verifier judges. What is not right is worth `wrong`, and `malformed` if it has
+    not even the form of an answer."""
 
     type: Literal["exact"] = "exact"
+    wrong: float = Field(default=0.0, lt=1)
+    malformed: float = Field(default=0.0, lt=1)
 
     def build(self, parts: Parts) -> "Exact":
-        return Exact(parts.domain)
+        return Exact(parts.domain, self)
 
 
 class Exact:
-    """Reward 1 for the verifier's full score, else 0; partial credit stands in `scores`."""
+    """Reward 1 for the verifier's full score; partial credit stands in `scores`."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Domain, config: ExactConfig) -> None:
         self._domain = domain
+        self._config = config
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         problem = problem_of(attempt.task)
@@ -31,11 +40,16 @@ class Exact:
                 score = self._domain.score(problem, *answer)
                 known[answer] = Verdict(
                     scores={"exact": score.value},
-                    reward=float(score.right),
+                    reward=self._reward(score),
                     reason=score.reason,
                     provenance="exact",
                 )
         return tuple(known[sample.answer, sample.ended] for sample in attempt.samples)
+
+    def _reward(self, score: Score) -> float:
+        if score.right:
+            return 1.0
+        return self._config.malformed if score.reason in _MALFORMED else self._config.wrong
 
 
 def problem_of(task: Task) -> Problem:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from agents.domains.domain import Domain
+from agents.domains.domain import Domain, Problem
 
 SEPARATOR = "|"
 _TRIES = 20
@@ -29,18 +29,26 @@ def in_context(prompt: str, shown: Sequence[str]) -> str:
 
 
 def seed_tasks(domain: Domain, count: int, seed: int) -> tuple[Written, ...]:
+    """The fixed pool as texts."""
+    return tuple(
+        Written(family=problem.family, text=domain.write(problem))
+        for problem in seed_problems(domain, count, seed)
+    )
+
+
+def seed_problems(domain: Domain, count: int, seed: int) -> tuple[Problem, ...]:
     """The fixed pool: `count` tasks of the warm-up levels, of all families alike; fewer where there
     are not so many."""
     random = Random(f"{seed}/seed tasks")
     families, levels = list(domain.families), list(domain.warmup_levels or domain.levels[:1])
-    found: dict[Written, None] = {}
+    found: dict[str, Problem] = {}
     for index in range(_TRIES * count):
         if len(found) == count:
             break
         family = families[index % len(families)]
-        text = domain.write(domain.make(family, random.choice(levels), random))
-        found[Written(family=family, text=text)] = None
-    return tuple(found)
+        problem = domain.make(family, random.choice(levels), random)
+        found[problem.prompt] = problem
+    return tuple(found.values())
 
 
 def drawn(

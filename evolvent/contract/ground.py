@@ -91,7 +91,7 @@ class _Script:
 
     def __call__(self, prompt: str, version: int, random: Random) -> str:
         domain = self.domain
-        if prompt == domain.proposer_prompt():
+        if prompt.endswith(domain.proposer_prompt()):
             family, level = random.choice(list(domain.families)), random.choice(list(domain.levels))
             return domain.write(domain.make(family, level, random))
         try:

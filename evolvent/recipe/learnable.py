@@ -4,6 +4,8 @@ Loads no part and no torch."""
 from agents.judges.chance import ChanceConfig
 from agents.judges.implicit import ImplicitConfig
 from agents.judges.vote import VoteConfig
+from agents.sources.learned import LearnedConfig
+from agents.sources.mutate import MutateConfig
 from evolvent.recipe.recipe import Recipe
 from trainer.filters.band import BandConfig
 from trainer.updates.advantage import OF_GROUP
@@ -19,6 +21,8 @@ def check(recipe: Recipe) -> None:
     that was judged."""
     _check_group(recipe)
     _check_ratios(recipe)
+    _check_proposers(recipe)
+    _check_operators(recipe)
     _check_band(recipe)
     _check_coins(recipe)
     _check_rows(recipe)
@@ -62,6 +66,42 @@ def _check_ratios(recipe: Recipe) -> None:
             "compares the learner with the distribution that was sampled from, which must hold "
             "every token; leave solver.top_p at 1 and solver.top_k at 0, or choose loss.type = "
             "'nll'"
+        )
+
+
+def _check_proposers(recipe: Recipe) -> None:
+    """Proposals that a policy gradient learns from are drawn whole, by weights that learn."""
+    reward, source = getattr(recipe.loss, "proposer_reward", "none"), recipe.source
+    if reward == "none":
+        return
+    said = f"loss.proposer_reward = {reward!r}"
+    if not isinstance(source, LearnedConfig):
+        raise ValueError(
+            f"{said} rewards what a model proposes, and with source.type = {source.type!r} none "
+            "does: choose source.type = 'learned', or loss.proposer_reward = 'none'"
+        )
+    if source.top_p < 1 or source.top_k > 0:
+        narrowed = "top_p" if source.top_p < 1 else "top_k"
+        raise ValueError(
+            f"source.{narrowed} = {getattr(source, narrowed)}: {said} compares the learner with "
+            "the distribution that was sampled from, which must hold every token; leave "
+            "source.top_p at 1 and source.top_k at 0"
+        )
+    if (follows := recipe.policy(source.policy).follow) not in ("current", "previous"):
+        raise ValueError(
+            f"source.policy = {source.policy!r} follows {follows}, and {said} would teach what "
+            "other weights have written: set loss.proposer_reward = 'none', or name a policy that "
+            "follows current or previous"
+        )
+
+
+def _check_operators(recipe: Recipe) -> None:
+    """A domain that makes tasks of others says `evolves` in its configuration."""
+    if isinstance(recipe.source, MutateConfig) and not getattr(recipe.domain, "evolves", False):
+        raise ValueError(
+            f"source.type = {recipe.source.type!r} makes tasks of other tasks, and domain.type = "
+            f"{recipe.domain.type!r} has no operators for that: choose domain.type = 'programs' or "
+            "'strings'"
         )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Hashable, Iterator, MutableMapping, Sequence
 from statistics import fmean, pstdev
 from typing import Literal
 
-from bus.events import Attempt, Judgment, Turn, Verdict
+from bus.events import Attempt, Judgment, Refusal, Turn, Verdict
+from trainer.updates.rewards import Worth
 
 Baseline = Literal["group", "group_mean", "batch", "role"]
 """What a reward is held against: its group, over the deviation or not; the batch; or all that the
@@ -49,6 +50,25 @@ def advantages(
                     continue
                 scale = 1.0 if baseline == "group_mean" else deviation + _TINY
                 yield judgment.attempt, turn, (verdict.reward_of(turn) - mean) / scale
+
+
+def proposer_advantages(
+    judgments: Sequence[Judgment], refused: Sequence[Refusal], worth: Worth
+) -> Iterator[tuple[Turn, float]]:
+    """Every trainable proposal, asked or refused, with its advantage over all of the batch that
+    have its seat, which is a role and, where one was asked for, a family ("role" above)."""
+    earned: dict[str, list[tuple[Turn, float]]] = defaultdict(list)
+    for judgment in judgments:
+        if (proposal := judgment.attempt.task.proposal) is not None and proposal.turn.trainable:
+            reward = worth.of(judgment.success)
+            earned[proposal.turn.seat].append((proposal.turn, reward))
+    for refusal in refused:
+        if (turn := refusal.proposal.turn).trainable:
+            earned[turn.seat].append((turn, worth.of_refusal(refusal.reason)))
+    for found in earned.values():
+        mean, deviation = fmean(r for _, r in found), pstdev(r for _, r in found)
+        if deviation > 0:
+            yield from ((turn, (reward - mean) / (deviation + _TINY)) for turn, reward in found)
 
 
 def against_running_means(

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bus.events import Attempt, Turn
 from trainer.batch import Batch
 from trainer.parts import Parts
-from trainer.rows import Row, sampled_row
-from trainer.updates.advantage import advantages, against_running_means
+from trainer.rows import Row, proposed_row, sampled_row
+from trainer.updates.advantage import advantages, against_running_means, proposer_advantages
+from trainer.updates.rewards import WORTHS, ProposerReward
 from trainer.updates.update import Reference
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class GrpoConfig(BaseModel):
     their number ("token"), that of each row by its own and all by the number of rows ("sequence"),
     or by the number of rows times `length` ("fixed": Dr. GRPO, arXiv 2503.20783). `entropy` is the
     weight of the policy's entropy. With `engine_cap` the ratio is to the version before, by the
-    learner's own reckoning, and its ratio to what the engine said, capped, is a weight."""
+    learner's own reckoning, and its ratio to what the engine said, capped, is a weight.
+
+    With a `proposer_reward` the proposals of the batch are learned from in the same steps: each
+    earns by how often it was solved, or by why it was refused, against those of its seat."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -53,6 +57,7 @@ class GrpoConfig(BaseModel):
     length: int = Field(default=32, gt=0)
     entropy: float = Field(default=0.0, ge=0)
     engine_cap: float | None = Field(default=None, gt=0)
+    proposer_reward: ProposerReward = "none"
 
     @model_validator(mode="after")
     def _has_one_reference(self) -> "GrpoConfig":
@@ -84,6 +89,10 @@ class Grpo:
             sampled_row(attempt, turn, advantage)
             for attempt, turn, advantage in self._advantages(batch, replay)
         ]
+        if self._config.proposer_reward != "none":
+            worth = WORTHS[self._config.proposer_reward]
+            proposals = proposer_advantages(batch.judgments, batch.refused, worth)
+            rows += [proposed_row(turn, advantage) for turn, advantage in proposals]
         random.shuffle(rows)
         for step in range(self._config.steps):
             if share := rows[step :: self._config.steps]:

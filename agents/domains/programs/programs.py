@@ -16,11 +16,12 @@ everything else follows from these, as in Zhao et al. 2025 (arXiv 2505.03335).
 from collections.abc import Sequence
 from functools import cache
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from agents.domains.domain import NotATask, Problem, Score
+from agents.domains.programs.evolution import evolved
 from agents.domains.programs.language import MAX_PROGRAM
 from agents.domains.programs.scoring import score
 from agents.domains.programs.tasks import (
@@ -47,6 +48,8 @@ class ProgramsConfig(PartConfig):
     """Which families, up to how many operations; inputs have from `min_digits` to `max_digits`.
     Programs are of the letters `operations`. With `rationale` a deduction is answered step by step.
     Problems of the held-out suite are refused everywhere."""
+
+    evolves: ClassVar[bool] = True
 
     type: Literal["programs"] = "programs"
     families: tuple[Family, ...] = Field(default=FAMILIES, min_length=1)
@@ -140,6 +143,10 @@ class Programs:
     def write(self, problem: Problem) -> str:
         """The text that `read` turns back into `problem`."""
         return written(problem)
+
+    def evolve(self, problem: Problem, operator: str, random: Random) -> Problem:
+        """What `operator` (deepen, widen, complicate) makes of a problem; raises `NotATask`."""
+        return self.read(evolved(problem, operator, random, self._config.operations))
 
     def pose(self, question: str, family: str | None = None) -> Problem:
         """The user's own task, as a model writes it (`drn:3142`) or reads it (`arn=3524,4>`), or a

@@ -21,9 +21,10 @@ def score(problem: Problem, answer: str, ended: bool) -> Score:
 
 def _deduced(problem: Problem, answer: str) -> str:
     output = problem.metadata.get("output")
-    if output is None:
-        return "right" if answer == problem.answer else "wrong"
-    return "right" if answer.rpartition(STEP)[2] == output else "wrong"
+    last = answer if output is None else answer.rpartition(STEP)[2]
+    if not is_digits(last):
+        return "unreadable"
+    return "right" if last == (output or problem.answer) else "wrong"
 
 
 def _abduced(problem: Problem, answer: str) -> str:

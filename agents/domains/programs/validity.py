@@ -51,13 +51,17 @@ def longest_program(most: int, letters: str) -> int:
     return most
 
 
+def draw_letter(random: Random, letters: str = ALL) -> str:
+    """One operation."""
+    return random.choices(letters, [1 if letter in _SELDOM else 4 for letter in letters])[0]
+
+
 def draw_program(length: int, random: Random, letters: str = ALL) -> str:
     """A program of `length` of the `letters` that is not trivial. It grows letter by letter: what
     begins with a trivial program is trivial."""
     program, tries = "", 0
-    weights = [1 if letter in _SELDOM else 4 for letter in letters]
     while len(program) < length:
-        longer = program + random.choices(letters, weights)[0]
+        longer = program + draw_letter(random, letters)
         tries += 1
         if not is_trivial(longer):
             program = longer

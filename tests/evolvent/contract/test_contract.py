@@ -62,6 +62,10 @@ TRIED: dict[str, list[dict[str, Any]]] = {
     "source": [
         {"type": "curriculum"},
         {"type": "learned"},
+        {"type": "learned", "show_seeds": 6, "show_made": 2, "most_alike": 0.7},
+        {"type": "learned", "show_made": 6, "by_family": True},
+        {"type": "mutate"},
+        {"type": "mutate", "parents": "regret", "share": 0.5},
         {"type": "schedule", "every": 1},
         {"type": "schedule", "advance_at": 0.4},
         {"type": "uniform"},
@@ -92,6 +96,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "grpo"},
         {"type": "grpo", "kl": 0.1, "reference": "previous"},
         {"type": "grpo", "baseline": "role", "normalize": "sequence", "entropy": 0.1},
+        {"type": "grpo", "baseline": "role", "proposer_reward": "azr"},
         {"type": "grpo", "baseline": "batch", "normalize": "fixed", "engine_cap": 2.0},
         {"type": "grpo", "baseline": "role_ema"},
         {"type": "dpo"},

@@ -26,6 +26,19 @@ from evolvent.recipe.load import load_recipe
             ["sampler.type=rationalise", "loss.type=grpo"],
             "learned after another prompt",
         ),
+        (["loss.type=grpo", "loss.proposer_reward=azr"], "with source.type = 'curriculum' none"),
+        (
+            ["loss={type='grpo', proposer_reward='azr'}", "source={type='learned', top_k=3}"],
+            "source.top_k = 3: loss.proposer_reward = 'azr'",
+        ),
+        (
+            [
+                "loss={type='grpo', proposer_reward='azr'}",
+                "source={type='learned', policy='reference'}",
+            ],
+            "'reference' follows reference",
+        ),
+        (["source.type=mutate"], "has no operators for that"),
         (["domain.warmup_levels=[]"], "warmup.steps = 200 needs domain.warmup_levels"),
         (
             ["domain.warmup_levels=[]", "warmup.steps=0", "loss.warmup_rows=4"],
