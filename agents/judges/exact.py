@@ -27,9 +27,9 @@ class ExactConfig(PartConfig):
 class Exact:
     """Reward 1 for the verifier's full score; partial credit stands in `scores`."""
 
-    def __init__(self, domain: Domain, config: ExactConfig) -> None:
+    def __init__(self, domain: Domain, config: ExactConfig | None = None) -> None:
         self._domain = domain
-        self._config = config
+        self._config = config or ExactConfig()
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         problem = problem_of(attempt.task)
