@@ -28,6 +28,13 @@ def right_until(right: str, answer: str) -> str:
     return "".join(one for one, _ in agrees)
 
 
+def goes_along(rationale: str, answer: str, *, whole: bool) -> bool:
+    """Whether what a model that judges has written before it said what it finds goes along the
+    answer from its beginning: all of it, or as far as it likes."""
+    rationale, answer = rationale.strip().lower(), answer.strip().lower()
+    return rationale == answer if whole else answer.startswith(rationale)
+
+
 _OTHER = 0.3
 """How often a whole answer is another one."""
 

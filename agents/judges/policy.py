@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from agents.domains.domain import Problem
-from agents.domains.wrong import right_until
+from agents.domains.wrong import goes_along, right_until
 from agents.judges.asking import filled, shows_the_answer
 from agents.parts import Example, PartConfig, Parts
 from agents.policies.config import CURRENT
@@ -29,8 +29,8 @@ class PolicyJudgeConfig(PartConfig):
     """The weights of `policy` read `template`, in which {prompt}, {question} and {answer} stand for
     those of the sample, `judgments` times, and say one of `scale`, from the worst to the best, in
     at most `max_tokens` tokens. The best is worth 1, the worst 0, and a reply that begins with none
-    of them says nothing. With a `rationale` it is the end of a reply that counts; what the warm-up
-    shows before it is the answer as far as it is right."""
+    of them says nothing. With a `rationale` it is the end of a reply that counts; before it stands
+    the answer as far as it is right, and where something else stands nothing was said."""
 
     type: Literal["policy"] = "policy"
     policy: str = CURRENT
@@ -67,13 +67,19 @@ class PolicyJudgeConfig(PartConfig):
             prompt=filled(self.template, problem, answer), answer=before + self.scale[grade]
         )
 
-    def grade(self, reply: str) -> float | None:
-        """What a reply is worth, None if it says nothing."""
+    def grade(self, reply: str, answer: str) -> float | None:
+        """What a reply about an answer is worth, None if it says nothing. A rationale that is not
+        about this answer says nothing, nor does one that finds the best without all of it."""
         said = reply.strip().lower()
         stands = said.endswith if self.rationale else said.startswith
         plain = {grade.strip().lower(): place for place, grade in enumerate(self.scale)}
-        found = [grade for grade in plain if stands(grade)]
-        return plain[max(found, key=len)] / (len(self.scale) - 1) if found else None
+        found = max((grade for grade in plain if stands(grade)), key=len, default=None)
+        if found is None:
+            return None
+        place, best = plain[found], len(self.scale) - 1
+        if self.rationale and not goes_along(said.removesuffix(found), answer, whole=place == best):
+            return None
+        return place / best
 
     def build(self, parts: Parts) -> "PolicyJudge":
         return PolicyJudge(parts, self)
@@ -103,10 +109,10 @@ class PolicyJudge:
             seat="judge",
             trainable=False,
         )
-        return self._mean([self._one(turn) for turn in turns])
+        return self._mean([self._one(turn, answer) for turn in turns])
 
-    def _one(self, turn: Turn) -> Verdict:
-        grade = self._config.grade(turn.text)
+    def _one(self, turn: Turn, answer: str) -> Verdict:
+        grade = self._config.grade(turn.text, answer)
         if grade is None:
             return _verdict(0.0, "no grade", turn, known=False)
         return _verdict(grade, _in_words(grade), turn)

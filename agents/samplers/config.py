@@ -6,9 +6,11 @@ from pydantic import Field
 
 from agents.samplers.game import GameConfig
 from agents.samplers.rationalise import RationaliseConfig
+from agents.samplers.refine import RefineConfig
 from agents.samplers.second_look import SecondLookConfig
 from agents.samplers.single import SingleConfig
 
 SamplerConfig = Annotated[
-    SingleConfig | SecondLookConfig | GameConfig | RationaliseConfig, Field(discriminator="type")
+    SingleConfig | SecondLookConfig | GameConfig | RationaliseConfig | RefineConfig,
+    Field(discriminator="type"),
 ]

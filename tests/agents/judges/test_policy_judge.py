@@ -79,7 +79,7 @@ def test_an_answer_that_did_not_end_is_worth_nothing_unasked() -> None:
 )
 def test_the_longest_grade_that_a_reply_begins_with_counts(reply: str, worth: float | None) -> None:
     config = PolicyJudgeConfig(scale=tuple(str(grade) for grade in range(11)))
-    assert config.grade(reply) == worth
+    assert config.grade(reply, "21") == worth
 
 
 def test_the_warm_up_shows_right_answers_as_the_best_and_wrong_ones_below() -> None:
@@ -96,7 +96,9 @@ def test_the_warm_up_shows_right_answers_as_the_best_and_wrong_ones_below() -> N
 
 def test_with_a_rationale_the_end_of_a_reply_counts() -> None:
     config = PolicyJudgeConfig(template=TEMPLATE, scale=("n", "y"), rationale=True)
-    assert [config.grade(said) for said in ("4321y", "43n", "y43", "y")] == [1.0, 0.0, None, 1.0]
+    said = ("4321y", "43n", "n", "y43", "432y", "4325n", "12y", "y")
+    grades = [1.0, 0.0, 0.0, None, None, None, None, None]
+    assert [config.grade(each, "4321") for each in said] == grades
     problem, random = DOMAIN.pose("r1234"), Random(0)
     shown = [config.example(problem, "4325", random) for _ in range(40)]
     assert {(one.prompt, one.answer) for one in shown} == {

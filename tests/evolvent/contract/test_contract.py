@@ -78,6 +78,8 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "game"},
         {"type": "game", "opponents": {"first": "previous"}},
         {"type": "rationalise", "samples": 2},
+        {"type": "refine"},
+        {"type": "refine", "rounds": 3, "approve": "y", "reject": "n"},
     ],
     "judge": [
         {"type": "exact"},
