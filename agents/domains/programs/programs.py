@@ -8,9 +8,10 @@ Real tasks of level 2, of the program `rn` (reverse, then the next digit for eac
 - `induction`: it reads `i2,3142:3524;076:781;55:66>` and must write a program of at most 2 letters
   that gives these outputs, and those of five inputs that it does not see.
 
-With `rationale` an answer to a deduction is every value on the way, `2413;3524`, of which the last
-one is judged alone. A proposer writes a program and an input, `drn:3142`, `arn:3142` or `irn:3142`;
-everything else follows from these, as in Zhao et al. 2025 (arXiv 2505.03335).
+With `rationale` a deduction is answered by what is left to run after each operation, `n:2413;3524`,
+of which the output at the end is judged alone. A proposer writes a program and an input,
+`drn:3142`, `arn:3142` or `irn:3142`; everything else follows from these, as in Zhao et al. 2025
+(arXiv 2505.03335).
 """
 
 from collections.abc import Sequence
@@ -166,8 +167,10 @@ class Programs:
     def max_answer_tokens(self, level: int) -> int:
         """The longest output, or all values on the way to it, the end, and one more by which too
         long an answer shows."""
-        values = level if self._config.rationale else 1
-        return values * (MAX_OUTPUT + 1) + 1
+        if not self._config.rationale:
+            return MAX_OUTPUT + 2
+        # Before each value what is left to run and a colon, between two of them a semicolon.
+        return level * MAX_OUTPUT + level * (level - 1) // 2 + 2 * (level - 1) + 2
 
     def max_proposal_tokens(self) -> int:
         """The family's letter, a program, a colon, an input, the end, and one more."""

@@ -19,7 +19,7 @@ MAX_OUTPUT = 16
 """Digits of the longest output that is asked about."""
 
 STEP = ";"
-"""Stands between the values of a rationale."""
+"""Stands between the steps of a rationale: what is left to run and the value it is left with."""
 
 SHOWN, HELD_BACK = 3, 5
 """Examples of an induction that the model reads, and those that judge its program besides."""
@@ -58,8 +58,8 @@ def make_problem(
     family: str, program: str, value: str, digits: tuple[int, int], rationale: bool = False
 ) -> Problem:
     """The problem of a program and an input; `digits` bounds the inputs of other examples. With
-    `rationale` the answer of a deduction is every value on the way to the output. Raises
-    `NotATask` if there is no output to ask about, or no such value."""
+    `rationale` the answer of a deduction is written step by step. Raises `NotATask` if there is no
+    output to ask about, or no value on the way to it."""
     output = run(program, value)
     if not is_output(output):
         raise NotATask("out of range")
@@ -68,7 +68,8 @@ def make_problem(
         steps = [run(program[: end + 1], value) for end in range(len(program))]
         if not all(map(is_output, steps)):
             raise NotATask("out of range")
-        answer, known = STEP.join(steps), known | {"output": output}
+        left = [f"{program[end + 1 :]}:{step}" for end, step in enumerate(steps[:-1])]
+        answer, known = STEP.join([*left, output]), known | {"output": output}
         return _problem(family, program, f"{program}:{value}", answer, known)
     if family == "deduction":
         return _problem(family, program, f"{program}:{value}", output, known)

@@ -1,4 +1,4 @@
-"""Deductions that are answered step by step: every value on the way; the last one is judged."""
+"""Deductions that are answered step by step: what is left to run; the end is judged."""
 
 from random import Random
 
@@ -21,9 +21,9 @@ def reason(problem: Problem, answer: str) -> str:
     return STEPWISE.score(problem, answer, ended=True).reason
 
 
-def test_every_value_on_the_way_is_the_answer_and_the_prompt_says_none_of_them() -> None:
+def test_the_answer_is_what_is_left_to_run_after_each_operation() -> None:
     problem = STEPWISE.read("drn:3142")
-    assert (problem.prompt, problem.answer) == ("drn:3142>", "2413;3524")
+    assert (problem.prompt, problem.answer) == ("drn:3142>", "n:2413;3524")
     assert problem.metadata["output"] == "3524"
     assert STEPWISE.read("dr:3142").answer == "2413"
 
@@ -34,7 +34,8 @@ def test_a_rationale_is_what_the_reference_gives_and_fits(seed: int, level: int)
     problem = STEPWISE.make("deduction", level, Random(seed))
     program, value = problem.metadata["program"], problem.metadata["input"]
     values = [evaluate(program[:end], value) for end in range(1, level + 1)]
-    assert problem.answer == ";".join(values)
+    left = [f"{program[end:]}:{values[end - 1]}" for end in range(1, level)]
+    assert problem.answer == ";".join([*left, values[-1]])
     assert all(0 < len(each) <= MAX_OUTPUT for each in values)
     assert len(problem.answer) + 1 < STEPWISE.max_answer_tokens(level)
 
@@ -42,14 +43,15 @@ def test_a_rationale_is_what_the_reference_gives_and_fits(seed: int, level: int)
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
+        ("n:2413;3524", "right"),
         ("2413;3524", "right"),
         ("9999;3524", "right"),
         ("3524", "right"),
         ("1;2;3;3524", "right"),
         ("3524;2413", "wrong"),
-        ("2413;35241", "wrong"),
-        ("2413;3524;", "wrong"),
-        ("2413:3524", "wrong"),
+        ("n:2413;35241", "wrong"),
+        ("n:2413;3524;", "wrong"),
+        ("n:3524", "wrong"),
         ("", "empty"),
     ],
 )
