@@ -26,6 +26,7 @@ from agents.solver import Solver, SolverConfig
 from agents.sources.config import SourceConfig
 from agents.sources.curriculum import CurriculumConfig
 from agents.sources.learned import LearnedConfig
+from agents.sources.mutate import MutateConfig
 from bus.events import Control, Evaluation, Judgment, Promotion, Weights, derive_id
 from bus.memory.bus import MemoryBus
 from bus.runner import Runner
@@ -66,6 +67,7 @@ def roles_of(parts: Parts, source: str, policy: str) -> dict[str, Any]:
     sources: dict[str, SourceConfig] = {
         "curriculum": CurriculumConfig(),
         "learned": LearnedConfig(policy=policy),
+        "mutate": MutateConfig(parents="regret"),
     }
     judges: list[tuple[str, Judge]] = [
         ("exact", ExactConfig().build(parts)),
@@ -118,6 +120,7 @@ def promotion(of: Weights) -> Promotion:
         ("curriculum", "previous"),
         ("learned", "reference"),
         ("learned", "promoted"),
+        ("mutate", "current"),
     ],
 )
 def test_no_role_reads_the_log_on_its_event_loop(tmp_path: Path, source: str, policy: str) -> None:

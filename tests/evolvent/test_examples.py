@@ -1,8 +1,11 @@
 """What the warm-up shows: the roles of a recipe by their share, and nothing else where there are
-none."""
+none; and to a proposer as many tasks as it reads in a run."""
+
+import pytest
 
 from agents.engines.checkpoint.prompting import TOKENIZER, read_prompting
 from agents.judges.policy import PolicyJudgeConfig
+from agents.sources.learned import LearnedConfig
 from evolvent.examples import Examples
 from tests.agents.asking import DOMAIN
 from trainer.alphabet import build_tokenizer
@@ -35,3 +38,21 @@ def test_without_a_share_every_row_is_what_it_was() -> None:
     assert texts(Examples(DOMAIN, 1, PROMPTING, END, roles=[JUDGE]), 0.0) == texts(
         Examples(DOMAIN, 1, PROMPTING, END), 0.0
     )
+
+
+@pytest.mark.parametrize("by_family", [False, True])
+def test_a_proposer_is_shown_as_many_tasks_as_in_a_run(by_family: bool) -> None:
+    proposer = LearnedConfig(show_seeds=6, show_made=2, by_family=by_family)
+    examples = Examples(DOMAIN, 1, PROMPTING, END, proposer=proposer)
+    alone = Examples(DOMAIN, 1, PROMPTING, END)
+    mixed = 0
+    for index in range(40):
+        row = examples.proposal(index)
+        *shown, own = PROMPTING.decode(row.prompt).split("|")
+        assert (len(shown), own) == (8, DOMAIN.proposer_prompt())
+        assert row.completion == alone.proposal(index).completion
+        families = {DOMAIN.read(text).family for text in shown}
+        mixed += len(families) > 1
+        if by_family:
+            assert families == {DOMAIN.read(PROMPTING.decode(row.completion[:-1])).family}
+    assert (mixed > 30) != by_family
