@@ -1,6 +1,7 @@
 """What a block may ask for when it is built: every one is `config.build(parts)`."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -75,7 +76,7 @@ class Parts:
     `run` and `seed` are the run's; `log` is what has been said, to be read in threads alone;
     `policy(name)` generates with the weights of that name; `serving(weights)` opens an engine at
     exactly one version. The `domain` is built when it is first asked for, so it cannot itself ask
-    for one.
+    for one. Only where a model learns, and `encode` is given, are answers written as its tokens.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Parts:
         log: Log,
         policy: Callable[[str], Policy],
         serving: Serving,
+        encode: Callable[[str], tuple[int, ...]] | None = None,
     ) -> None:
         self.run = run
         self.seed = seed
@@ -94,6 +96,19 @@ class Parts:
         self.policy = policy
         self.serving = serving
         self._domain = domain
+        self._encode = encode
+
+    def encode(self, answer: str) -> tuple[int, ...]:
+        """An answer and its end, as the model that learns would say it."""
+        if self._encode is None:
+            raise RuntimeError("no model learns in this process")
+        return self._encode(answer)
+
+    def encoding(self, encode: Callable[[str], tuple[int, ...]]) -> "Parts":
+        """The same ground, on which answers are written so."""
+        same = copy(self)
+        same._encode = encode
+        return same
 
     @cached_property
     def domain(self) -> Domain:

@@ -77,6 +77,10 @@ class Examples:
             return self._row(problem.prompt, problem.answer)
         return self._row(shown.prompt, shown.answer)
 
+    def answer(self, text: str) -> tuple[int, ...]:
+        """An answer as the model writes it, its end included."""
+        return answer_tokens(self._prompting, text, self._end)
+
     def _problem(self, index: int) -> Problem:
         return self._made(Random(f"{self._seed}/warm-up/{index}"))
 
@@ -85,8 +89,7 @@ class Examples:
         return self._domain.make(family, random.choice(list(self._domain.warmup_levels)), random)
 
     def _row(self, prompt: Prompt, completion: str) -> Row:
-        answer = self._prompting.tokenizer.encode(completion, add_special_tokens=False).ids
-        row = Row(prompt=self._prompting.encode(prompt), completion=(*answer, self._end))
+        row = Row(prompt=self._prompting.encode(prompt), completion=self.answer(completion))
         length = len(row.prompt) + len(row.completion)
         if self._context is not None and length > self._context:
             raise UsageError(
@@ -94,3 +97,8 @@ class Examples:
                 "lower domain.warmup_levels or choose another model"
             )
         return row
+
+
+def answer_tokens(prompting: Prompting, text: str, end: int) -> tuple[int, ...]:
+    """What a model says that answers `text`; `end` is the token that ends it."""
+    return (*prompting.tokenizer.encode(text, add_special_tokens=False).ids, end)

@@ -4,11 +4,12 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from agents.engines.checkpoint.kind import longest
@@ -26,7 +27,7 @@ from agents.sources.learned import LearnedConfig
 from bus.bus import Subscription
 from bus.control import Switch
 from evolvent.errors import UsageError, certain
-from evolvent.examples import PLAIN, Examples
+from evolvent.examples import PLAIN, Examples, answer_tokens
 from evolvent.given.exact import check_learned, check_served
 from evolvent.given.own_model import end_of_answer, load_model
 from evolvent.preflight.preflight import positions
@@ -72,7 +73,10 @@ def build_trainer(
         batch=recipe.trainer,
         make_seed=lambda: make_seed(recipe, parts, checkpoints.seed_folder, place.voice.progress),
         make_learner=lambda path: make_learner(
-            recipe, parts, AutoModelForCausalLM.from_pretrained(path), _prompting(path)
+            recipe,
+            parts.encoding(_encoder(path)),
+            AutoModelForCausalLM.from_pretrained(path),
+            _prompting(path),
         ),
         executor=place.executor,
         switch=switch,
@@ -134,7 +138,7 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
         recipe.learner.micro_batch_tokens,
     )
     save_model(model, tokenizer, folder)
-    learner = make_learner(recipe, parts, model, prompting)
+    learner = make_learner(recipe, parts.encoding(examples.answer), model, prompting)
     if recipe.lora.rank:
         save_description(learner.model, folder)
     for index in range(recipe.learner.replay_capacity if parts.domain.warmup_levels else 0):
@@ -171,6 +175,17 @@ def _first_model(recipe: Recipe, parts: Parts) -> tuple[Any, Any]:
         except ValueError as error:
             raise UsageError(str(error)) from None
     return model, tokenizer
+
+
+def _encoder(folder: Path) -> Callable[[str], tuple[int, ...]]:
+    """Answers as the model in `folder` writes them. Reads its tokenizer when first asked."""
+
+    @cache
+    def known() -> tuple[Prompting, int]:
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        return _prompting(folder), end_of_answer(model, AutoTokenizer.from_pretrained(folder))
+
+    return lambda answer: answer_tokens(known()[0], answer, known()[1])
 
 
 def _prompting(folder: Path) -> Prompting:

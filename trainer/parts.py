@@ -6,7 +6,7 @@ from bus.log import Log
 
 
 class Parts(Protocol):
-    """The run, its seed, and its log, to be read."""
+    """The run, its seed, its log, to be read, and how the model writes."""
 
     @property
     def run(self) -> str: ...
@@ -14,3 +14,6 @@ class Parts(Protocol):
     def seed(self) -> int: ...
     @property
     def log(self) -> Log: ...
+    def encode(self, answer: str) -> tuple[int, ...]:
+        """The tokens of an answer, the end with them."""
+        ...

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from agents.domains.arithmetic import ArithmeticConfig
 from agents.domains.dataset.dataset import DatasetConfig
+from agents.domains.grammar import GrammarConfig
 from agents.domains.kuhn import KuhnConfig
 from agents.domains.programs.programs import ProgramsConfig
 from agents.domains.reasoning_gym import ReasoningGymConfig
@@ -17,6 +18,7 @@ DomainConfig = Annotated[
     | ArithmeticConfig
     | ProgramsConfig
     | DatasetConfig
-    | KuhnConfig,
+    | KuhnConfig
+    | GrammarConfig,
     Field(discriminator="type"),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from agents.domains.arithmetic import ArithmeticConfig
 from agents.domains.domain import Domain
+from agents.domains.grammar import GrammarConfig
 from agents.domains.gym_catalog import HASH_ORDERED, UNREPEATABLE, check_dataset, dataset_files
 from agents.domains.kuhn import KuhnConfig
 from agents.domains.programs.programs import ProgramsConfig
@@ -24,6 +25,7 @@ _EXAMPLES = {
     "abduction": "rn:3142",
     "induction": "rn:3142",
     "kuhn": "kqpb",
+    "grammar": "g3",
 }
 """What a user asks of the families that are not reasoning-gym's."""
 
@@ -32,6 +34,7 @@ _DOMAINS: tuple[Domain, ...] = (
     ArithmeticConfig(families=("add", "subtract", "multiply", "copy")).build(),
     ProgramsConfig().build(),
     KuhnConfig().build(),
+    GrammarConfig().build(),
 )
 _OURS = {name: domain for domain in _DOMAINS for name in domain.families}
 _NOT_SET = ("seed", "size")

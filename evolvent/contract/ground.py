@@ -68,6 +68,7 @@ async def ground(domain: Any = _STRINGS) -> AsyncIterator[Parts]:
                 )
             ),
             serving=Serving(lambda: ScriptedEngine(script), Path(folder)),
+            encode=lambda answer: turn(answer).tokens,
         )
         script.domain = parts.domain
         yield parts

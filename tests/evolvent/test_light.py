@@ -31,6 +31,7 @@ LIGHT = (
     "agents.policies.serving",
     "agents.domains.arithmetic",
     "agents.domains.config",
+    "agents.domains.grammar",
     "agents.domains.kuhn",
     "agents.domains.programs.programs",
     "agents.domains.strings",

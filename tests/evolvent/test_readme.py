@@ -234,7 +234,7 @@ def listed(page: Path) -> list[str]:
     parents: list[str] = []
     found = []
     for line in tree.splitlines():
-        entry = re.match(r"((?:  )*)([\w.]+/?)  +\S", line)
+        entry = re.match(r"((?:  )*)([\w.-]+/?)  +\S", line)
         assert entry, f"no name, or no comment: {line}"
         parents = parents[: len(entry[1]) // 2]
         found.append("".join([*parents, entry[2]]))

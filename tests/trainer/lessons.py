@@ -159,6 +159,10 @@ class Ground:
     seed: int = 3
     log: Log = field(default_factory=MemoryBus)
 
+    def encode(self, answer: str) -> tuple[int, ...]:
+        """Digits as `turn` has them, and the end."""
+        return (*(2 + int(digit) for digit in answer), 1)
+
 
 PARTS = Ground()
 

@@ -37,6 +37,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "programs": {"type": "programs"},
     "dataset": DATASET,
     "kuhn": {"type": "kuhn"},
+    "grammar": {"type": "grammar"},
     "chain_sum": {
         "type": "reasoning_gym",
         "dataset": "chain_sum",

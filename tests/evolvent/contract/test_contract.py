@@ -41,6 +41,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "strings", "levels": list(range(1, 17))},
         DATASET,
         {"type": "kuhn"},
+        {"type": "grammar"},
         {
             "type": "reasoning_gym",
             "dataset": "spell_backward",
@@ -104,6 +105,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "dpo"},
         {"type": "dpo", "steps": 2, "nll": 0.5, "smoothing": 0.1, "reference": "first"},
         {"type": "cream"},
+        {"type": "spin"},
     ],
 }
 
