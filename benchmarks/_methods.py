@@ -25,5 +25,10 @@ METHODS = {
     "sit": Method(controls={"oracle": ORACLE, "without a length filter": ("filter.type=all",)}),
     "ttrl": Method(versions=60, controls={"oracle": ORACLE, "without kl": ("loss.kl=0",)}),
     "vote": Method(controls={"oracle": ORACLE}),
+    "self-refine": Method(
+        controls={
+            "no second look": ("sampler.type=single", "warmup.role_share=0", "loss.role_rows=0")
+        }
+    ),
     "learned": Method(controls={"frozen": FROZEN, "uniform": UNIFORM}),
 }
