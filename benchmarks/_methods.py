@@ -20,10 +20,10 @@ class Method:
     by_chance: bool = True
 
 
+NOBODY_PROPOSES = (*UNIFORM, "loss.proposer_reward=none")
+
 METHODS = {
     "words": Method(controls={"uniform": UNIFORM}),
-    "sit": Method(controls={"oracle": ORACLE, "without a length filter": ("filter.type=all",)}),
-    "ttrl": Method(versions=60, controls={"oracle": ORACLE, "without kl": ("loss.kl=0",)}),
     "vote": Method(controls={"oracle": ORACLE}),
     "self-refine": Method(
         controls={
@@ -31,4 +31,19 @@ METHODS = {
         }
     ),
     "learned": Method(controls={"frozen": FROZEN, "uniform": UNIFORM}),
+    "rft": Method(controls={"one answer a task": ("loss.per_task=1",)}),
+    "rest-em": Method(versions=12, controls={"continued": ("learner.restart_every=0",)}),
+    "star": Method(versions=12, controls={"no hint": ("sampler.type=single",)}),
+    "ttrl": Method(controls={"oracle": ORACLE, "no guard": ("guards=[]", "loss.kl=0")}),
+    "sit": Method(versions=140, by_chance=False, controls={"oracle": ORACLE}),
+    "absolute-zero": Method(
+        controls={
+            "frozen": (*FROZEN, "loss.proposer_reward=none"),
+            "uniform": NOBODY_PROPOSES,
+        }
+    ),
+    "spiral": Method(by_chance=False, controls={"no seat baseline": ("loss.baseline=batch",)}),
+    "self-instruct": Method(controls={"uniform": UNIFORM}),
+    "evol-instruct": Method(controls={"uniform": UNIFORM}),
+    "eva": Method(controls={"any parent": ("source.parents=any",), "uniform": UNIFORM}),
 }

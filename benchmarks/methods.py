@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -90,7 +90,7 @@ class Bench:
         """The seed model, the method, then its controls."""
         seeds = list(seeds)
         whole = [self.whole("method", seed) for seed in seeds]
-        starts = [self._measured(self._of("method", seed), seed, 0) for seed in seeds]
+        starts = [self.start(seed) for seed in seeds]
         yield Row(name="seed model", runs=starts)
         yield Row(name=self._recipe, runs=whole)
         if not controls:
@@ -139,6 +139,11 @@ class Bench:
                 violations=len(audit(folder)["violations"]),
             ),
         )
+
+    def start(self, seed: int) -> Whole:
+        """Version 0 of the method's own run."""
+        folder = self._of("method", seed)
+        return replace(self._measured(folder, seed, 0), quantities=_measured_at(folder, 0))
 
     def seed_alone(self, compared: Whole) -> Whole:
         """The seed model after as many more steps on its own data."""
@@ -196,11 +201,18 @@ def _quantities(folder: Path, learned: list[Weights]) -> dict[str, float]:
         for name in sorted(names)
         if not name.startswith(("seconds", "staleness", "tokens", "samples", "steps"))
     }
-    evaluations = [one for one in read_topic(folder, "evaluations") if isinstance(one, Evaluation)]
-    if evaluations:
-        newest = max(evaluations, key=lambda one: one.weights_version)
-        found |= {"held_out": newest.held_out, **newest.quantities}
-    return {name: round(value, 4) for name, value in found.items()}
+    found = {name: round(value, 4) for name, value in found.items()}
+    return found | _measured_at(folder, -1)
+
+
+def _measured_at(folder: Path, place: int) -> dict[str, float]:
+    """What an evaluation says, the first (0) or the last (-1)."""
+    found = [one for one in read_topic(folder, "evaluations") if isinstance(one, Evaluation)]
+    if not found:
+        return {}
+    one = sorted(found, key=lambda each: each.weights_version)[place]
+    said = {"held_out": one.held_out, "seen": one.seen, **one.quantities}
+    return {name: round(value, 4) for name, value in said.items()}
 
 
 def _said(name: str, whole: Whole) -> Whole:
@@ -229,7 +241,7 @@ def show(rows: list[Row]) -> None:
             for run in row.runs
         )
         print(f"{row.name:20}{mean:>8}{row.spread:8.3f}  {each}")
-    for row in rows[1:]:
+    for row in rows:
         for run in row.runs:
             told = ", ".join(f"{name} {value:g}" for name, value in run.quantities.items())
             print(f"{row.name:20}seed {run.seed}: {told or '–'}")
