@@ -24,6 +24,7 @@ NOBODY_PROPOSES = (*UNIFORM, "loss.proposer_reward=none")
 
 METHODS = {
     "words": Method(controls={"uniform": UNIFORM}),
+    "lmsi": Method(controls={"oracle": ORACLE}),
     "vote": Method(controls={"oracle": ORACLE}),
     "self-refine": Method(
         controls={

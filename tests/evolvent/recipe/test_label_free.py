@@ -12,11 +12,18 @@ from trainer.updates.grpo import GrpoConfig
 from trainer.updates.nll import NllConfig
 
 
-@pytest.mark.parametrize("name", ["vote", "ttrl", "sit"])
+@pytest.mark.parametrize("name", ["vote", "lmsi", "ttrl", "sit"])
 def test_the_majority_alone_judges(name: str) -> None:
     recipe = load_recipe(name)
     assert [type(judge) for judge in recipe.all_judges] == [VoteConfig]
     assert recipe.family == "self-training"
+
+
+def test_lmsi_learns_every_way_to_the_majority() -> None:
+    recipe = load_recipe("lmsi")
+    assert isinstance(recipe.source, UnlabeledConfig)
+    assert isinstance(recipe.loss, NllConfig) and recipe.loss.fresh_from == "solved"
+    assert recipe.loss.per_task == recipe.solver.samples == 32
 
 
 def test_ttrl_rewards_the_majority_near_version_0_and_is_guarded() -> None:
