@@ -31,6 +31,7 @@ METHODS = {
             "no second look": ("sampler.type=single", "warmup.role_share=0", "loss.role_rows=0")
         }
     ),
+    "cream": Method(controls={"all trusted": ("loss.type=dpo",), "oracle": ORACLE}),
     "learned": Method(controls={"frozen": FROZEN, "uniform": UNIFORM}),
     "rft": Method(controls={"one answer a task": ("loss.per_task=1",)}),
     "rest-em": Method(versions=12, controls={"continued": ("learner.restart_every=0",)}),

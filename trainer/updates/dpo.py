@@ -6,6 +6,7 @@ in Self-Rewarding (Yuan et al. 2024, arXiv 2401.10020).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trainer.batch import Batch
 from trainer.parts import Parts
 from trainer.rows import Row
+from trainer.updates.nll import WARMUP_ROLES
 from trainer.updates.pairs import paired
 from trainer.updates.update import Reference
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 class DpoConfig(BaseModel):
     """`steps` optimiser steps share the pairs; `beta` holds the model to `reference`: version 0
     ("first") or the one that the new version is made from ("previous"). `nll` is the weight of the
-    better answer's likelihood, `smoothing` the share of preferences that are taken to be wrong."""
+    better answer's likelihood, `smoothing` the share of preferences that are taken to be wrong. To
+    each step come `role_rows` of what the warm-up has shown of other roles, better than nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -37,6 +40,7 @@ class DpoConfig(BaseModel):
     reference: Reference = "previous"
     nll: float = Field(default=0.0, ge=0)
     smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    role_rows: int = Field(default=0, ge=0)
 
     def build(self, parts: Parts) -> "Dpo":
         return Dpo(self)
@@ -53,13 +57,27 @@ class Dpo:
         return self._config.reference
 
     def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
-        yield from shared(paired(batch.judgments, random), self._config.steps, random)
+        for rows in shared(paired(batch.judgments, random), self._config.steps, random):
+            yield rows + self._roles(rows, replay, random)
+
+    def _roles(self, rows: list[Row], replay: "Replay", random: Random) -> list[Row]:
+        """Examples of other roles, each a group and a sample of its own."""
+        shown = replay.sample(self._config.role_rows, random, WARMUP_ROLES)
+        group, sample = (1 + max(number) for number in zip(*map(_numbers, rows), strict=True))
+        return [
+            replace(row, group=group + place, sample=sample + place)
+            for place, row in enumerate(shown)
+        ]
 
     def __call__(self, scored: "Scored") -> "Tensor":
         loss = preference(scored, self._config.beta, self._config.smoothing)
         if self._config.nll:
             loss = loss + self._config.nll * likelihood(scored)
         return loss
+
+
+def _numbers(row: Row) -> tuple[int, int]:
+    return row.group, row.sample
 
 
 def shared(groups: list[list[Row]], steps: int, random: Random) -> Iterator[list[Row]]:
