@@ -31,6 +31,13 @@ METHODS = {
             "no second look": ("sampler.type=single", "warmup.role_share=0", "loss.role_rows=0")
         }
     ),
+    "self-rewarding": Method(
+        controls={
+            "version 0 judges": ("judge.policy=reference",),
+            "oracle": (*ORACLE, "warmup.role_share=0", "loss.role_rows=0"),
+        },
+        by_chance=False,
+    ),
     "cream": Method(controls={"all trusted": ("loss.type=dpo",), "oracle": ORACLE}),
     "learned": Method(controls={"frozen": FROZEN, "uniform": UNIFORM}),
     "rft": Method(controls={"one answer a task": ("loss.per_task=1",)}),
