@@ -249,7 +249,7 @@ def test_a_run_survives_the_death_of_its_server(tiny: Path, tmp_path: Path, sett
     with served(run, port, tmp_path / "said.txt", [setting]) as servers:
         asyncio.run(servers[0].ready())
         evolving = subprocess.Popen(
-            [EVOLVENT, "run", *words, "--budget", "40s"],
+            [EVOLVENT, "run", *words, "--budget", "25s"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
