@@ -101,7 +101,14 @@ def test_layers_that_keep_their_weights_transposed_are_merged_too(tmp_path: Path
 
 
 @pytest.mark.vllm
-@pytest.mark.parametrize("family", ["smollm3", "llama", "qwen3"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "smollm3",
+        pytest.param("llama", marks=pytest.mark.long),
+        pytest.param("qwen3", marks=pytest.mark.long),
+    ],
+)
 def test_vllm_says_after_every_swap_what_peft_says(
     tmp_path: Path, family: Literal["smollm3", "llama", "qwen3"]
 ) -> None:
