@@ -56,6 +56,8 @@ async def start(
         )
         await watch.begin()
         await bus.publish([started(folder, folder.recipe(), watch.heads["control", 0])])
+        # Stops that were said before the start hold no more.
+        await watch.begin()
         limits = replace(budget, evaluation_seconds=_LAST_EVALUATION_SECONDS)
         evolution = Evolution(folder, folder.recipe(), bus, watch, limits, told)
         failed = ""
