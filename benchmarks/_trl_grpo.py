@@ -96,8 +96,9 @@ class Both(torch.optim.Optimizer):
     """Two optimisers that step together."""
 
     def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
-        groups = [group for each in optimizers for group in each.param_groups]
-        super().__init__([value for group in groups for value in group["params"]], {})
+        super().__init__([group for each in optimizers for group in each.param_groups], {})
+        # The very groups of each: a schedule that sets a rate sets theirs.
+        self.param_groups = [group for each in optimizers for group in each.param_groups]
         self.optimizers = optimizers
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

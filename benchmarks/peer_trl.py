@@ -96,17 +96,12 @@ def peer(
     """How far TRL came, and when."""
     file = work.with_name("setting.json")
     file.write_text(json.dumps(setting))
-    words = [
-        str(ROOT / "benchmarks" / "peers" / "trl_grpo.py"),
-        str(checkpoint),
-        str(work),
-        str(file),
-    ]
+    words = [str(path) for path in (PEER, checkpoint, work, file)]
     said: dict[str, Any] = {"seconds": 0.0, "held_out": 0.0, "updates": 0, "cpu_seconds": 0.0}
     with subprocess.Popen([python, *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("{"):
+            if line.startswith('{"seconds"'):
                 said = json.loads(line)
                 say(f"  {line.strip()}")
     if process.returncode:
