@@ -112,7 +112,7 @@ def version(run: Path, number: int) -> tuple[Weights, Checkpoint]:
 
 
 HOSTED = [
-    pytest.param("engine.type=local", 3, id="local"),
+    pytest.param("engine.type=local", 2, id="local"),
     pytest.param("engine.type=vllm", 1, id="vllm", marks=pytest.mark.vllm),
 ]
 
@@ -237,7 +237,7 @@ def test_told_to_stop_it_finishes_what_it_has(run: Path, tmp_path: Path) -> None
         asyncio.run(scenario(server))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("setting", [param.values[0] for param in HOSTED[:1]])
 def test_a_run_survives_the_death_of_its_server(tiny: Path, tmp_path: Path, setting: str) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
+from rich.table import Table
 
-from evolvent.ask.tries import pass_at
+from evolvent.ask.tries import Tried, pass_at
+from evolvent.tables import tries_table
 from tests.evolvent.conftest import evolvent
 
 
@@ -19,6 +21,13 @@ def test_pass_at_k_is_the_share_of_choices_with_a_right_answer(drawn: int, right
         assert pass_at(k, drawn, right) == pytest.approx(share)
 
 
+def test_tries_are_shown_with_their_number() -> None:
+    one = Tried(suite="sort", level=5, problems=3, samples=4, pass_1=0.25, pass_n=0.5)
+    table = tries_table([one])
+    assert isinstance(table, Table)
+    assert [column.header for column in table.columns][-2:] == ["pass@1", "pass@4"]
+
+
 def test_more_tries_are_right_as_often_at_least(copied: Path) -> None:
     done = evolvent("evaluate", str(copied), "--count", "3", "--samples", "4", "--json")
     tries = json.loads(done.stdout)
@@ -26,5 +35,3 @@ def test_more_tries_are_right_as_often_at_least(copied: Path) -> None:
     for one in tries:
         assert one["problems"] == 3 and one["samples"] == 4
         assert 0 <= one["pass_1"] <= one["pass_n"] <= 1
-    shown = evolvent("evaluate", str(copied), "--count", "3", "--samples", "4").stdout
-    assert "pass@1" in shown and "pass@4" in shown

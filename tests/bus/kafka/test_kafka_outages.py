@@ -87,6 +87,7 @@ def far_enough(bus: KafkaBus, count: int) -> bool:
     return bus.heads()["promotions", 0] >= count
 
 
+@pytest.mark.long
 def test_everybody_waits_for_a_broker_that_is_away_and_the_log_says_so(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,7 +86,7 @@ def operated(run: Path, shown: Shown, *arguments: str) -> Iterator[Operated]:
         started.start.end()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pause_holds_over_every_restart_until_resume(
     tiny: Path, tmp_path: Path, shown: Shown
 ) -> None:
@@ -115,7 +115,7 @@ def test_a_pause_holds_over_every_restart_until_resume(
     assert found["ok"], found["violations"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_role_is_stopped_an_agent_takes_its_place_and_the_source_asks_by_new_settings(
     tiny: Path, tmp_path: Path, shown: Shown
 ) -> None:

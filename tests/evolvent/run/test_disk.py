@@ -78,6 +78,7 @@ def test_a_full_disk_ends_the_run_and_it_goes_on_when_there_is_room(
     assert "freed 0" in done.stdout and "audit 0" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_under_the_reserve_nothing_is_asked_and_with_room_it_goes_on(
     tiny: Path, tmp_path: Path
 ) -> None:

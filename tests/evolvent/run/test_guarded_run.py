@@ -63,6 +63,7 @@ def test_the_set_is_asked_in_epochs(run: Path) -> None:
     assert len(first) == 16 and len(set(first)) == 12
 
 
+@pytest.mark.long
 def test_whoever_goes_on_has_heard_it(run: Path, shown: Shown) -> None:
     before = json.loads(shown("status", run, "--json"))["version"]
     assert evolvent("run", "--dir", str(run), "--budget", "3s").returncode == 0

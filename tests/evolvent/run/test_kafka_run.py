@@ -147,7 +147,7 @@ def agents(tiny: Path, url: str, tmp_path: Path) -> Iterator[dict[str, subproces
         process.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_agents_share_the_work_stand_by_and_hand_over(
     agents: dict[str, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:

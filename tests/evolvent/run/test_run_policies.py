@@ -26,7 +26,7 @@ def events(run: Path, topic: str) -> list[Event]:
     return asyncio.run(read())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_solver_is_a_version_behind_the_proposer(tiny: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = [word for setting in SETTINGS for word in ("--set", setting)]

@@ -50,8 +50,8 @@ def test_a_rationale_is_what_the_reference_gives_and_fits(seed: int, level: int)
         ("1;2;3;3524", "right"),
         ("3524;2413", "wrong"),
         ("n:2413;35241", "wrong"),
-        ("n:2413;3524;", "wrong"),
-        ("n:3524", "wrong"),
+        ("n:2413;3524;", "unreadable"),
+        ("n:3524", "unreadable"),
         ("", "empty"),
     ],
 )
@@ -62,7 +62,7 @@ def test_the_last_value_alone_is_judged(answer: str, said: str) -> None:
 def test_without_a_rationale_an_answer_is_the_output_and_nothing_else() -> None:
     problem = PLAIN.read("drn:3142")
     assert problem.answer == "3524" and "output" not in problem.metadata
-    assert PLAIN.score(problem, "2413;3524", ended=True).reason == "wrong"
+    assert PLAIN.score(problem, "2413;3524", ended=True).reason == "unreadable"
     assert PLAIN.max_answer_tokens(9) == MAX_OUTPUT + 2
 
 

@@ -30,7 +30,7 @@ def in_a_process(
     )
 
 
-@pytest.mark.parametrize("where", ["within", "apart"])
+@pytest.mark.parametrize("where", [pytest.param("within", marks=pytest.mark.long), "apart"])
 def test_the_spans_of_an_agents_vllm_are_children_of_its_own(
     checkpoints: list[Checkpoint], where: str
 ) -> None:
