@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._methods import METHODS, Method
 from bus.events import Evaluation, Weights
+from evolvent.ask.ask import evaluate
 from evolvent.ask.tries import tried
 from evolvent.recipe.load import load_recipe, shipped
 from evolvent.run.folder import RunFolder
@@ -166,6 +167,7 @@ class Bench:
                 seed=compared.seed,
                 pass_1=found.pass_1,
                 pass_64=found.pass_64,
+                quantities=_shown_by(asyncio.run(evaluate(RunFolder(folder), 0, ASKED))),
                 steps=compared.steps,
                 cpu_seconds=round(spent, 1),
             ),
@@ -210,8 +212,13 @@ def _measured_at(folder: Path, place: int) -> dict[str, float]:
     found = [one for one in read_topic(folder, "evaluations") if isinstance(one, Evaluation)]
     if not found:
         return {}
-    one = sorted(found, key=lambda each: each.weights_version)[place]
-    said = {"held_out": one.held_out, "seen": one.seen, **one.quantities}
+    return _shown_by(sorted(found, key=lambda each: each.weights_version)[place])
+
+
+def _shown_by(evaluation: Evaluation) -> dict[str, float]:
+    said = dict(evaluation.quantities)
+    if any(score.level > (evaluation.warmup_end or 0) for score in evaluation.scores):
+        said["held_out"] = evaluation.held_out
     return {name: round(value, 4) for name, value in said.items()}
 
 
