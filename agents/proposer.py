@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.domains.domain import fields_of
 from agents.parts import Parts
 from agents.sources.source import Draft, Refused, Source, SourceState
 from bus.codec import can_be_written
@@ -119,12 +120,7 @@ class Proposer:
             run=self._run,
             agent=AGENT,
             domain=self._domain,
-            family=problem.family,
-            level=problem.level,
-            prompt=problem.prompt,
-            question=problem.question,
-            answer=problem.answer,
-            metadata=problem.metadata,
+            **fields_of(problem),
             weights_version=weights.number,
             granted_by=weights.id,
             source=draft.source,

@@ -81,7 +81,7 @@ class Bench:
         self._folder = folder
         self._recipe = recipe
         self._method = method
-        self._versions = 2 if quick else method.versions
+        self.versions = 2 if quick else method.versions
         self._samples = 4 if quick else SAMPLES
         self._settings = [f"evaluator.count={ASKED}"]
         if quick:
@@ -118,12 +118,12 @@ class Bench:
             *self._start(seed, *settings),
             "--budget",
             f"{MINUTES}m",
-            version=self._versions,
+            version=self.versions,
             timeout_seconds=MINUTES * 60 + 300,
         )
         spent = _cpu_seconds() - before
         versions = read_versions(folder)
-        last = min(self._versions, len(versions) - 1)
+        last = min(self.versions, len(versions) - 1)
         learned = versions[1 : last + 1]
         found = self._measured(folder, seed, last)
         return _said(
@@ -283,7 +283,7 @@ def main() -> int:
         "versions": min(run.versions for run in rows[1].runs),
         "violations": sum(run.violations for row in rows for run in row.runs),
     }
-    code = exit_code(figures, {"versions": 1}, ("violations",))
+    code = exit_code(figures, {"versions": bench.versions}, ("violations",))
     print(json.dumps({**figures, "table": [asdict(row) for row in rows]}))
     return code
 

@@ -1,11 +1,11 @@
 """What is asked: the `Domain` protocol. A domain knows its tasks and nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from bus.events import is_right
+from bus.events import Task, is_right
 
 if TYPE_CHECKING:
     from agents.engines.engine import Engine
@@ -26,6 +26,16 @@ class Problem:
     question: str
     answer: str
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def fields_of(problem: Problem) -> dict[str, Any]:
+    """What a `Task` event carries of a problem, by the names of its fields."""
+    return {each.name: getattr(problem, each.name) for each in fields(problem)}
+
+
+def problem_of(task: Task) -> Problem:
+    """The problem that a `Task` event carries."""
+    return Problem(**{each.name: getattr(task, each.name) for each in fields(Problem)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

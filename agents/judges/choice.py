@@ -6,7 +6,6 @@ A pairwise judge whose order is swapped, against a liking for one place (Zheng e
 """
 
 import asyncio
-from collections.abc import Sequence
 from itertools import permutations
 from random import Random
 from statistics import fmean
@@ -16,9 +15,12 @@ from pydantic import Field, field_validator, model_validator
 
 from agents.domains.domain import Problem
 from agents.judges.asking import filled
+from agents.judges.judge import scored
 from agents.parts import Example, PartConfig, Parts
 from agents.policies.config import CURRENT
 from bus.events import Attempt, Task, Turn, Verdict
+
+_NAME = "choice"
 
 _LIKE_AN_LLM = (
     "{question}\nAnswer A: {answer}\nAnswer B: {other}\n"
@@ -91,7 +93,7 @@ class Choice:
         turns = await asyncio.gather(*(self._asked(attempt, *pair) for pair in pairs))
         said = dict(zip(pairs, turns, strict=True))
         verdicts = {answer: self._verdict(answer, said) for answer in answers}
-        cut_off = _verdict(0.0, "not ended")
+        cut_off = scored(_NAME, 0.0, "not ended")
         return tuple(verdicts[one.answer] if one.ended else cut_off for one in attempt.samples)
 
     async def _asked(self, attempt: Attempt, answer: str, other: str) -> Turn:
@@ -106,34 +108,16 @@ class Choice:
 
     def _verdict(self, answer: str, said: dict[tuple[str, str], Turn]) -> Verdict:
         if not said:
-            return _verdict(0.0, "the only answer", known=False)
+            return scored(_NAME, 0.0, "the only answer", known=False)
         won: list[float] = []
         heard: list[Verdict] = []
         for (first, second), turn in said.items():
             choice = self._config.chosen(turn.text)
             if answer == first:
                 why = "chosen" if choice else "passed over" if choice == 0 else "no choice"
-                heard.append(_verdict(choice or 0.0, why, turn, known=choice is not None))
+                heard.append(scored(_NAME, choice or 0.0, why, turn, known=choice is not None))
             if choice is not None and answer in (first, second):
                 won.append(choice if answer == first else 1 - choice)
         if not won:
-            return _verdict(0.0, "no choice", known=False, combined=heard)
-        return _verdict(fmean(won), "share of choices", combined=heard)
-
-
-def _verdict(
-    reward: float,
-    reason: str,
-    turn: Turn | None = None,
-    known: bool = True,
-    combined: Sequence[Verdict] = (),
-) -> Verdict:
-    return Verdict(
-        scores={"choice": reward},
-        reward=reward,
-        reason=reason,
-        provenance="choice",
-        known=known,
-        turn=turn,
-        combined=tuple(combined),
-    )
+            return scored(_NAME, 0.0, "no choice", known=False, combined=heard)
+        return scored(_NAME, fmean(won), "share of choices", combined=heard)

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from agents.domains.domain import Domain, Problem, Score
+from agents.domains.domain import Domain, Score, problem_of
 from agents.parts import PartConfig, Parts
-from bus.events import Attempt, Task, Verdict
+from bus.events import Attempt, Verdict
 
 _MALFORMED = frozenset({"not ended", "empty", "unreadable", "no number"})
 """Reasons of verifiers by which an answer has not the form of one."""
@@ -50,15 +50,3 @@ class Exact:
         if score.right:
             return 1.0
         return self._config.malformed if score.reason in _MALFORMED else self._config.wrong
-
-
-def problem_of(task: Task) -> Problem:
-    """The problem that a task event carries."""
-    return Problem(
-        family=task.family,
-        level=task.level,
-        prompt=task.prompt,
-        question=task.question,
-        answer=task.answer,
-        metadata=task.metadata,
-    )

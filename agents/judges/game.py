@@ -6,8 +6,8 @@ gets -1.5 and the other .5.
 
 from typing import ClassVar, Literal
 
+from agents.domains.domain import problem_of
 from agents.games.game import SEATS, IllegalMove, games_of
-from agents.judges.exact import problem_of
 from agents.parts import PartConfig, Parts
 from bus.events import Attempt, Sample, Task, Verdict
 

@@ -8,6 +8,7 @@ were.
 from math import exp, fsum
 from typing import Literal
 
+from agents.judges.judge import scored
 from agents.parts import PartConfig, Parts
 from bus.events import Attempt, Sample, Verdict
 
@@ -31,10 +32,5 @@ class Implicit:
 def _verdict(sample: Sample) -> Verdict:
     logprobs = [one for turn in sample.trainable for one in turn.logprobs]
     reward = exp(fsum(logprobs) / len(logprobs)) if logprobs and sample.ended else 0.0
-    return Verdict(
-        scores={"implicit": reward},
-        reward=reward,
-        reason="likelihood" if sample.ended else "not ended",
-        provenance="implicit",
-        known=bool(logprobs),
-    )
+    reason = "likelihood" if sample.ended else "not ended"
+    return scored("implicit", reward, reason, known=bool(logprobs))

@@ -15,9 +15,12 @@ from pydantic import Field, field_validator
 from agents.domains.domain import Problem
 from agents.domains.wrong import goes_along, right_until
 from agents.judges.asking import filled, shows_the_answer
+from agents.judges.judge import scored
 from agents.parts import Example, PartConfig, Parts
 from agents.policies.config import CURRENT
 from bus.events import Attempt, Turn, Verdict
+
+_NAME = "policy"
 
 _LIKE_AN_LLM = (
     "{question}\nAnswer: {answer}\n"
@@ -97,7 +100,7 @@ class PolicyJudge:
         answers = list(dict.fromkeys(one.answer for one in attempt.samples if one.ended))
         verdicts = await asyncio.gather(*(self._judged(attempt, answer) for answer in answers))
         known = dict(zip(answers, verdicts, strict=True))
-        cut_off = _verdict(0.0, "not ended")
+        cut_off = scored(_NAME, 0.0, "not ended")
         return tuple(known[one.answer] if one.ended else cut_off for one in attempt.samples)
 
     async def _judged(self, attempt: Attempt, answer: str) -> Verdict:
@@ -114,8 +117,8 @@ class PolicyJudge:
     def _one(self, turn: Turn, answer: str) -> Verdict:
         grade = self._config.grade(turn.text, answer)
         if grade is None:
-            return _verdict(0.0, "no grade", turn, known=False)
-        return _verdict(grade, _in_words(grade), turn)
+            return scored(_NAME, 0.0, "no grade", turn, known=False)
+        return scored(_NAME, grade, _in_words(grade), turn)
 
     def _mean(self, said: Sequence[Verdict]) -> Verdict:
         """Of the grades that say something."""
@@ -123,26 +126,8 @@ class PolicyJudge:
             return said[0]
         grades = [one.reward for one in said if one.known]
         if not grades:
-            return _verdict(0.0, "no grade", known=False, combined=tuple(said))
-        return _verdict(mean := fmean(grades), _in_words(mean), combined=tuple(said))
-
-
-def _verdict(
-    reward: float,
-    reason: str,
-    turn: Turn | None = None,
-    known: bool = True,
-    combined: tuple[Verdict, ...] = (),
-) -> Verdict:
-    return Verdict(
-        scores={"policy": reward},
-        reward=reward,
-        reason=reason,
-        provenance="policy",
-        known=known,
-        turn=turn,
-        combined=combined,
-    )
+            return scored(_NAME, 0.0, "no grade", known=False, combined=tuple(said))
+        return scored(_NAME, mean := fmean(grades), _in_words(mean), combined=tuple(said))
 
 
 def _in_words(grade: float) -> str:

@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from agents.domains.domain import problem_of
 from agents.games.game import SEATS, IllegalMove, Position, games_of
-from agents.judges.exact import problem_of
 from agents.parts import PartConfig, Parts
 from agents.samplers.sampler import Speak
 from bus.events import Sample, Task, Turn

@@ -14,8 +14,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from agents.domains.domain import Domain, Problem
-from agents.judges.exact import problem_of
+from agents.domains.domain import Domain, Problem, problem_of
 from agents.parts import Example, PartConfig, Parts
 from agents.samplers.sampler import Speak
 from bus.events import Sample, Task

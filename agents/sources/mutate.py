@@ -16,8 +16,7 @@ from typing import Literal, Protocol, cast
 
 from pydantic import Field
 
-from agents.domains.domain import Domain, NotATask, Problem
-from agents.judges.exact import problem_of
+from agents.domains.domain import Domain, NotATask, Problem, problem_of
 from agents.parts import PartConfig, Parts
 from agents.sources.context import seed_problems
 from agents.sources.memory import Entry, Memory, remembered

@@ -79,7 +79,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
 def _verifier(folder: "RunFolder") -> "IsRight | None":
     """The domain's word on a sample, where a model judges in its place; None where none does, or
     the domain cannot be built here."""
-    from agents.judges.exact import problem_of
+    from agents.domains.domain import problem_of
     from evolvent.preflight.levels import built
 
     judges = folder.settings.get("judges") or [folder.settings.get("judge") or {}]

@@ -11,7 +11,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from agents.domains.domain import Domain, NotATask, Problem
+from agents.domains.domain import Domain, NotATask, Problem, fields_of
 from agents.domains.strings import StringsConfig
 from agents.engines.scripted import EOS_ID, ScriptedEngine
 from agents.judges.exact import ExactConfig
@@ -141,12 +141,7 @@ def task(problem: Problem, index: int = 0) -> Task:
         agent="proposer",
         created_at=_AT,
         domain="strings",
-        family=problem.family,
-        level=problem.level,
-        prompt=problem.prompt,
-        question=problem.question,
-        answer=problem.answer,
-        metadata=problem.metadata,
+        **fields_of(problem),
         weights_version=NEWEST,
         granted_by=weights(NEWEST).id,
         source="curriculum",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from agents.domains.domain import Domain, Problem
+from agents.domains.domain import Domain, Problem, fields_of
 from agents.judges.config import JudgeConfig
 from agents.parts import Parts
 from agents.policies.policy import Policy
@@ -206,12 +206,7 @@ def _task(problem: Problem, index: int) -> Task:
         run=_RUN,
         agent="proposer",
         domain="preflight",
-        family=problem.family,
-        level=problem.level,
-        prompt=problem.prompt,
-        question=problem.question,
-        answer=problem.answer,
-        metadata=problem.metadata,
+        **fields_of(problem),
         weights_version=0,
         granted_by=version,
         source="preflight",

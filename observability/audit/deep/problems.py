@@ -3,8 +3,7 @@ answer is the domain's own, where the domain can read the problem back."""
 
 from collections.abc import Sequence
 
-from agents.domains.domain import Domain, NotATask
-from agents.judges.exact import problem_of
+from agents.domains.domain import Domain, NotATask, problem_of
 from bus.events import Task
 from observability.audit.findings import Findings
 

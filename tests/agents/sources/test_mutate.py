@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from agents.domains.domain import NotATask, Problem
+from agents.domains.domain import NotATask, Problem, fields_of
 from agents.domains.programs.evolution import evolved
 from agents.domains.programs.programs import ProgramsConfig
 from agents.sources.mutate import Mutate, MutateConfig
@@ -73,12 +73,7 @@ def task(problem: Problem, version: int, index: int) -> Task:
         run=RUN,
         agent="proposer",
         domain="programs",
-        family=problem.family,
-        level=problem.level,
-        prompt=problem.prompt,
-        question=problem.question,
-        answer=problem.answer,
-        metadata=problem.metadata,
+        **fields_of(problem),
         weights_version=version,
         granted_by=granted,
         source="mutate",
