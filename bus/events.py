@@ -437,6 +437,22 @@ class Promotion(Event):
         return self.weights
 
 
+class Watermark(Event):
+    """How far an archive has come: of every partition ("topic/partition") all that lies below
+    `ends` is in its files, whose `digest` is the one of its manifest. `location` is its folder,
+    relative to the run where it lies within, or a URL."""
+
+    topic: ClassVar[str] = "watermarks"
+
+    location: str
+    ends: dict[str, int]
+    digest: str
+
+    @property
+    def key(self) -> str:
+        return self.run
+
+
 class Plugin(Part):
     """Code from outside of evolvent that a run uses: what it is called, the sha256 of its file, and
     which parts of the recipe come from it, as kind/type."""
@@ -497,6 +513,7 @@ EVENTS: dict[str, type[Event]] = {
         Curriculum,
         Evaluation,
         Promotion,
+        Watermark,
         Control,
         DeadLetter,
     )

@@ -16,6 +16,17 @@ Stream = tuple[str, int]
 """One partition: (topic, partition)."""
 
 
+def name_of(stream: Stream) -> str:
+    """A stream as text."""
+    return f"{stream[0]}/{stream[1]}"
+
+
+def stream_of(name: str) -> Stream:
+    """The stream of such a text; raises `ValueError`."""
+    topic, _, partition = name.rpartition("/")
+    return topic, int(partition)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One instance of a member, and what it reads, alone if it is `exclusive`."""

@@ -4,13 +4,38 @@ Its calls are synchronous and may wait for a disk, or for a broker through an ou
 makes them in a thread (`asyncio.to_thread`), never on its event loop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from bus.cursor import Cursor
-from bus.groups import Stream
+from bus.groups import Group, Stream
 from bus.records import Lag, Record
+
+
+class Held(NamedTuple):
+    """How far a group has come on a partition, under which epoch."""
+
+    cursor: Cursor
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """The log between two commits: where every partition ends, how far every group has come. What
+    it holds outlives a power cut."""
+
+    heads: Mapping[Stream, int]
+    groups: Mapping[str, Mapping[Stream, Held]]
+
+
+def cut_of(heads: Mapping[Stream, int], groups: Mapping[str, Group]) -> Cut:
+    """Heads and groups of one moment, which a driver knows to be on the disk."""
+    held = {
+        name: {at: Held(one.cursor, one.epoch) for at, one in group.holdings.items()}
+        for name, group in groups.items()
+    }
+    return Cut(heads=dict(heads), groups=held)
 
 
 class Log(Protocol):
@@ -24,6 +49,10 @@ class Log(Protocol):
 
     def heads(self) -> dict[tuple[str, int], int]:
         """The end offset of every (topic, partition), empty partitions included."""
+        ...
+
+    def cut(self) -> Cut:
+        """What it says at this moment, once that is on the disk."""
         ...
 
     def find(self, event_id: str) -> Record | None:
@@ -64,3 +93,12 @@ class HasStrays(Protocol):
     """A log in topics that every program can read and write."""
 
     def strays(self) -> list[Stray]: ...
+
+
+@runtime_checkable
+class HasOrder(Protocol):
+    """A log that knows which of two records was committed first."""
+
+    def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
+        """Numbers above 0 that grow from commit to commit, of the records [start, end)."""
+        ...

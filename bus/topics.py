@@ -105,6 +105,12 @@ _LIVE = (
         description="A gate's decisions on a version.",
     ),
     Topic(
+        name="watermarks",
+        key="run",
+        durable=True,
+        description="How far archives of the log have come.",
+    ),
+    Topic(
         name="control",
         key="role",
         description="What the operator says to the roles.",

@@ -10,7 +10,7 @@ try:
 
     import typer
 
-    from evolvent.commands import about, control, evolve, kafka, look, serve
+    from evolvent.commands import about, archive, control, evolve, kafka, look, serve
     from evolvent.errors import UsageError, disk_sentence, name_sentence
     from evolvent.output import flushed, nobody_reads, print_anyhow
 except KeyboardInterrupt:
@@ -42,6 +42,7 @@ for command in (
     evolve.agent,
     evolve.copy,
     evolve.upgrade,
+    archive.archive,
     serve.serve,
     about.topics,
     about.schema,
@@ -109,9 +110,10 @@ def _refuse(sentence: str) -> int:
 def _is_mendable(error: Exception) -> bool:
     """Damage and contention that the parts themselves describe in a sentence."""
     from bus.errors import BusError
+    from observability.archive.place import ArchiveError
     from trainer.checkpoint.manifest import DamagedCheckpoint
 
-    return isinstance(error, BusError | DamagedCheckpoint)
+    return isinstance(error, BusError | DamagedCheckpoint | ArchiveError)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from bus.kafka.journal.snapshots import EVERY_BYTES, Snapshot, taken, write
 from bus.kafka.member import KafkaMember
 from bus.kafka.pages import Pages
 from bus.kafka.subscription import KafkaSubscription
-from bus.log import Stray
+from bus.log import Cut, Stray, cut_of
 from bus.records import Lag, Record, check_places, to_records
 from bus.topics import TOPICS, Topic
 
@@ -153,6 +153,12 @@ class KafkaBus:
         self._thread.call(self._journal.catch_up())
         with self._journal.state.lock:
             return dict(self._journal.state.heads)
+
+    def cut(self) -> Cut:
+        """What the brokers have acknowledged is on as many of them as the run asks for."""
+        self._thread.call(self._journal.catch_up())
+        with self._journal.state.lock:
+            return cut_of(self._journal.state.heads, self._journal.state.groups)
 
     def find(self, event_id: str) -> Record | None:
         self._thread.call(self._journal.catch_up())

@@ -8,6 +8,7 @@ from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
 from bus.groups import Group, Member, Stream
+from bus.log import Cut, cut_of
 from bus.memory.log import MemoryLog
 from bus.memory.subscription import MemorySubscription
 from bus.records import Lag, Record, check_places
@@ -91,6 +92,9 @@ class MemoryBus:
 
     def heads(self) -> dict[Stream, int]:
         return {stream: len(records) for stream, records in self._log.streams.items()}
+
+    def cut(self) -> Cut:
+        return cut_of(self.heads(), self._groups)
 
     def find(self, event_id: str) -> Record | None:
         return self._log.ids.get(event_id)

@@ -19,9 +19,17 @@ from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
 from bus.groups import Member, Stream
+from bus.log import Cut, cut_of
 from bus.records import Lag, Record, check_places
 from bus.sqlite.beats import LOOKS_PER_LEASE, Beats
-from bus.sqlite.file import Synchronous, open_reader, open_writer, plain_errors, topics_of
+from bus.sqlite.file import (
+    Synchronous,
+    flush,
+    open_reader,
+    open_writer,
+    plain_errors,
+    topics_of,
+)
 from bus.sqlite.groups import group_names, load
 from bus.sqlite.ids import Ids
 from bus.sqlite.log import (
@@ -169,6 +177,15 @@ class SqliteBus:
 
     def heads(self) -> dict[Stream, int]:
         return self._look(lambda connection: dict(all_heads(connection)))
+
+    def cut(self) -> Cut:
+        def look(connection: apsw.Connection) -> Cut:
+            groups = {name: load(connection, name) for name in group_names(connection)}
+            return cut_of(dict(all_heads(connection)), groups)
+
+        cut = self._look(look)
+        flush(self._path)
+        return cut
 
     def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
         """Numbers that grow from commit to commit, of the records [start, end)."""

@@ -5,7 +5,7 @@ Knows no event and no group.
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -139,7 +139,8 @@ def open_writer(
                     connection.pragma("application_id", APPLICATION_ID)
                     connection.pragma("user_version", SCHEMA_VERSION)
                 _add_topics(connection, topics_of(connection, topics, partitions), path)
-            _sync_folder(path)
+            # That there is a log outlives a power cut.
+            _sync(path.absolute().parent)
             connection.pragma("synchronous", synchronous)
         except BaseException:
             connection.close()
@@ -209,9 +210,17 @@ def _use_wal(connection: apsw.Connection) -> None:
             time.sleep(0.01)
 
 
-def _sync_folder(path: Path) -> None:
-    """That there is a log outlives a power cut."""
-    descriptor = os.open(path.absolute().parent, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Wait until all that is committed is on the disk, whoever committed it: it lies in the
+    write-ahead log, or SQLite has brought it safely into the file. The file itself must not be
+    opened here, which would end this process's locks on it."""
+    with suppress(FileNotFoundError):
+        _sync(Path(f"{path}-wal"))
+    _sync(path.absolute().parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

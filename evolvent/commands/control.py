@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evolvent.commands.options import AsJson, Plugins, Run, display, on_log, run_folder
+from evolvent.commands.options import AsJson, InArchive, Plugins, Run, display, on_log, run_folder
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,13 +56,14 @@ def dead(
         str | None,
         typer.Option("--requeue", metavar="ID", help="Send one round of this letter again."),
     ] = None,
+    archive: InArchive = None,
     as_json: AsJson = False,
 ) -> None:
     """What the roles could not answer, and why; one of it may be sent again."""
     from evolvent.run.dead import letters, send_again
 
     if requeue is None:
-        found = on_log(run_folder(run), lambda log: [asdict(one) for one in letters(log)])
+        found = on_log(run_folder(run, archive), lambda log: [asdict(one) for one in letters(log)])
         display(as_json, {"dead": found}, lambda: _dead_table(found))
         return
     letter, event, new = asyncio.run(send_again(run_folder(run), requeue))

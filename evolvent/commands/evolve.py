@@ -13,15 +13,17 @@ import typer
 from evolvent.commands.options import (
     BusUrl,
     Dir,
+    InArchive,
     Plugins,
     RecipeName,
     Run,
     Set,
     begun,
     folder_and_recipe,
+    run_folder,
+    seconds_of,
     terminal,
 )
-from evolvent.errors import UsageError
 from evolvent.output import undisturbed
 from evolvent.roles import NAMES
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from evolvent.run.folder import RunFolder
     from evolvent.run.interrupts import Interrupts
     from evolvent.run.start import Outcome
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
     from evolvent.run.interrupts import Interrupts
 
-    seconds = None if budget is None else seconds_of(budget)
+    seconds = None if budget is None else seconds_of("--budget", budget)
     with undisturbed(), Interrupts() as told:
         try:
             outcome = _run(recipe, directory, settings, bus, seconds, until, told)
@@ -143,6 +143,7 @@ def copy(
     bus: Annotated[
         str, typer.Option(help="Its bus: sqlite, or kafka://host:port[,host:port...][/NAME].")
     ] = "sqlite",
+    archive: InArchive = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Set a field of its bus: bus.field=value.")
     ] = None,
@@ -159,7 +160,9 @@ def copy(
         def show(what: str, done: int, whole: int) -> None:
             bar.update(task, description=what, completed=done, total=whole)
 
-        copied = asyncio.run(copy_run(source, target, bus, settings or [], show))
+        copied = asyncio.run(
+            copy_run(run_folder(source, archive), target, bus, settings or [], show)
+        )
     console.print(
         f"{copied.checkpoints:,} checkpoints, {copied.events:,} events and the cursors of "
         f"{copied.groups} groups are in {target} and {copied.place}.\nGo on with: "
@@ -193,14 +196,3 @@ def _check_first(
         from evolvent.run.log import prepare
 
         check(folder.path, prepare(folder, named), show, roles=roles)
-
-
-def seconds_of(budget: str) -> float:
-    number, unit = (budget[:-1], budget[-1]) if budget[-1:] in _UNITS else (budget, "s")
-    try:
-        seconds = float(number) * _UNITS[unit]
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--budget {budget}: write a time above zero such as 90s, 5m or 2h")
-    return seconds

@@ -11,6 +11,7 @@ import typer
 
 from evolvent.commands.options import (
     AsJson,
+    InArchive,
     Plugins,
     Run,
     display,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Count = Annotated[int | None, typer.Option("--count", min=1, help="Held-out problems per level.")]
 
 
-def status(run: Run, as_json: AsJson = False) -> None:
+def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None:
     """Where a run stands: version, accuracy, curriculum, speed, staleness, lag of every group."""
     from datetime import UTC, datetime
 
@@ -42,7 +43,7 @@ def status(run: Run, as_json: AsJson = False) -> None:
     from observability.progress.votes import Votes, votes_of_newest
     from observability.terminal.summary import summary
 
-    folder = run_folder(run)
+    folder = run_folder(run, archive)
     order = names_in(folder.settings)
     progress, groups, votes, judged = on_log(
         folder,
@@ -111,6 +112,7 @@ def ask(
             metavar="URL", help="Server to ask. [default: one that serves the run, else none]"
         ),
     ] = None,
+    archive: InArchive = None,
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
@@ -118,12 +120,13 @@ def ask(
     from evolvent.ask.ask import ask as ask_versions
     from evolvent.tables import answers_table
 
-    asking = ask_versions(run_folder(run), inputs, version or [], family, raw=raw, server=server)
+    folder = run_folder(run, archive)
+    asking = ask_versions(folder, inputs, version or [], family, raw=raw, server=server)
     answers = asyncio.run(asking)
     display(as_json, [asdict(answer) for answer in answers], lambda: answers_table(answers))
 
 
-def audit(
+def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     run: Run,
     quick: Annotated[
         int | None, typer.Option(min=1, help="Read the files of only so many newest versions.")
@@ -144,6 +147,7 @@ def audit(
     snapshot: Annotated[
         Path | None, typer.Option(help="Leave a snapshot here if nothing is found.")
     ] = None,
+    archive: InArchive = None,
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
@@ -155,7 +159,7 @@ def audit(
         raise UsageError("--engine goes with --deep, and --version with --engine")
     if deep and (since or snapshot):
         raise UsageError("--deep reads every body: it goes with neither --since nor --snapshot")
-    folder = run_folder(run)
+    folder = run_folder(run, archive)
     with told() as show:
         if deep:
             from evolvent.deep_audit.deep_audit import deep_audit
@@ -191,12 +195,12 @@ def audit(
         raise typer.Exit(1)
 
 
-def curve(run: Run, as_json: AsJson = False) -> None:
+def curve(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None:
     """Held-out accuracy over versions, drawn in the terminal."""
     from observability.progress.status import as_json as status_json
     from observability.terminal.curve import accuracy_curve
 
-    progress = on_log(run_folder(run), known_of)
+    progress = on_log(run_folder(run, archive), known_of)
     display(as_json, status_json(progress)["curve"], lambda: accuracy_curve(progress))
 
 
@@ -207,6 +211,7 @@ def evaluate(
     samples: Annotated[
         int | None, typer.Option(min=1, help="Draw so many answers a problem: pass@1 and pass@N.")
     ] = None,
+    archive: InArchive = None,
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
@@ -215,18 +220,19 @@ def evaluate(
     from evolvent.ask.tries import tried
     from evolvent.tables import scores_table, tries_table
 
+    folder = run_folder(run, archive)
     if samples is not None:
-        found = asyncio.run(tried(run_folder(run), version, samples=samples, count=count))
+        found = asyncio.run(tried(folder, version, samples=samples, count=count))
         display(as_json, [asdict(each) for each in found], lambda: tries_table(found))
         return
-    evaluation = asyncio.run(evaluate_version(run_folder(run), version, count))
+    evaluation = asyncio.run(evaluate_version(folder, version, count))
     display(as_json, evaluation.model_dump(mode="json"), lambda: scores_table(evaluation))
 
 
-def report(run: Run) -> None:
+def report(run: Run, archive: InArchive = None) -> None:
     """Draw the report of a run again: one HTML page and its pictures."""
     from observability.report.report import write_report
 
-    folder = run_folder(run)
+    folder = run_folder(run, archive)
 
     print(on_log(folder, lambda log: write_report(log, folder.path)))

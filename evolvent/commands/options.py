@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar, cast
 
 import typer
 
+from evolvent.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -39,6 +41,12 @@ BusUrl = Annotated[
 ]
 
 
+InArchive = Annotated[
+    str | None,
+    typer.Option("--archive", metavar="DIR", help="Read what was archived there, not the log."),
+]
+
+
 def _named(files: list[Path] | None) -> list[Path] | None:
     from evolvent.plugins import name_files
 
@@ -54,12 +62,13 @@ Plugins = Annotated[
 ]
 
 _DEFAULT_RECIPE = "words"
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def run_folder(run: Path) -> "RunFolder":
+def run_folder(run: Path, archive: str | None = None) -> "RunFolder":
     from evolvent.run.folder import RunFolder
 
-    return RunFolder(run)
+    return RunFolder(run, archive)
 
 
 def folder_and_recipe(
@@ -132,3 +141,15 @@ def display(as_json: bool, value: Any, table: "Any") -> None:
         return
     rendered: RenderableType = table()
     terminal().print(rendered)
+
+
+def seconds_of(option: str, text: str) -> float:
+    """A time as people write it: 90s, 5m, 2h. Raises `UsageError`."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"{option} {text}: write a time above zero such as 90s, 5m or 2h")
+    return seconds

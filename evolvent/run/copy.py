@@ -52,16 +52,16 @@ class Copied:
 
 
 async def copy_run(
-    source: Path, target: Path, bus: str, settings: Sequence[str], show: Show
+    here: RunFolder, target: Path, bus: str, settings: Sequence[str], show: Show
 ) -> Copied:
-    """Copy the run in `source` to the folder `target` and the bus at URL `bus`. `settings` are of
+    """Copy the run in `here` to the folder `target` and the bus at URL `bus`. `settings` are of
     the section `bus`. Raises `UsageError`, `BusError`, `DamagedCheckpoint`."""
     if foreign := [one for one in settings if not one.startswith("bus.")]:
         raise UsageError(f"--set {foreign[0]}: a copy keeps its recipe; only bus.* may be set")
-    here, there = RunFolder(source), RunFolder(target)
+    there = RunFolder(target)
     config = changed_bus(here.settings, settings, bus).named(target)
     config = partitioned_alike(config, here.bus(), settings)
-    _check_apart(source, target)
+    _check_apart(here.path, target)
     with ExitStack() as locks:
         locks.enter_context(here.locked())
         locks.enter_context(there.locked())

@@ -40,14 +40,14 @@ async def check_at_rest(log: Log, name: str, patience_seconds: float = _LEASE_SE
 def check_begins_alike(source: Log, target: Log, name: str, show: Show) -> None:
     """What the target holds already is the beginning of the source, its cursors not further."""
     heads, ours = target.heads(), source.heads()
-    if heads.keys() != ours.keys():
+    if not ours.keys() <= heads.keys():
         raise UsageError(f"{name} has other topics or partitions: use one of this evolvent")
     whole, read = sum(heads.values()), 0
     for stream, end in heads.items():
-        if end > ours[stream]:
+        if end > ours.get(stream, 0):
             raise _gone_on(name, Position(topic=stream[0], partition=stream[1], offset=end - 1))
-        pairs = zip(target.read(*stream, 0, end), source.read(*stream, 0, end), strict=True)
-        for there, here in pairs:
+        here_too = source.read(*stream, 0, end) if end else ()
+        for there, here in zip(target.read(*stream, 0, end), here_too, strict=True):
             if there != here:
                 place = Position(topic=there.topic, partition=there.partition, offset=there.offset)
                 raise _gone_on(name, place)
@@ -115,7 +115,7 @@ def _behind(
 def check_equal(source: Log, target: Log, show: Show) -> None:
     """Both hold the same records at the same offsets, and every group is as far on both."""
     heads = source.heads()
-    if target.heads() != heads:
+    if {stream: end for stream, end in target.heads().items() if end or stream in heads} != heads:
         raise UsageError("the source moved while it was copied: stop it, and copy again")
     whole, read = sum(heads.values()), 0
     for stream, end in heads.items():

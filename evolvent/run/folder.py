@@ -30,6 +30,7 @@ from evolvent.recipe.digest import former_digests
 from evolvent.recipe.explain import explain
 from evolvent.recipe.load import read_bus
 from evolvent.recipe.recipe import Recipe
+from observability.archive.place import place_of
 from trainer.checkpoint.files import make_folder, sync
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
@@ -41,11 +42,13 @@ _PATH_BYTES = 3500
 
 
 class RunFolder:
-    """Paths of one run, and its recipe. Raises `UsageError` for whatever a user can mend."""
+    """Paths of one run, and its recipe. Where an `archive` is named, the log is read from there.
+    Raises `UsageError` for whatever a user can mend."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, archive: str | None = None) -> None:
         check_name(path)
         self.path = path
+        self._archive = archive
         self.recipe_file = path / "recipe.json"
         self.copying_file = path / "copying.json"
         self.logs = path / "logs"
@@ -174,11 +177,12 @@ class RunFolder:
         return stored
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run: only one `evolvent run` at a time. Freed by the end of the process."""
+    def locked(self, file: str = "lock", doing: str = "running") -> Iterator[None]:
+        """Hold the run: only one `evolvent run` at a time, or whatever is `doing` under a file of
+        its own. Freed by the end of the process."""
         try:
             make_folder(self.path)
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self.path / file, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
         try:
@@ -187,7 +191,7 @@ class RunFolder:
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
                 raise
-            raise UsageError(f"another evolvent is running {self.path}: stop it first") from None
+            raise UsageError(f"another evolvent is {doing} {self.path}: stop it first") from None
         finally:
             os.close(descriptor)
 
@@ -208,19 +212,37 @@ class RunFolder:
         create = writable and not self.has_learned
         return bus.build(self.path, create=create, read_only=not writable)
 
+    def _archived(self, location: str) -> Bus:
+        try:
+            from observability.archive.archive import opened
+            from observability.archive.bus import ArchiveBus
+        except ModuleNotFoundError as error:
+            raise needs_archive(error) from None
+        return ArchiveBus(opened(place_of(location), self.run_id))
+
     @asynccontextmanager
     async def log(
         self, bus: BusConfig | None = None, *, writable: bool = False
     ) -> AsyncIterator[Bus]:
         """The run's log; raises `UsageError` when it cannot be used."""
         try:
-            opened = await asyncio.to_thread(self.build_log, bus or self.bus(), writable=writable)
+            if self._archive is not None and not writable:
+                opened = await asyncio.to_thread(self._archived, self._archive)
+            else:
+                named = bus or self.bus()
+                opened = await asyncio.to_thread(self.build_log, named, writable=writable)
             try:
                 yield opened
             finally:
                 await opened.close()
         except BusError as error:
             raise UsageError(str(error)) from None
+
+
+def needs_archive(error: ModuleNotFoundError) -> UsageError:
+    return UsageError(
+        f"an archive needs the extra `archive` ({error}): install it with uv sync --extra archive"
+    )
 
 
 def check_name(path: Path) -> None:

@@ -6,23 +6,13 @@ nothing is said of it.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 from bus.errors import BusError
-from bus.log import Log
+from bus.log import HasOrder, Log
 from observability.audit.reading import Stream
 
 UNKNOWN = 0
 _WINDOW = 1024
-
-
-@runtime_checkable
-class HasOrder(Protocol):
-    """A log that knows which of two records was committed first."""
-
-    def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
-        """Numbers above 0 that grow from commit to commit, of the records [start, end)."""
-        ...
 
 
 class Order:

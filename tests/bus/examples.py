@@ -21,6 +21,7 @@ from bus.events import (
     Task,
     Turn,
     Verdict,
+    Watermark,
     Weights,
     derive_id,
 )
@@ -202,6 +203,15 @@ EXAMPLES: dict[str, Event] = {
             weights_version=2,
             decision="promoted",
             reasons=("held-out 0.50 -> 0.63",),
+        ),
+        Watermark(
+            id=derive_id(RUN, "archivist", "archive"),
+            run=RUN,
+            agent="archivist",
+            created_at=AT,
+            location="archive",
+            ends={"judgments/0": 31, "weights/0": 3},
+            digest="7d" * 32,
         ),
         Control(
             id=derive_id(RUN, "operator", "start"),

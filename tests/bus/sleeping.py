@@ -11,7 +11,7 @@ from typing import TypeVar
 from bus.bus import Bus, Subscription
 from bus.cursor import Cursor
 from bus.events import Event
-from bus.log import Log
+from bus.log import Cut, Log
 from bus.records import Lag, Record
 
 _SLEEP_SECONDS = 0.002
@@ -37,6 +37,9 @@ class SleepingLog:
 
     def heads(self) -> dict[tuple[str, int], int]:
         return self._slowly(self._log.heads)
+
+    def cut(self) -> Cut:
+        return self._slowly(self._log.cut)
 
     def find(self, event_id: str) -> Record | None:
         return self._slowly(lambda: self._log.find(event_id))

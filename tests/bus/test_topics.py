@@ -44,7 +44,7 @@ def test_what_a_topic_answers_is_a_topic_and_weights_begin_it_all() -> None:
             # Whoever looks for the one answer finds it in the partition of what it answers.
             assert topic.partitions == TOPICS[topic.answers].partitions
     roots = {name for name, topic in TOPICS.items() if not topic.answers and ".dead" not in name}
-    assert roots == {"control"}
+    assert roots == {"control", "watermarks"}
 
 
 def test_a_task_is_brought_to_an_end_by_the_trainer_whatever_becomes_of_it() -> None:

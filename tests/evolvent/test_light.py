@@ -11,7 +11,16 @@ from evolvent.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("bus", "agents", "trainer", "observability", "evolvent")
-HEAVY = ("torch", "transformers", "reasoning_gym", "matplotlib", "numpy", "safetensors")
+HEAVY = (
+    "torch",
+    "transformers",
+    "reasoning_gym",
+    "matplotlib",
+    "numpy",
+    "safetensors",
+    "pyarrow",
+    "fsspec",
+)
 LIGHT = (
     "bus.control",
     "bus.log",
@@ -101,6 +110,7 @@ COMMANDS = (
     "seed",
     "copy",
     "upgrade",
+    "archive",
     "serve",
     "topics",
     "schema",

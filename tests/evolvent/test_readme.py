@@ -37,7 +37,7 @@ TINY = [
     "evaluator.every=1000",
 ]
 NEW_FOLDER = re.compile(r"^evolvent (run|seed)\b")
-RUN_SELDOM = ("events", "learning", "recipes")
+RUN_SELDOM = ("archive", "events", "learning", "recipes")
 """Pages whose commands are much like those of others."""
 
 RUNS_HERE = ("evolvent ", "python -m evolvent.contract ")

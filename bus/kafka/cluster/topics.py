@@ -28,6 +28,9 @@ BEATS = "beats"
 SNAPSHOTS = "snapshots"
 """One partition, compacted: what the journal tells up to some place of it. May be emptied."""
 
+LATER = (SNAPSHOTS, "watermarks", "watermarks.dead")
+"""Topics that runs of earlier programs do not have: they are made once somebody writes."""
+
 _COMPRESSION = "compression.type"
 _CODECS = {"gzip": has_gzip, "snappy": has_snappy, "lz4": has_lz4, "zstd": has_zstd}
 _AT_LEAST = ("max.message.bytes", "min.insync.replicas")
@@ -104,8 +107,7 @@ async def prepare(
     async with cluster.admin() as admin:
         found = await inspect(admin, cluster, topics, partitions)
         missing = [topic for topic in found if topic.missing]
-        # Runs of earlier programs have no snapshots yet.
-        needed = [topic for topic in missing if topic.name != SNAPSHOTS]
+        needed = [topic for topic in missing if topic.name not in LATER]
         if needed and (read_only or not create):
             raise BusError(
                 f"There is no run {cluster.app!r} on Kafka at {cluster.bootstrap_servers} (the "
@@ -116,6 +118,8 @@ async def prepare(
             await create_missing(admin, cluster, missing)
             # Another process may have been faster, with other settings.
             found = await inspect(admin, cluster, topics, partitions)
+        there = {topic.name for topic in found if not topic.missing}
+        topics = {name: topic for name, topic in topics.items() if name in there}
         ids = await topic_ids(admin, cluster, [topic.name for topic in found if not topic.missing])
     if wrong := [problem for topic in found for problem in problems(cluster, topic)]:
         raise BusError(wrong[0])

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from bus.groups import name_of, stream_of
 from observability.audit import duties
 from observability.audit.facts.links import EVENT, Links, Place
 from observability.audit.facts.pages import GRANTED, NAMED, NAMELESS, STATE
-from observability.audit.facts.snapshot import Snapshot, name_of, stream_of
+from observability.audit.facts.snapshot import Snapshot
 from observability.audit.reading import Stream
 from observability.audit.scanned import Part, Scanned, Start, identity_of
 

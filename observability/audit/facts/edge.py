@@ -9,10 +9,11 @@ from pathlib import Path
 
 from bus.cursor import Cursor
 from bus.errors import BusError
+from bus.groups import stream_of
 from bus.log import Log
 from bus.records import Record
 from observability.audit.answers import Cursors
-from observability.audit.facts.snapshot import Edge, RefusedSnapshot, Snapshot, stream_of
+from observability.audit.facts.snapshot import Edge, RefusedSnapshot, Snapshot
 from observability.audit.findings import Findings
 from observability.audit.reading import Stream
 

@@ -1,7 +1,8 @@
 """Leaves a snapshot of an audit that found nothing. Changes nothing in the run but that file."""
 
 from bus.cursor import Cursor
-from bus.log import Log
+from bus.groups import name_of
+from bus.log import HasOrder, Log
 from observability.audit import duties
 from observability.audit.answers import WEIGHTS, Answers, Cursors
 from observability.audit.facts.snapshot import (
@@ -10,12 +11,10 @@ from observability.audit.facts.snapshot import (
     Open,
     Said,
     Snapshot,
-    name_of,
 )
 from observability.audit.findings import Findings
 from observability.audit.headers import seconds_of
 from observability.audit.learning import Learning
-from observability.audit.order import HasOrder
 from observability.audit.outcomes import Outcomes
 from observability.audit.scan import version_of
 from observability.audit.scanned import Part, Scanned, identity_of

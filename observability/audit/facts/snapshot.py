@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bus.cursor import Cursor
+from bus.groups import name_of, stream_of
 from observability.audit.facts.epochs import Run
 from observability.audit.reading import Stream
 
@@ -104,15 +105,6 @@ class Snapshot(_Part):
             group: {stream_of(name): done.cursor() for name, done in found.items()}
             for group, found in self.done.items()
         }
-
-
-def name_of(stream: Stream) -> str:
-    return f"{stream[0]}/{stream[1]}"
-
-
-def stream_of(name: str) -> Stream:
-    topic, _, partition = name.rpartition("/")
-    return topic, int(partition)
 
 
 def write(snapshot: Snapshot, file: Path) -> None:

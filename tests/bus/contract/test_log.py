@@ -72,6 +72,23 @@ def test_an_id_on_the_log_is_not_appended_again(run: Run) -> None:
     run(scenario)
 
 
+def test_a_cut_is_one_moment_of_the_log(run: Run) -> None:
+    async def scenario(driver: Driver) -> None:
+        bus, other = driver.open(), driver.open()
+        await bus.publish([control(index) for index in range(9)])
+        async with other.subscribe(["control"], "group", "one") as one:
+            taken = await take_all(one, 9)
+            await one.complete([*taken[:3], taken[5]], [task(0)])
+            cut = await asyncio.to_thread(bus.log.cut)
+            assert cut.heads == bus.log.heads() and cut.heads["control", 0] == 9
+            held = cut.groups["group"]["control", 0]
+            assert held.cursor == bus.log.cursors("group")["control", 0]
+            assert held.cursor.base == 3 and held.cursor.done == {5}
+            assert held.epoch == one.epoch and cut.groups.keys() == {"group"}
+
+    run(scenario)
+
+
 def test_an_unknown_topic_is_refused(run: Run) -> None:
     async def scenario(driver: Driver) -> None:
         bus = driver.open()

@@ -15,6 +15,7 @@ from bus.kafka.cluster.cluster import MAX_MESSAGE_BYTES, Cluster
 from bus.kafka.cluster.sizes import topic_bytes
 from bus.kafka.cluster.topics import (
     JOURNAL,
+    LATER,
     KafkaTopic,
     inspect,
     prepare,
@@ -211,3 +212,29 @@ def test_a_codec_that_is_not_there_is_named(
     [said] = problems(cluster, topic)
     assert "compression.type=zstd" in said and "install cramjam" in said
     assert not problems(cluster, replace(topic, settings={"compression.type": "gzip"}))
+
+
+def test_a_run_of_an_earlier_program_gets_the_topics_that_it_lacks_from_who_writes(
+    cluster: Cluster,
+) -> None:
+    earlier = {name: topic for name, topic in TOPICS.items() if name not in LATER}
+
+    async def scenario() -> None:
+        bus = await asyncio.to_thread(lambda: KafkaBus(cluster, topics=earlier))
+        await bus.publish([task(0)])
+        await bus.close()
+        reading = await asyncio.to_thread(lambda: KafkaBus(cluster, read_only=True))
+        assert reading.log.heads().keys() == {
+            (name, part) for name, topic in earlier.items() for part in range(topic.partitions)
+        }
+        with pytest.raises(BusError, match="There is no partition watermarks/0"):
+            next(reading.log.read("watermarks"))
+        await reading.close()
+        writing = await asyncio.to_thread(lambda: KafkaBus(cluster, create=False))
+        assert writing.log.heads()["watermarks", 0] == 0
+        await writing.close()
+        again = await asyncio.to_thread(lambda: KafkaBus(cluster, read_only=True))
+        assert sum(again.log.heads().values()) == 1 and list(again.log.read("watermarks")) == []
+        await again.close()
+
+    asyncio.run(scenario())

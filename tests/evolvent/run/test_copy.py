@@ -25,10 +25,11 @@ KILLED_WHILE = """
 import asyncio, os, sys
 from pathlib import Path
 from evolvent.run.copy import copy_run
+from evolvent.run.folder import RunFolder
 def show(what, done, whole):
     if what == sys.argv[4] and (done or what == "audit"):
         os._exit(9)
-asyncio.run(copy_run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], [], show))
+asyncio.run(copy_run(RunFolder(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], [], show))
 """
 
 
@@ -165,13 +166,13 @@ def test_a_copy_has_the_partitions_of_its_source(tmp_path: Path) -> None:
             await bus.publish([started(source, source.recipe(), 0)])
             heads = bus.log.heads()
         with pytest.raises(UsageError, match="has the partitions of its source, which are 7"):
-            await copy_run(source.path, tmp_path / "b", "sqlite", ["bus.partitions=8"], shown)
+            await copy_run(source, tmp_path / "b", "sqlite", ["bus.partitions=8"], shown)
         assert not (tmp_path / "b").exists()
         config = changed_bus(source.settings, [], "kafka://127.0.0.1:9/x")
         assert partitioned_alike(config, source.bus(), []).partitions == 7
         with suppress(UsageError):
             # Tasks that nobody granted are for the audit to find, when all is copied.
-            await copy_run(source.path, tmp_path / "b", "sqlite", [], shown)
+            await copy_run(source, tmp_path / "b", "sqlite", [], shown)
         copied = await asyncio.to_thread(SqliteConfig().build, tmp_path / "b")
         assert copied.log.heads() == heads and len([at for at in heads if at[0] == "tasks"]) == 7
         await copied.close()

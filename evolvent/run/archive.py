@@ -1,0 +1,121 @@
+"""The archive of a run: who writes it, and its watermark on the log. Knows no role."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bus.bus import Bus
+from bus.errors import Unreadable
+from bus.events import Watermark, derive_id
+from bus.log import Log
+from evolvent.run.folder import RunFolder
+from observability.archive.archivist import Archivist
+from observability.archive.place import Place, place_of
+
+AGENT = "archivist"
+FOLDER = "archive"
+"""Of a run, where nobody says another."""
+
+_PAGE = 64
+
+Show = Callable[[str, int, int], None]
+"""What is being done, how much of it, and of how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """What an archive holds, and the digest over its files."""
+
+    location: str
+    events: int
+    files: int
+    bytes: int
+    digest: str
+
+
+async def archive_run(
+    folder: RunFolder,
+    location: str | None,
+    show: Show,
+    *,
+    every_seconds: float | None = None,
+    stop: asyncio.Event | None = None,
+) -> Archived:
+    """Write all that the log of a run says into its archive: once, or every so many seconds until
+    `stop` is set. Raises `UsageError`, `ArchiveError`."""
+    stop = stop or asyncio.Event()
+    run_id = folder.run_id
+    place = place_of(location or folder.path / FOLDER)
+    with folder.locked("archive.lock", "archiving"):
+        async with folder.log(writable=True) as bus:
+            archivist = await asyncio.to_thread(Archivist, bus.log, place, run_id)
+            said = _named(folder.path, place)
+            while await _pass(bus, archivist, said, show, stop) and every_seconds is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(every_seconds):
+                        await stop.wait()
+    found = archivist.manifest
+    return Archived(
+        location=str(place),
+        events=sum(found.ends.values()),
+        files=len(found.files),
+        bytes=sum(file.size for file in found.files),
+        digest=found.digest(),
+    )
+
+
+def newest_watermark(log: Log, location: str | None = None) -> Watermark | None:
+    """What was said last of an archive, of the one at `location` where that is named."""
+    stream = (Watermark.topic, 0)
+    end = log.heads().get(stream, 0)
+    while end > 0:
+        start = max(0, end - _PAGE)
+        for record in reversed(list(log.read(*stream, start, end))):
+            try:
+                event = record.event()
+            except Unreadable:
+                continue
+            if isinstance(event, Watermark) and location in (None, event.location):
+                return event
+        end = start
+    return None
+
+
+async def _pass(
+    bus: Bus, archivist: Archivist, location: str, show: Show, stop: asyncio.Event
+) -> bool:
+    """All that is there, and the word of it; False once told to stop."""
+    while await asyncio.to_thread(archivist.catch_up, show, stop.is_set):
+        due = await asyncio.to_thread(_due, bus.log, archivist, location)
+        if due is None:
+            return not stop.is_set()
+        await bus.publish([due])
+    return False
+
+
+def _due(log: Log, archivist: Archivist, location: str) -> Watermark | None:
+    """The watermark, where the last one said something else. It does not speak of its own topic,
+    which every one of them makes longer."""
+    manifest, topic = archivist.manifest, Watermark.topic
+    digest, ends = manifest.digest(without=topic), manifest.named_ends()
+    before = newest_watermark(log, location)
+    if not ends or (before is not None and before.digest == digest):
+        return None
+    return Watermark(
+        id=derive_id(manifest.run, AGENT, f"{location}/{digest}"),
+        run=manifest.run,
+        agent=AGENT,
+        location=location,
+        ends={name: end for name, end in ends.items() if name != f"{topic}/0"},
+        digest=digest,
+    )
+
+
+def _named(run: Path, place: Place) -> str:
+    """An archive as its watermark names it: relative to the run where it lies within."""
+    if "://" in str(place):
+        return str(place)
+    path = Path(str(place)).resolve()
+    return str(path.relative_to(run.resolve()) if path.is_relative_to(run.resolve()) else path)

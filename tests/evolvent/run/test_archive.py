@@ -1,0 +1,103 @@
+"""`evolvent archive`, and every reading command on what it made, as a user types them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bus.events import Watermark
+from evolvent.run.folder import RunFolder
+from observability.archive.manifest import FILE
+from tests.evolvent.conftest import Refused, Shown, events, evolvent
+from tests.evolvent.run.test_old_run import RECORDS, unpacked
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has an archive; its log speaks of it."""
+    run = unpacked(tmp_path_factory.mktemp("archived"))
+    done = evolvent("archive", str(run), "--json")
+    assert done.returncode == 0, done.stderr
+    (run / "archived.json").write_text(done.stdout)
+    return run
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """The same, of which only the recipe, the checkpoints and the archive are left."""
+    folder = tmp_path / "run"
+    for name in ("checkpoints", "archive"):
+        shutil.copytree(made / name, folder / name)
+    shutil.copy(made / "recipe.json", folder)
+    return folder
+
+
+def test_it_says_what_it_holds_and_its_watermark_is_on_the_log(made: Path, shown: Shown) -> None:
+    said = json.loads((made / "archived.json").read_text())
+    assert said["events"] == RECORDS + 1 and said["location"] == str(made / "archive")
+    [mark] = events(made, "watermarks")
+    assert isinstance(mark, Watermark) and mark.agent == "archivist"
+    assert (mark.run, mark.location) == (RunFolder(made).run_id, "archive")
+    assert sum(mark.ends.values()) == RECORDS and "watermarks/0" not in mark.ends
+    before = (made / "archive" / FILE).read_bytes()
+    assert f"{RECORDS + 1:,} events are in" in shown("archive", made)
+    assert (made / "archive" / FILE).read_bytes() == before
+    assert len(events(made, "watermarks")) == 1
+
+
+def test_what_commands_say_is_what_they_say_of_the_log(made: Path, run: Path, shown: Shown) -> None:
+    archive = ("--archive", run / "archive")
+
+    def both(*arguments: str) -> tuple[Any, Any]:
+        of_log = shown(arguments[0], made, *arguments[1:], "--json")
+        return json.loads(of_log), json.loads(
+            shown(arguments[0], run, *arguments[1:], *archive, "--json")
+        )
+
+    of_log, of_archive = both("audit")
+    assert of_archive == of_log and of_log["ok"]
+    of_log, of_archive = both("status")
+    assert of_archive["groups"] and of_archive["counts"]["watermarks"] == 1
+    for here in ("disk", "groups", "crashes"):
+        of_log.pop(here), of_archive.pop(here)
+    assert of_archive == of_log
+    of_log, of_archive = both("curve")
+    assert of_archive == of_log
+    of_log, of_archive = both("dead")
+    assert of_archive == of_log
+
+
+@pytest.mark.long
+def test_a_deep_audit_says_the_same(made: Path, run: Path) -> None:
+    of_log = evolvent("audit", str(made), "--deep", "--json")
+    of_archive = evolvent("audit", str(run), "--deep", "--archive", str(run / "archive"), "--json")
+    assert of_log.returncode == of_archive.returncode == 0
+    assert of_archive.stdout == of_log.stdout
+
+
+@pytest.mark.long
+def test_a_run_is_restored_from_its_archive(run: Path, tmp_path: Path, shown: Shown) -> None:
+    assert Path(shown("report", run, "--archive", run / "archive").strip()).exists()
+    shown("copy", run, tmp_path / "restored", "--archive", run / "archive")
+    assert json.loads(shown("audit", tmp_path / "restored", "--json"))["ok"]
+
+
+def test_damage_and_mistakes_are_one_sentence(
+    made: Path, run: Path, tmp_path: Path, refused: Refused
+) -> None:
+    assert "there is no archive at" in refused("status", run, "--archive", tmp_path / "none")
+    with RunFolder(made).locked("archive.lock"):
+        assert "another evolvent is archiving" in refused("archive", made)
+    assert "is not a run" in refused("archive", tmp_path / "nowhere")
+    assert "90s, 5m or 2h" in refused("archive", made, "--follow", "--every", "soon")
+    assert "cannot be opened" in refused("archive", made, "--dir", "nonesuch://x")
+    [victim] = (run / "archive" / "weights").rglob("*.parquet")
+    body = bytearray(victim.read_bytes())
+    body[1000] ^= 1
+    victim.write_bytes(body)
+    archive = ("--archive", run / "archive")
+    assert "is damaged: the sha256 of weights/" in refused("status", run, *archive)
+    victim.unlink()
+    assert "parquet is missing" in refused("status", run, *archive)
