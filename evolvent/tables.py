@@ -1,7 +1,6 @@
 """What commands print for people: small tables. Knows no run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 from typing import Any, get_args
 
 from rich.console import Group
@@ -166,13 +165,21 @@ def recipes_table(recipes: Sequence[Recipe]) -> Table:
     return table
 
 
-def differences_table(first: str, second: str, differing: Sequence[Difference]) -> Table | Text:
+def differences_table(first: str, second: str, differing: Sequence[Difference]) -> Group | Text:
+    """The lines of the method, then those of what it is tried on."""
     if not differing:
         return Text(f"{first} and {second} differ in no setting")
+    method = sum(not one.is_ground for one in differing)
     table = _table("setting", first, second)
-    for one in differing:
-        table.add_row(*(Text("-" if cell is None else cell) for cell in astuple(one)))
-    return table
+    for place, one in enumerate(differing):
+        cells = (one.setting, one.first, one.second)
+        table.add_row(
+            *(Text("-" if cell is None else cell) for cell in cells),
+            end_section=place == method - 1,
+        )
+    others = len(differing) - method
+    said = f"{method} lines of the method, {others} of what it is tried on."
+    return Group(table, Text(said, style="dim"))
 
 
 def families_table(families: Sequence[Family]) -> Group:
