@@ -6,7 +6,9 @@ run starts again or it is resumed. The last word counts; `ALL` speaks to every r
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from bus.errors import Unreadable
 from bus.events import Control
@@ -44,7 +46,8 @@ class Controls:
         self.objective: Control | None = None
         """The last that changed the source's settings."""
         self.warned: Control | None = None
-        """The last word of a guard, which gave its reason, while it holds."""
+        """The last word of a guard, which gave its reason, while it holds; one that changed the
+        source's settings, only where none has paused or stopped."""
 
     def take(self, event: Control) -> None:
         self._warn(event)
@@ -62,12 +65,15 @@ class Controls:
                 self.objective = event
 
     def _warn(self, event: Control) -> None:
-        warned = self.warned
-        if event.command in ("pause", "stop") and "reason" in event.settings:
+        warned, redirects = self.warned, event.command == "objective"
+        if any(event.finding) and not (redirects and warned and warned.command != "objective"):
             self.warned = event
-        elif warned is not None and (
-            (event.command == "start" and warned.command == "stop")
-            or (event.command == "resume" and event.role in (ALL, warned.role))
+        elif warned is None:
+            return
+        elif warned.command == "objective":
+            self.warned = None if redirects else warned
+        elif (event.command == "start" and warned.command == "stop") or (
+            event.command == "resume" and event.role in (ALL, warned.role)
         ):
             self.warned = None
 
@@ -76,6 +82,16 @@ class Controls:
 
     def is_stopped(self, role: str) -> bool:
         return self._stopped.holds(role)
+
+
+def objective_on(log: Log) -> dict[str, Any]:
+    """The settings that the source was last told to ask by; none while it asks by the recipe."""
+    controls = Controls()
+    for record in log.read(Control.topic):
+        with suppress(Unreadable):
+            if isinstance(event := record.event(), Control):
+                controls.take(event)
+    return controls.objective.settings if controls.objective else {}
 
 
 class Switch:

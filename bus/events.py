@@ -465,11 +465,11 @@ class Plugin(Part):
 class Control(Event):
     """What the operator says to the roles: a run starts (with its recipe, its seed and the plug-ins
     of its parts), or one version is to be evaluated, or a role pauses, resumes or stops, or the
-    source asks by other settings from the next version on. A guard pauses and stops too: then
-    `settings` holds its `reason`."""
+    source asks by other settings from the next version on. What a guard says bears its name and its
+    reason."""
 
     topic: ClassVar[str] = "control"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     command: Literal["start", "evaluate", "pause", "resume", "stop", "objective"]
     role: str = "all"
@@ -477,10 +477,22 @@ class Control(Event):
     seed: int | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     plugins: tuple[Plugin, ...] = ()
+    guard: str = ""
+    reason: str = ""
 
     @property
     def key(self) -> str:
         return self.role
+
+    @property
+    def finding(self) -> tuple[str, str]:
+        """Which guard says it, and why; "" where it is nobody's finding. Version 2 has both in the
+        `settings` of a pause or a stop."""
+        said = self.settings if self.command in ("pause", "stop") else {}
+        return (
+            self.guard or str(said.get("guard", "")),
+            self.reason or str(said.get("reason", "")),
+        )
 
 
 class DeadLetter(Event):

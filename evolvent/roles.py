@@ -156,7 +156,7 @@ NAMES = tuple(row.name for row in ROWS)
 GUARD = "guard"
 _GUARD = Row(
     name=GUARD,
-    does="watches: ends learning that has gone wrong",
+    does="watches: ends or redirects learning that has gone wrong",
     open=_guard,
     reads=("weights",),
 )

@@ -8,12 +8,13 @@ so every reader of the log finds the same verdict, and a repeated answer is the 
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from agents.guards.measured import Measured, measure
 from agents.parts import PartConfig, Parts
+from bus.control import objective_on
 from bus.errors import Unreadable
 from bus.events import Control, Event, Judgment, Weights, derive_id
 from bus.log import Log
@@ -21,8 +22,9 @@ from bus.versions import Versions
 
 AGENT = "guard"
 
-GUARDED = "trainer"
-"""The role that is stopped or paused: without a new version nothing more is asked."""
+GUARDED, REDIRECTED = "trainer", "proposer"
+"""The role that is stopped or paused: without a new version nothing more is asked; and the one
+whose source is told to ask otherwise."""
 
 
 class Guard(Protocol):
@@ -33,10 +35,22 @@ class Guard(Protocol):
 
 class GuardConfig(PartConfig):
     """A guard looks at the newest `window` groups that were learned from, and says nothing before
-    there are so many; its `action` is to stop the trainer or to pause it."""
+    there are so many; its `action` is to stop the trainer, to pause it, or to let the source ask
+    by the settings of `objective`, over those that were changed before."""
 
     window: int = Field(default=256, gt=0)
-    action: Literal["stop", "pause"] = "stop"
+    action: Literal["stop", "pause", "objective"] = "stop"
+    objective: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_what_for(self) -> Self:
+        if self.objective and self.action != "objective":
+            raise ValueError(f"objective is for action = 'objective', not for {self.action!r}")
+        if self.action == "objective" and not self.objective:
+            raise ValueError("action = 'objective' needs fields of the source in objective")
+        if "type" in self.objective:
+            raise ValueError("a run keeps its source: objective cannot change its type")
+        return self
 
     @property
     def named(self) -> str:
@@ -47,7 +61,7 @@ class GuardConfig(PartConfig):
 
 
 class Guards:
-    """Weights in; for each guard that has just found something, the word to the trainer out.
+    """Weights in; for each guard that has just found something, its word to a role out.
 
     A guard speaks once, when it finds something in a window in which it found nothing a version
     before. Whoever lets the trainer go on has heard it. Answers are compared by what stands
@@ -71,7 +85,7 @@ class Guards:
         for index, (config, guard) in enumerate(self._guards):
             reason = _reason(guard, now[: config.window], config.window)
             if reason and not _reason(guard, before[: config.window], config.window):
-                found.append(self._control(event, index, config, reason))
+                found.append(await self._control(event, index, config, reason))
         return found
 
     def _groups(self, weights: Weights) -> list[tuple[Measured, ...]]:
@@ -93,15 +107,21 @@ class Guards:
         self._known = known
         return found
 
-    def _control(self, weights: Weights, index: int, config: GuardConfig, reason: str) -> Control:
+    async def _control(
+        self, weights: Weights, index: int, config: GuardConfig, reason: str
+    ) -> Control:
+        redirects = config.action == "objective"
+        before = await asyncio.to_thread(objective_on, self._log) if redirects else {}
         return Control(
             id=derive_id(self._run, AGENT, weights.id, index),
             run=self._run,
             agent=AGENT,
             command=config.action,
-            role=GUARDED,
+            role=REDIRECTED if redirects else GUARDED,
             weights_version=weights.number,
-            settings={"guard": config.named, "reason": reason},
+            settings={**before, **config.objective},
+            guard=config.named,
+            reason=reason,
         )
 
 

@@ -1,7 +1,7 @@
 """Recipes as files: those that come along, those of users, and what commands change in them."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -76,15 +76,34 @@ def _recipe(
     known = installed().recipe
     try:
         recipe = known.model_validate(settings)
-        bounds.check(recipe)
-        rules.check(recipe)
-        learnable.check(recipe)
-        roles.check(recipe)
+        _check(recipe)
+        for redirected in _redirected(recipe):
+            _check(redirected)
     except ValidationError as error:
         raise UsageError(f"recipe {name}: {explain(error, known)}") from None
     except ValueError as error:
         raise UsageError(f"recipe {name}: {error}") from None
     return pinned(recipe)
+
+
+def _check(recipe: Recipe) -> None:
+    """Raises `ValueError` for what could never work."""
+    bounds.check(recipe)
+    rules.check(recipe)
+    learnable.check(recipe)
+    roles.check(recipe)
+
+
+def _redirected(recipe: Recipe) -> Iterator[Recipe]:
+    """The recipe as each of its guards may have the source ask; raises `ValueError`."""
+    for guard in recipe.guards:
+        if guard.objective:
+            fields = {"source": {**recipe.source.model_dump(), **guard.objective}}
+            try:
+                yield type(recipe).model_validate({**recipe.model_dump(), **fields})
+            except ValidationError as error:
+                said = explain(error, type(recipe))
+                raise ValueError(f"guards.objective: {said}") from None
 
 
 def _set_bus(settings: dict[str, Any], url: str) -> None:

@@ -61,9 +61,9 @@ class RunConfig(BaseModel):
 
 class Recipe(BaseModel):
     """All settings of a run; every section is the configuration of one part. Several `judges`
-    stand in the place of one `judge`; `guards` end a run that has gone wrong; `roles` come from
-    plug-ins, beside those of every run. `family` and `paper` say which way of self-evolution it is,
-    and where that was published."""
+    stand in the place of one `judge`; `guards` end or redirect a run that has gone wrong; `roles`
+    come from plug-ins, beside those of every run. `family` and `paper` say which way of
+    self-evolution it is, and where that was published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

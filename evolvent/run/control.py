@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from bus.control import ALL, Controls
-from bus.errors import Unreadable
+from bus.control import ALL, objective_on
 from bus.events import Control, derive_id
-from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.recipe.load import changed_recipe
 from evolvent.roles import names_in
@@ -35,7 +33,7 @@ async def new_objective(folder: RunFolder, settings: Sequence[str]) -> Control:
         if field == "type":
             raise UsageError("a run keeps its source: only the settings of it may be changed")
     async with folder.log() as bus:
-        before = await asyncio.to_thread(_objective, bus.log)
+        before = await asyncio.to_thread(objective_on, bus.log)
     source = type(recipe.source).model_validate({**recipe.source.model_dump(), **before})
     changed = changed_recipe(
         recipe.model_copy(update={"source": source}), [f"source.{one}" for one in settings]
@@ -43,18 +41,6 @@ async def new_objective(folder: RunFolder, settings: Sequence[str]) -> Control:
     own = recipe.source.model_dump(mode="json")
     wanted = {name: value for name, value in changed.items() if value != own[name]}
     return await _publish(folder, "objective", "proposer", wanted)
-
-
-def _objective(log: Log) -> dict[str, Any]:
-    controls = Controls()
-    for record in log.read(Control.topic):
-        try:
-            event = record.event()
-        except Unreadable:
-            continue
-        if isinstance(event, Control):
-            controls.take(event)
-    return controls.objective.settings if controls.objective else {}
 
 
 async def _publish(folder: RunFolder, command: str, role: str, settings: dict[str, Any]) -> Control:

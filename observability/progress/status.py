@@ -32,9 +32,10 @@ def as_json(progress: Progress) -> dict[str, Any]:
     dead                            {count, last: [{topic, offset, origin, group, reason}]}
     refusals                        {count, share}
     control                         {paused: [group], stopped: [group], objective: the settings
-                                    that the operator last gave the source}
+                                    that an operator or a guard last gave the source}
     guard                           {guard, reason, action, role, version}: why a guard has ended or
-                                    paused learning, null where none has or it is over
+                                    paused learning, or has the source ask otherwise; null
+                                    where none has or it is over
     plugins                         [{name, sha256, parts}] of the newest start
     metrics                         the trainer's, of the newest version
     evaluations_without_progress    since the best held-out mean
@@ -154,9 +155,10 @@ def _guard(progress: Progress) -> dict[str, Any] | None:
     warned = progress.controls.warned
     if warned is None:
         return None
+    guard, reason = warned.finding
     return {
-        "guard": warned.settings.get("guard"),
-        "reason": warned.settings["reason"],
+        "guard": guard,
+        "reason": reason,
         "action": warned.command,
         "role": warned.role,
         "version": warned.weights_version,

@@ -52,7 +52,7 @@ def told(progress: Progress) -> list[tuple[str, str]]:
     objective, warned = progress.controls.objective, progress.controls.warned
     settings = {} if objective is None else objective.settings
     lines = {
-        "guard": "" if warned is None else str(warned.settings["reason"]),
+        "guard": "" if warned is None else warned.finding[1],
         "paused": ", ".join(progress.paused),
         "stopped": ", ".join(progress.stopped),
         "objective": ", ".join(f"{name} = {_value(value)}" for name, value in settings.items()),

@@ -226,6 +226,8 @@ EXAMPLES: dict[str, Event] = {
             plugins=(
                 Plugin(name="riddles", sha256="5c" * 32, parts=("domain/riddles", "judge/sphinx")),
             ),
+            guard="floor",
+            reason="the entropy of a token fell",
         ),
         DeadLetter(
             id=derive_id(RUN, "solver", "tasks/1/17"),

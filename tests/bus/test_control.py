@@ -73,6 +73,21 @@ def test_the_last_objective_holds_whatever_is_said_besides() -> None:
     assert after(first, last, said("pause"), said("start")).objective == last
 
 
+def test_what_a_guard_has_redirected_is_told_until_the_next_objective() -> None:
+    redirected = said("objective", guard="floor", reason="it fell")
+    stopped = said("stop", "trainer", guard="floor", reason="it fell")
+    assert after(redirected, said("start"), said("resume")).warned == redirected
+    assert after(redirected, said("objective", index=1)).warned is None
+    assert after(stopped, redirected).warned == after(redirected, stopped).warned == stopped
+
+
+def test_a_guard_of_version_2_gave_its_reason_in_the_settings() -> None:
+    before = said("stop", "trainer", settings={"guard": "majority", "reason": "it collapsed"})
+    assert after(before).warned == before
+    assert before.finding == ("majority", "it collapsed")
+    assert said("objective", settings={"reason": "a field of the source"}).finding == ("", "")
+
+
 @given(st.lists(st.tuples(st.sampled_from(COMMANDS), st.sampled_from((ALL, *ROLES)))))
 def test_the_state_is_what_telling_every_role_by_itself_gives(words: list[tuple[str, str]]) -> None:
     """Told one by one, the others that nobody has named among them."""

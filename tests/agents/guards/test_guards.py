@@ -105,11 +105,11 @@ def test_a_constant_answer_stops_the_trainer_once_and_says_why() -> None:
     [control] = said([MajorityConfig(window=2 * BATCH)], batches)
     assert (control.command, control.role, control.agent) == ("stop", "trainer", "guard")
     assert control.weights_version == 5
-    assert control.settings == {
-        "guard": "majority",
-        "reason": "the vote has collapsed: '7' is the most common answer to 100% of 16 different "
-        "tasks, 50% are allowed",
-    }
+    assert control.finding == (
+        "majority",
+        "the vote has collapsed: '7' is the most common answer to 100% of 16 different tasks, "
+        "50% are allowed",
+    )
     controls = Controls()
     controls.take(control)
     assert controls.is_stopped("trainer") and not controls.is_stopped("solver")
@@ -139,7 +139,7 @@ def test_a_vote_that_closes() -> None:
     batches = [batch(0, agree=3), batch(1, agree=4)]
     [control] = said([MajorityConfig(window=BATCH, agreement=0.95)], batches)
     assert control.weights_version == 2
-    assert control.settings["reason"].startswith("the vote has closed: 100.0% of the samples")
+    assert control.reason.startswith("the vote has closed: 100.0% of the samples")
 
 
 @pytest.mark.parametrize(
@@ -166,14 +166,56 @@ def test_a_floor_under_which_something_falls(
     config: FloorConfig, fallen: dict[str, Any], reason: str
 ) -> None:
     [control] = said([config], [batch(0, **fallen), batch(1, **fallen)])
-    assert control.settings == {"guard": "floor", "reason": reason}
+    assert control.finding == ("floor", reason)
 
 
 def test_several_guards_speak_each_for_itself() -> None:
     guards = [MajorityConfig(window=BATCH), FloorConfig(window=BATCH, least=0.6, action="pause")]
     found = said(guards, [batch(0, says="7")])
-    assert [one.settings["guard"] for one in found] == ["majority", "floor"]
+    assert [one.guard for one in found] == ["majority", "floor"]
     assert len({one.id for one in found}) == 2
+
+
+def test_a_guard_has_the_source_ask_otherwise_over_what_was_changed_before() -> None:
+    operator = Control(
+        id=derive_id(RUN, "operator", "objective"),
+        run=RUN,
+        agent="operator",
+        command="objective",
+        role="proposer",
+        settings={"floor": 0.1, "rate": 0.9},
+    )
+    guard = FloorConfig(
+        window=BATCH, of="unique", least=0.3, action="objective", objective={"rate": 0.4}
+    )
+
+    alike = [batch(0, agree=4)]
+
+    async def scenario() -> list[Any]:
+        bus, versions = await log_of(alike)
+        await bus.publish([operator])
+        return list(await Guards(parts_for(bus=bus), [guard]).handle(versions[-1]))
+
+    [control] = asyncio.run(scenario())
+    assert (control.command, control.role) == ("objective", "proposer")
+    assert control.settings == {"floor": 0.1, "rate": 0.4}
+    controls = Controls()
+    controls.take(control)
+    assert controls.objective == controls.warned == control
+    assert not controls.is_stopped("trainer")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"action": "objective"}, "needs fields of the source"),
+        ({"objective": {"floor": 0.1}}, "is for action = 'objective', not for 'stop'"),
+        ({"action": "objective", "objective": {"type": "uniform"}}, "cannot change its type"),
+    ],
+)
+def test_an_objective_is_said_where_it_is_meant(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        FloorConfig(**fields)
 
 
 def test_a_group_is_measured_as_the_vote_counts_it() -> None:

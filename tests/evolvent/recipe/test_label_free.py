@@ -1,10 +1,13 @@
 """Recipes without a verifier: nothing of them asks what is right."""
 
+import re
+
 import pytest
 
 from agents.judges.vote import VoteConfig
 from agents.sources.schedule import ScheduleConfig
 from agents.sources.unlabeled import UnlabeledConfig
+from evolvent.errors import UsageError
 from evolvent.recipe.load import load_recipe
 from evolvent.roles import GUARD, services
 from trainer.filters.length import LengthConfig
@@ -51,3 +54,25 @@ def test_a_guard_is_written_as_a_table() -> None:
     mine = load_recipe("words")
     assert mine.gone_on_with(recipe).guards == recipe.guards
     assert recipe.gone_on_with(mine).guards == recipe.guards
+
+
+def redirecting(objective: str) -> str:
+    return f"guards=[{{type='floor', action='objective', objective={objective}}}]"
+
+
+def test_a_guard_may_have_the_source_ask_otherwise() -> None:
+    [guard] = load_recipe("words", [redirecting("{advance_at=0.1}")]).guards
+    assert guard.objective == {"advance_at": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("{advance_at=2}", "guards.objective: source.advance_at = 2: Input should be less than 1"),
+        ("{every=3}", "guards.objective: there is no field source.every; there are type, adv"),
+        ("{}", "action = 'objective' needs fields of the source in objective"),
+    ],
+)
+def test_what_no_source_could_ask_by_is_refused_with_the_recipe(objective: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        load_recipe("words", [redirecting(objective)])
