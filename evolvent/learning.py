@@ -99,6 +99,7 @@ def make_learner(
         filter=recipe.filter.build(parts),
         update=recipe.loss.build(parts),
         config=recipe.learner,
+        schedule=recipe.schedule,
         seed=recipe.seed,
         format="lora" if recipe.lora.rank else "full",
         unknown=() if prompting is None else prompting.unknown(vocab),

@@ -1,5 +1,6 @@
 """What a recipe may say about learning. Loads no torch."""
 
+import math
 import re
 from pathlib import Path
 from typing import Literal
@@ -85,6 +86,40 @@ class OptimizerConfig(BaseModel):
     momentum: float = Field(default=0.95, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
     grad_clip: float = Field(default=1.0, gt=0)
+
+
+class ScheduleConfig(BaseModel):
+    """How learning rates change, by the number of steps or versions since version 0, or since
+    learning last started from it again. They rise on a line over the first `rise`, and stay, or
+    fall, on a line or half a cosine, to the share `end` of themselves at `length`, and stay there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    shape: Literal["constant", "linear", "cosine"] = "constant"
+    by: Literal["steps", "versions"] = "steps"
+    rise: int = Field(default=0, ge=0)
+    length: int = Field(default=1000, gt=0)
+    end: float = Field(default=0.1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _falls_after_it_rose(self) -> "ScheduleConfig":
+        if self.shape != "constant" and self.length <= self.rise:
+            raise ValueError(
+                f"length = {self.length} is where rates have fallen, and must be above rise = "
+                f"{self.rise}"
+            )
+        return self
+
+    def scale(self, number: int) -> float:
+        """What the learning rates are multiplied by after so many steps or versions."""
+        if number < self.rise:
+            return (number + 1) / self.rise
+        if self.shape == "constant":
+            return 1.0
+        done = min(1.0, (number - self.rise) / (self.length - self.rise))
+        left = 1 - done if self.shape == "linear" else (1 + math.cos(math.pi * done)) / 2
+        return self.end + (1 - self.end) * left
 
 
 class LearnerConfig(BaseModel):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bus.events import Judgment
 from trainer.batch import Batch
-from trainer.config import Format, LearnerConfig, WarmupConfig
+from trainer.config import Format, LearnerConfig, ScheduleConfig, WarmupConfig
 from trainer.filters.filter import Filter
 from trainer.gradient import Gradient
 from trainer.optimizer import Optimizer, trainable
@@ -23,12 +23,15 @@ from trainer.rows import Row
 from trainer.updates.nll import Nll, NllConfig
 from trainer.updates.update import Update
 
+_SINCE_RESTART = "steps_since_restart"
+
 
 @dataclass(slots=True, kw_only=True)
 class Learner:
     """The raw weights, their moving average (what is published), and what steps them. Of a model
     with an adapter, weights mean those of the adapter; the others never change. Engines never draw
-    the tokens of `unknown`, which the model has and its tokenizer has not.
+    the tokens of `unknown`, which the model has and its tokenizer has not. `num_steps` are counted
+    from version 0 on; at step `restarted_at` learning last started from it again.
 
     Threads: none of its own; not to be shared between threads.
     """
@@ -39,12 +42,14 @@ class Learner:
     update: Update
     config: LearnerConfig
     seed: int
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     format: Format = "full"
     unknown: Sequence[int] = ()
     replay: Replay = field(init=False)
     ema: dict[str, Tensor] = field(init=False)
     gradient: Gradient = field(init=False)
     num_steps: int = 0
+    restarted_at: int = 0
 
     def __post_init__(self) -> None:
         # Dropout would make the weights follow from more than the batches.
@@ -76,7 +81,7 @@ class Learner:
         left.
         """
         random = Random(f"{self.seed}/{version}")
-        losses, norms, skipped = [], [], 0
+        losses, norms, scales, skipped = [], [], [], 0
         chosen = self.filter.choose(batch.judgments, Random(f"{self.seed}/filter/{version}"))
         every = self.config.restart_every
         restarts = (version - 1) // every if every else 0
@@ -88,10 +93,12 @@ class Learner:
             device = self.gradient.device
             reference = {name: tensor.to(device) for name, tensor in reference.items()}
         for rows in self.update.steps(batch, self.replay, random):
-            loss, norm = self._step(rows, reference)
+            scale = self._scale(version)
+            loss, norm = self._step(rows, reference, scale)
             if math.isfinite(loss) and math.isfinite(norm):
                 losses.append(loss)
                 norms.append(norm)
+                scales.append(scale)
             else:
                 skipped += 1
         metrics = {"steps": float(len(losses)), "skipped": float(skipped)}
@@ -100,15 +107,24 @@ class Learner:
             metrics["from_version"] = 0.0
         if losses:
             metrics |= {"loss": fmean(losses), "grad_norm": fmean(norms)}
+        if scales and self.schedule != ScheduleConfig():
+            metrics["rates_scaled_by"] = fmean(scales)
         return metrics
 
+    def _scale(self, version: int) -> float:
+        """What the learning rates are multiplied by in the next step."""
+        if self.schedule.by == "steps":
+            return self.schedule.scale(self.num_steps - self.restarted_at)
+        every = self.config.restart_every
+        return self.schedule.scale((version - 1) % every if every else version - 1)
+
     def _step(
-        self, rows: Sequence[Row], reference: Mapping[str, Tensor] | None
+        self, rows: Sequence[Row], reference: Mapping[str, Tensor] | None, scale: float
     ) -> tuple[float, float]:
         value = self.gradient.add(rows, self.update, reference)
         if not math.isfinite(value):
             return value, value
-        norm = self.optimizer.step()
+        norm = self.optimizer.step(scale)
         if math.isfinite(norm):
             self.num_steps += 1
             self._average()
@@ -122,6 +138,7 @@ class Learner:
             self.ema[name].copy_(base[name])
         self.optimizer.restart()
         self.replay.forget()
+        self.restarted_at = self.num_steps
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -144,6 +161,8 @@ class Learner:
         """All that training resumes from beside the published weights, in the main memory."""
         raw = {f"raw.{name}": p.detach() for name, p in trainable(self.model).items()}
         state = {**raw, **self.optimizer.state(), **self.replay.state()}
+        if self.config.restart_every:
+            state[_SINCE_RESTART] = torch.tensor(self.num_steps - self.restarted_at)
         return {name: tensor.cpu() for name, tensor in state.items()}
 
     @torch.no_grad()
@@ -156,6 +175,7 @@ class Learner:
             self.optimizer.restore(state)
             self.replay.restore(state)
         self.num_steps = step
+        self.restarted_at = step - int(state.get(_SINCE_RESTART, step))
 
 
 def _of(batch: Batch, chosen: Sequence[Judgment]) -> tuple[Judgment, ...]:

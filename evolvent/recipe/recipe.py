@@ -32,6 +32,7 @@ from trainer.config import (
     LoraConfig,
     ModelConfig,
     OptimizerConfig,
+    ScheduleConfig,
     WarmupConfig,
 )
 from trainer.filters.config import FilterConfig
@@ -91,6 +92,7 @@ class Recipe(BaseModel):
     filter: FilterConfig = AllConfig()
     loss: UpdateConfig = NllConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
     lora: LoraConfig = LoraConfig()
     learner: LearnerConfig = LearnerConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
