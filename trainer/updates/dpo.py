@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trainer.batch import Batch
 from trainer.parts import Parts
 from trainer.rows import Row
-from trainer.updates.nll import WARMUP_ROLES
+from trainer.updates.nll import WARMUP_ROLES, WARMUP_SOLVED
 from trainer.updates.pairs import paired
 from trainer.updates.update import Reference
 
@@ -30,7 +30,8 @@ class DpoConfig(BaseModel):
     """`steps` optimiser steps share the pairs; `beta` holds the model to `reference`: version 0
     ("first") or the one that the new version is made from ("previous"). `nll` is the weight of the
     better answer's likelihood, `smoothing` the share of preferences that are taken to be wrong. To
-    each step come `role_rows` of what the warm-up has shown of other roles, better than nothing."""
+    each step come `role_rows` of what the warm-up has shown of other roles and `warmup_rows` of its
+    tasks, better than nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -41,6 +42,7 @@ class DpoConfig(BaseModel):
     nll: float = Field(default=0.0, ge=0)
     smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     role_rows: int = Field(default=0, ge=0)
+    warmup_rows: int = Field(default=0, ge=0)
 
     def build(self, parts: Parts) -> "Dpo":
         return Dpo(self)
@@ -58,11 +60,12 @@ class Dpo:
 
     def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
         for rows in shared(paired(batch.judgments, random), self._config.steps, random):
-            yield rows + self._roles(rows, replay, random)
+            yield rows + self._shown(rows, replay, random)
 
-    def _roles(self, rows: list[Row], replay: "Replay", random: Random) -> list[Row]:
-        """Examples of other roles, each a group and a sample of its own."""
+    def _shown(self, rows: list[Row], replay: "Replay", random: Random) -> list[Row]:
+        """Examples of the warm-up, each a group and a sample of its own."""
         shown = replay.sample(self._config.role_rows, random, WARMUP_ROLES)
+        shown += replay.sample(self._config.warmup_rows, random, WARMUP_SOLVED)
         group, sample = (1 + max(number) for number in zip(*map(_numbers, rows), strict=True))
         return [
             replace(row, group=group + place, sample=sample + place)

@@ -17,7 +17,7 @@ from trainer.parts import Parts
 from trainer.rows import Row, proposed_row, sampled_row
 from trainer.updates.advantage import advantages, against_running_means, proposer_advantages
 from trainer.updates.rewards import WORTHS, ProposerReward
-from trainer.updates.update import Reference
+from trainer.updates.update import Reference, divergence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,9 +107,7 @@ class Grpo:
     def __call__(self, scored: "Scored") -> "Tensor":
         gain_BT = self._gain(scored)
         if self._config.kl and scored.reference_BT is not None:
-            # The estimator of Schulman (2020): unbiased, never negative.
-            above_BT = scored.reference_BT - scored.logprobs_BT
-            gain_BT = gain_BT - self._config.kl * (above_BT.exp() - above_BT - 1)
+            gain_BT = gain_BT - self._config.kl * divergence(scored)
         return -self._mean(gain_BT * scored.mask_BT, scored.mask_BT)
 
     def _gain(self, scored: "Scored") -> "Tensor":

@@ -16,7 +16,7 @@ from trainer.batch import Batch
 from trainer.parts import Parts
 from trainer.rows import Row, row_of
 from trainer.updates.proposals import WARMUP_PROPOSED, keep_proposals, proposal_rows
-from trainer.updates.update import Reference
+from trainer.updates.update import Reference, divergence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,8 @@ class NllConfig(BaseModel):
     proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`); `role_rows` are what the
     warm-up has shown of other roles. Of a task at most `per_task` right answers are kept, no two of
     them alike. With every restart from version 0 the steps become `growth` times as many, up to
-    `max_steps` (STaR, arXiv 2203.14465)."""
+    `max_steps` (STaR, arXiv 2203.14465). `kl` is the weight of the divergence from `reference`, at
+    the tokens that are learned: version 0 ("first") or the version before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -52,6 +53,8 @@ class NllConfig(BaseModel):
     per_task: int = Field(default=1, gt=0)
     growth: float = Field(default=1.0, ge=1, le=10)
     max_steps: int = Field(default=1000, gt=0)
+    kl: float = Field(default=0.0, ge=0)
+    reference: Reference = "first"
 
     def num_steps(self, restarts: int) -> int:
         """Of a version that is made after so many restarts."""
@@ -67,14 +70,14 @@ class NllConfig(BaseModel):
 
 
 class Nll:
-    """Mean negative log-likelihood over the completion tokens of the step."""
+    """Mean negative log-likelihood over the completion tokens of the step, and the divergence."""
 
     def __init__(self, config: NllConfig) -> None:
         self._config = config
 
     @property
     def reference(self) -> Reference | None:
-        return None
+        return self._config.reference if self._config.kl else None
 
     def steps(self, batch: Batch, replay: "Replay", random: Random) -> Iterator[list[Row]]:
         config = self._config
@@ -103,7 +106,11 @@ class Nll:
 
     def __call__(self, scored: "Scored") -> "Tensor":
         weights_BT = scored.mask_BT * scored.weights_B[:, None]
-        return -(scored.logprobs_BT * weights_BT).sum() / weights_BT.sum()
+        loss = -(scored.logprobs_BT * weights_BT).sum() / weights_BT.sum()
+        if self._config.kl:
+            apart_BT = divergence(scored) * weights_BT
+            loss = loss + self._config.kl * apart_BT.sum() / weights_BT.sum()
+        return loss
 
 
 def _right_answers(judgment: Judgment, count: int) -> list[Row]:

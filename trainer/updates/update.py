@@ -18,6 +18,15 @@ Reference = Literal["previous", "first"]
 """The version that a new one is made from, or version 0."""
 
 
+def divergence(scored: "Scored") -> "Tensor":
+    """[B, T]: r - 1 - log r, where r is what the reference finds likely over what the model does:
+    the estimator of Schulman (2020), never negative, of the divergence of the model from the
+    reference, unbiased where the model drew the token."""
+    assert scored.reference_BT is not None
+    above_BT = scored.reference_BT - scored.logprobs_BT
+    return above_BT.exp() - above_BT - 1
+
+
 class Update(Protocol):
     """One way to learn from judgments. It is asked for the rows of each optimiser step, then for
     the loss of those rows."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from random import Random
 
@@ -18,7 +19,7 @@ from trainer.rows import Row
 from trainer.seed_model import make_model
 from trainer.updates.cream import CreamConfig, consistency
 from trainer.updates.dpo import DpoConfig
-from trainer.updates.nll import WARMUP_ROLES
+from trainer.updates.nll import WARMUP_ROLES, WARMUP_SOLVED
 from trainer.updates.pairs import paired
 
 LENGTHS = [3, 1, 2, 4, 2, 1]
@@ -206,20 +207,20 @@ def test_pairs_that_are_read_in_parts_have_the_gradient_of_the_whole(
         assert torch.allclose(part, whole, rtol=1e-4, atol=1e-7)
 
 
-def test_role_rows_stand_beside_the_pairs_each_on_its_own() -> None:
+def test_rows_of_the_warm_up_stand_beside_the_pairs_each_on_its_own() -> None:
     replay = Replay(8)
     shown = [Row(prompt=(5, place), completion=(6, 1)) for place in range(3)]
     for row in shown:
         replay.add(WARMUP_ROLES, row)
     judgments = [judgment(1, [1.0, 0.0]), judgment(2, [0.0, 1.0])]
-    update = DpoConfig(nll=1.0, role_rows=4).build(PARTS)
+    for row in shown[1:]:
+        replay.add(WARMUP_SOLVED, replace(row, completion=(7, 1)))
+    update = DpoConfig(nll=1.0, role_rows=3, warmup_rows=1).build(PARTS)
     [rows] = update.steps(batch(judgments), replay, Random(1))
     pairs, roles = rows[:4], rows[4:]
     assert sorted(row.weight for row in pairs) == [-1.0, -1.0, 1.0, 1.0]
     assert len(roles) == 4 and all(row.weight == 1.0 for row in roles)
-    assert {(row.prompt, row.completion) for row in roles} <= {
-        (row.prompt, row.completion) for row in shown
-    }
+    assert [row.completion for row in roles] == [(6, 1)] * 3 + [(7, 1)]
     for number in ("group", "sample"):
         own = [getattr(row, number) for row in roles]
         assert len(set(own)) == 4

@@ -73,7 +73,7 @@ def on_policy(reference: list[list[float]] | None, advantage: float = 0.0) -> Sc
     )
 
 
-def gradient_of(config: GrpoConfig, given: Scored) -> tuple[float, torch.Tensor]:
+def gradient_of(config: GrpoConfig | NllConfig, given: Scored) -> tuple[float, torch.Tensor]:
     loss = config.build(PARTS)(given)
     loss.backward()  # type: ignore[no-untyped-call]
     assert given.logprobs_BT.grad is not None
@@ -94,6 +94,19 @@ def test_grpo_pulls_towards_the_reference_where_it_is_asked_to() -> None:
     assert float(gradient[1, 2]) == 0
 
 
+def test_nll_is_held_to_the_reference_where_it_is_asked_to() -> None:
+    reference, kl = [[-0.5, -0.4, -0.7], [-1.0, -0.9, -3.0]], 0.3
+    given = on_policy(reference, advantage=1.0)
+    loss, gradient = gradient_of(NllConfig(kl=kl), given)
+    said = {place: LOGPROBS[place[0]][place[1]] for place in PLACES}
+    above = {place: reference[place[0]][place[1]] - said[place] for place in PLACES}
+    each = [-said[place] + kl * (math.exp(above[place]) - above[place] - 1) for place in PLACES]
+    assert loss == pytest.approx(sum(each) / len(PLACES), rel=1e-12)
+    for (row, place), lag in above.items():
+        slope = (-1 + kl * (1 - math.exp(lag))) / len(PLACES)
+        assert float(gradient[row, place]) == pytest.approx(slope, abs=1e-12)
+
+
 def test_grpo_on_the_policy_of_its_reference_is_grpo_without_one() -> None:
     loss, gradient = gradient_of(GrpoConfig(), on_policy(None, 0.75))
     other, pulled = gradient_of(GrpoConfig(kl=0.5), on_policy(LOGPROBS, 0.75))
@@ -105,6 +118,8 @@ def test_grpo_on_the_policy_of_its_reference_is_grpo_without_one() -> None:
     ("config", "reference"),
     [
         (NllConfig(), None),
+        (NllConfig(kl=0.1), "first"),
+        (NllConfig(kl=0.1, reference="previous"), "previous"),
         (GrpoConfig(), None),
         (GrpoConfig(reference="previous"), None),
         (GrpoConfig(kl=0.1), "first"),
