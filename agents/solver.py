@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from agents.parts import Parts
 from agents.policies.config import CURRENT
 from agents.policies.drawing import Stop, TopK, TopP
-from agents.samplers.sampler import Sampler
-from bus.events import Attempt, Task, derive_id
+from agents.samplers.sampler import Drawn, Learned, Remembers, Sampler
+from bus.codec import can_be_written
+from bus.events import Attempt, Event, Lesson, Task, derive_id
 
 AGENT = "solver"
 
@@ -36,8 +37,9 @@ class SolverConfig(BaseModel):
 
 
 class Solver:
-    """Task in, attempt out. A task waits until the policy has followed the version that granted
-    it: by the current weights it is never attempted with any older than its own."""
+    """Task in; attempt out, and what a sampler with a memory has learned. A task waits until the
+    policy has followed the version that granted it: by the current weights it is never attempted
+    with any older than its own."""
 
     def __init__(self, parts: Parts, sampler: Sampler, config: SolverConfig) -> None:
         self._run = parts.run
@@ -46,22 +48,49 @@ class Solver:
         self._sampler = sampler
         self._config = config
 
-    async def handle(self, event: Task) -> Sequence[Attempt]:
+    async def handle(self, event: Task) -> Sequence[Event]:
+        attempt, lessons = await self.attempt(event)
+        return [attempt, *lessons]
+
+    async def attempt(self, task: Task) -> tuple[Attempt, Sequence[Lesson]]:
+        """The attempt, and what was learned of it; lessons that no log takes are left out."""
+        drawn = await self._draw(task)
+        attempt = Attempt(
+            id=derive_id(self._run, AGENT, task.id),
+            run=self._run,
+            agent=AGENT,
+            task=task,
+            samples=tuple(drawn.samples),
+            temperature=self._config.temperature,
+            memory=drawn.memory,
+        )
+        lessons = [self._lesson(attempt, 1 + i, each) for i, each in enumerate(drawn.lessons)]
+        return attempt, [lesson for lesson in lessons if can_be_written(lesson)]
+
+    async def _draw(self, task: Task) -> Drawn:
         speak = partial(
             self._policy.sample,
-            max_tokens=self._domain.max_answer_tokens(event.level),
+            max_tokens=self._domain.max_answer_tokens(task.level),
             temperature=self._config.temperature,
             top_p=self._config.top_p,
             top_k=self._config.top_k,
             stop=self._config.stop,
-            since=event.weights_version,
+            since=task.weights_version,
         )
-        attempt = Attempt(
-            id=derive_id(self._run, AGENT, event.id),
+        sampler, count = self._sampler, self._config.samples
+        if isinstance(sampler, Remembers):
+            return await sampler.draw(task, count, speak)
+        return Drawn(samples=await sampler.sample(task, count, speak))
+
+    def _lesson(self, attempt: Attempt, index: int, learned: Learned) -> Lesson:
+        return Lesson(
+            id=derive_id(self._run, AGENT, attempt.task.id, index),
             run=self._run,
             agent=AGENT,
-            task=event,
-            samples=tuple(await self._sampler.sample(event, self._config.samples, speak)),
-            temperature=self._config.temperature,
+            task=attempt.task.id,
+            attempt=attempt.id,
+            sample=learned.sample,
+            about=learned.about,
+            turn=learned.turn,
+            forgets=learned.forgets,
         )
-        return [attempt]

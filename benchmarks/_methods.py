@@ -31,6 +31,15 @@ METHODS = {
             "no second look": ("sampler.type=single", "warmup.role_share=0", "loss.role_rows=0")
         }
     ),
+    "reflexion": Method(
+        versions=20,
+        seeds_alone=False,
+        by_chance=False,
+        controls={
+            "no lessons": ("sampler.reads=none",),
+            "lessons of others": ("sampler.reads=others",),
+        },
+    ),
     "self-rewarding": Method(
         controls={
             "version 0 judges": ("judge.policy=reference",),

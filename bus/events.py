@@ -2,7 +2,7 @@
 nobody joins topics. Knows no transport, no model and no domain.
 
     Weights -> Task -> Attempt -> Judgment -> Weights         Weights -> Curriculum
-               Refusal                                        Weights -> Evaluation
+               Refusal  Lesson                                Weights -> Evaluation
 
 Schema rule (FULL_TRANSITIVE): only optional fields with defaults are ever added; nothing is
 renamed, retyped or reused. `tests/bus/golden` holds every version ever written.
@@ -69,6 +69,13 @@ class Event(Part):
     def correlation(self) -> str:
         """Id of the task (or other root) that this event belongs to."""
         return self.id
+
+
+TRY = "try"
+"""The seat of whoever tries a task again and again, as far as it takes."""
+
+SOLVED_BY_TRY = "solved_by_try_"
+"""How metrics begin that say which share of samples was right by which try."""
 
 
 class Span(Part):
@@ -144,6 +151,11 @@ class Sample(Part):
         return any(turn.learned_prompt is not None for turn in self.turns)
 
     @property
+    def tries(self) -> int:
+        """How often the task was tried, where the sampler tries until an answer is right."""
+        return sum(turn.seat == TRY for turn in self.turns)
+
+    @property
     def num_tokens(self) -> int:
         return sum(len(turn.tokens) for turn in self.turns)
 
@@ -202,14 +214,16 @@ class Refusal(Event):
 
 
 class Attempt(Event):
-    """A group of samples drawn for one task by one solver."""
+    """A group of samples drawn for one task by one solver. With a `memory` it could read the first
+    so many lessons of the run, as it is of a version of the weights."""
 
     topic: ClassVar[str] = "attempts"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     task: Task
     samples: tuple[Sample, ...]
     temperature: float
+    memory: int | None = None
 
     @property
     def key(self) -> str:
@@ -233,6 +247,38 @@ class Attempt(Event):
         """What the log-probabilities of one of its turns are divided by."""
         temperature = self.temperature if turn.temperature is None else turn.temperature
         return temperature or 1.0
+
+
+class Lesson(Event):
+    """What a memory keeps of a try that was not right: the text of `turn`, for whoever tries tasks
+    that are `about` the same. `sample` is the one of the attempt that it was learned from. It takes
+    the place of the earlier lessons `forgets`, which nobody reads from here on."""
+
+    topic: ClassVar[str] = "lessons"
+
+    task: EventId
+    attempt: EventId
+    sample: int
+    about: str
+    turn: Turn
+    forgets: tuple[EventId, ...] = ()
+
+    @property
+    def answers(self) -> str | None:
+        return self.task
+
+    @property
+    def correlation(self) -> str:
+        return self.task
+
+    @property
+    def text(self) -> str:
+        return self.turn.text
+
+    @property
+    def weights_version(self) -> int | None:
+        """The oldest that said it."""
+        return min((span.version for span in self.turn.spans), default=None)
 
 
 FULL_REWARD = 1.0
@@ -272,7 +318,7 @@ class Judgment(Event):
     """The attempt, and one verdict per sample in the same order."""
 
     topic: ClassVar[str] = "judgments"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     attempt: Attempt
     verdicts: tuple[Verdict, ...]
@@ -520,6 +566,7 @@ EVENTS: dict[str, type[Event]] = {
         Task,
         Refusal,
         Attempt,
+        Lesson,
         Judgment,
         Weights,
         Curriculum,

@@ -70,6 +70,12 @@ _LIVE = (
         description="Groups of samples drawn for one task.",
     ),
     Topic(
+        name="lessons",
+        answers="tasks",
+        key="lesson id",
+        description="What a memory keeps of tries that were not right, and forgets.",
+    ),
+    Topic(
         name="judgments",
         partitions=PARTITIONS,
         answers="attempts",

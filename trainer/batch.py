@@ -4,6 +4,7 @@ A batch is ready when `size` judgments are fresh enough, or when `timeout_second
 since the first record of it arrived. What is not learned from is dropped with a reason.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
@@ -12,7 +13,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from bus.errors import Unreadable
-from bus.events import DeadLetter, Event, Judgment, LevelCount, Refusal
+from bus.events import SOLVED_BY_TRY, DeadLetter, Event, Judgment, LevelCount, Refusal
 from bus.hands import Hands, hand_of
 from bus.records import Delivery
 from trainer.checkpoint.manifest import Consumed, Dropped, id_of_record
@@ -87,7 +88,9 @@ class Batch:
         return {name: tuple(found) for name, found in ranges.items()}
 
     def rollout_metrics(self, parent: int) -> dict[str, float]:
-        """What it was made of: tokens and samples, rewards, staleness in versions."""
+        """What it was made of: tokens and samples, rewards, staleness in versions; of samplers that
+        try again, the shares of samples that were right by the first try, by the second and so
+        on."""
         if not self.judgments:
             return {"tokens": 0.0, "samples": 0.0}
         attempts = [judgment.attempt for judgment in self.judgments]
@@ -101,6 +104,20 @@ class Batch:
             "reward": fmean(rewards or [0.0]),
             "staleness_mean": fmean(staleness),
             "staleness_max": float(max(staleness)),
+            **self._solved_by_try(),
+        }
+
+    def _solved_by_try(self) -> dict[str, float]:
+        took = [
+            sample.tries if verdict.right else math.inf
+            for judgment in self.judgments
+            for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True)
+        ]
+        samples = (one for judgment in self.judgments for one in judgment.attempt.samples)
+        most = max((sample.tries for sample in samples), default=0)
+        return {
+            f"{SOLVED_BY_TRY}{number}": sum(each <= number for each in took) / len(took)
+            for number in range(1, most + 1)
         }
 
 

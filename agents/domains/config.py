@@ -8,6 +8,7 @@ from agents.domains.arithmetic import ArithmeticConfig
 from agents.domains.dataset.dataset import DatasetConfig
 from agents.domains.grammar import GrammarConfig
 from agents.domains.kuhn import KuhnConfig
+from agents.domains.programs.codes import CodesConfig
 from agents.domains.programs.programs import ProgramsConfig
 from agents.domains.reasoning_gym import ReasoningGymConfig
 from agents.domains.strings import StringsConfig
@@ -17,6 +18,7 @@ DomainConfig = Annotated[
     | ReasoningGymConfig
     | ArithmeticConfig
     | ProgramsConfig
+    | CodesConfig
     | DatasetConfig
     | KuhnConfig
     | GrammarConfig,

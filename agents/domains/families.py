@@ -11,6 +11,7 @@ from agents.domains.domain import Domain
 from agents.domains.grammar import GrammarConfig
 from agents.domains.gym_catalog import HASH_ORDERED, UNREPEATABLE, check_dataset, dataset_files
 from agents.domains.kuhn import KuhnConfig
+from agents.domains.programs.codes import CodesConfig
 from agents.domains.programs.programs import ProgramsConfig
 from agents.domains.strings import StringsConfig
 
@@ -24,6 +25,7 @@ _EXAMPLES = {
     "deduction": "rn:3142",
     "abduction": "rn:3142",
     "induction": "rn:3142",
+    "codes": "bf:314",
     "kuhn": "kqpb",
     "grammar": "g3",
 }
@@ -33,6 +35,7 @@ _DOMAINS: tuple[Domain, ...] = (
     StringsConfig().build(),
     ArithmeticConfig(families=("add", "subtract", "multiply", "copy")).build(),
     ProgramsConfig().build(),
+    CodesConfig().build(),
     KuhnConfig().build(),
     GrammarConfig().build(),
 )

@@ -9,20 +9,15 @@ STaR (Zelikman et al. 2022, arXiv 2203.14465, section 3.3).
 
 from collections.abc import Sequence
 from random import Random
-from string import Formatter
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from agents.domains.domain import Domain, Problem, problem_of
 from agents.parts import Example, PartConfig, Parts
+from agents.samplers.fields import names_in, written
 from agents.samplers.sampler import Speak
 from bus.events import Sample, Task
-from bus.runner import Rejected
-
-
-class NoHint(Rejected):
-    """A task lacks what a hint is made of."""
 
 
 class RationaliseConfig(PartConfig):
@@ -39,25 +34,17 @@ class RationaliseConfig(PartConfig):
     @classmethod
     def _names_fields(cls, hint: str) -> str:
         try:
-            names = {name for _, name, _, _ in Formatter().parse(hint) if name is not None}
+            names = names_in(hint)
         except ValueError as error:
             raise ValueError(f"the hint cannot be read: {error}") from None
-        if not all(name.isidentifier() for name in names):
-            raise ValueError("a hint names fields of a task, such as {prompt}{answer}#")
         if not names - {"prompt"}:
             raise ValueError("a hint must tell something of the answer, such as {prompt}{answer}#")
         return hint
 
     def hinted(self, problem: Problem) -> str:
-        """What the model reads with the hint. Raises `NoHint`."""
-        fields = {**problem.metadata, "prompt": problem.prompt, "answer": problem.answer}
-        try:
-            return self.hint.format_map(fields)
-        except KeyError as missing:
-            raise NoHint(
-                f"sampler.hint names {missing}, which a task of {problem.family} does not have: "
-                f"there are {', '.join(sorted(fields))}"
-            ) from None
+        """What the model reads with the hint. Raises `NoField`."""
+        more = {"prompt": problem.prompt, "answer": problem.answer}
+        return written(self.hint, "sampler.hint", problem, more)
 
     def example(self, problem: Problem, wrong: str, random: Random) -> Example:
         """The right answer behind the hint."""

@@ -25,6 +25,7 @@ from bus.events import (
     Evaluation,
     Event,
     Judgment,
+    Lesson,
     LevelCount,
     Promotion,
     Proposal,
@@ -207,6 +208,15 @@ async def events(parts: Parts) -> dict[str, Event]:
             reason="duplicate",
             weights_version=NEWEST,
             granted_by=newest.id,
+            **said,
+        ),
+        Lesson(
+            id=derive_id(RUN, "contract", "lesson"),
+            task=judgment.attempt.task.id,
+            attempt=judgment.attempt.id,
+            sample=0,
+            about="reverse",
+            turn=turn("12", trainable=False),
             **said,
         ),
         Curriculum(

@@ -109,6 +109,8 @@ async def what_is_compared_with_the_behaviour_policy_is_at_its_temperature(
 
 
 async def _rows(subject: Subject, temperature: float = 1.0) -> list[Row]:
+    if not getattr(subject.config, "learns", True):
+        raise DoesNotApply("it learns nothing")
     update: Update = subject.build()
     judged = tuple(
         each.model_copy(

@@ -15,7 +15,7 @@ from agents.judges.config import JudgeConfig
 from agents.parts import Parts
 from agents.policies.policy import Policy
 from agents.policies.serving import Serving
-from agents.samplers.rationalise import NoHint
+from agents.samplers.fields import NoField
 from agents.sources.context import in_context
 from bus.events import Attempt, Sample, Task, derive_id
 from bus.memory.bus import MemoryBus
@@ -87,10 +87,11 @@ class Rehearsal:
         task = _task(problem, index)
         asked = (f"level {problem.level} of {problem.family}", problem.level)
         writes = stated or len(self._listener.answer) + 1
+        sampler = getattr(self._recipe.sampler, "fullest", self._recipe.sampler)
         return await self._noted(
             *asked,
             writes,
-            lambda: self._recipe.sampler.build(self._parts).sample(task, 1, speak),
+            lambda: sampler.build(self._parts).sample(task, 1, speak),
         ) or await self._noted(*asked, writes, lambda: speak(problem.prompt))
 
     async def _judging(self, problem: Problem) -> list[Need]:
@@ -159,7 +160,7 @@ class Rehearsal:
                 await asyncio.wait_for(ask(), _SECONDS)
         except Unreadable as error:
             raise UsageError(f"{what} cannot be read by the model: {error}") from None
-        except NoHint as error:
+        except NoField as error:
             raise UsageError(str(error)) from None
         except Exception:
             if not self._listener.asked:

@@ -15,6 +15,7 @@ TEMPERATURE = (0.001, 1000.0)
 
 _HELD_AT_ONCE = frozenset(
     {"size", "samples", "batch", "count", "held_out_per_level", "replay_capacity", "max_rows"}
+    | {"capacity"}
     | {"fresh_rows", "replay_rows", "warmup_rows", "proposal_rows", "anchor_rows", "role_rows"}
 )
 """Fields that say how much is in memory at one time."""

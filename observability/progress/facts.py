@@ -53,6 +53,12 @@ class Start:
         named = self.settings.get("recipe", self.settings)
         return str(named.get("name", "")) if isinstance(named, Mapping) else str(named)
 
+    @property
+    def learns(self) -> bool:
+        """Whether its versions are to differ."""
+        loss = self.settings.get("loss")
+        return not isinstance(loss, Mapping) or loss.get("type") != "none"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:

@@ -16,9 +16,11 @@ are no beginning any more."""
 
 
 class Moves:
-    """What the versions of a run have done to the weights."""
+    """What the versions of a run have done to the weights. Where nothing `learns`, they are to stay
+    as they are."""
 
     def __init__(self) -> None:
+        self.learns = True
         self._first: dict[str, str] | None = None
         self._consumed = 0
         self._batches = 0
@@ -40,7 +42,7 @@ class Moves:
     @property
     def for_nothing(self) -> int:
         """So many events were trained on while no version differs from version 0."""
-        return 0 if self._moved else self._consumed
+        return 0 if self._moved or not self.learns else self._consumed
 
     @property
     def is_worth_a_word(self) -> bool:

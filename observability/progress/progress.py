@@ -10,6 +10,7 @@ from math import isfinite
 from bus.control import Controls
 from bus.errors import Unreadable
 from bus.events import (
+    SOLVED_BY_TRY,
     Control,
     Curriculum,
     DeadLetter,
@@ -112,6 +113,7 @@ class Progress:
                 if event.command == "start":
                     self.newest_start = _start(event)
                     self.first_start = self.first_start or self.newest_start
+                    self.moves.learns = self.newest_start.learns
                     self._started.append(event.created_at)
             case Weights():
                 self._newest = self._version(event, offset)
@@ -168,6 +170,18 @@ class Progress:
             name: (first.quantities.get(name), value)
             for name, value in sorted(last.quantities.items())
         }
+
+    @property
+    def solved_by_try(self) -> list[float]:
+        """Of a sampler that tries again, the shares of the newest version's samples that were right
+        by the first try, by the second and so on."""
+        metrics = self._newest.metrics if self._newest else {}
+        by = {
+            int(name.removeprefix(SOLVED_BY_TRY)): value
+            for name, value in metrics.items()
+            if name.startswith(SOLVED_BY_TRY)
+        }
+        return [by[number] for number in sorted(by)]
 
     @property
     def evaluations_without_progress(self) -> int:

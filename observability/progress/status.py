@@ -31,6 +31,8 @@ def as_json(progress: Progress) -> dict[str, Any]:
     counts                          {topic: records}, dead-letter topics too
     dead                            {count, last: [{topic, offset, origin, group, reason}]}
     refusals                        {count, share}
+    lessons                         {count, solved_by_try: [share of the newest version's samples
+                                    that were right by the first try, by the second, ...]}
     control                         {paused: [group], stopped: [group], objective: the settings
                                     that an operator or a guard last gave the source}
     guard                           {guard, reason, action, role, version}: why a guard has ended or
@@ -82,6 +84,10 @@ def as_json(progress: Progress) -> dict[str, Any]:
         "refusals": {
             "count": progress.counts.get("refusals", 0),
             "share": progress.refused_share,
+        },
+        "lessons": {
+            "count": progress.counts.get("lessons", 0),
+            "solved_by_try": progress.solved_by_try,
         },
         "control": _control(progress),
         "guard": _guard(progress),

@@ -4,6 +4,7 @@ import json
 
 from rich.text import Text
 
+from bus.events import Lesson
 from observability.progress.disk import Disk, said
 from observability.progress.moves import FEW
 from observability.progress.progress import Progress
@@ -35,6 +36,15 @@ def quantities(progress: Progress) -> list[str]:
         f"{name.replace('_', ' ')} {'–' if first is None else f'{first:.3g}'} → {now:.3g}"
         for name, (first, now) in progress.quantities.items()
     ]
+
+
+def tries(progress: Progress) -> list[str]:
+    """How far tries and lessons come, where a task is tried more than once."""
+    shares = progress.solved_by_try
+    if not shares:
+        return []
+    said = " · ".join(f"{share:.0%} by try {number}" for number, share in enumerate(shares, 1))
+    return [f"{said} · {progress.counts.get(Lesson.topic, 0):,} lessons"]
 
 
 def waiting(progress: Progress) -> list[str]:

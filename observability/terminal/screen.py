@@ -13,7 +13,7 @@ from observability.progress.progress import Progress
 from observability.terminal.activity import Activity, clock, restarts
 from observability.terminal.curve import sparkline
 from observability.terminal.heat import HeatTable
-from observability.terminal.lines import disk_line, frontier, quantities, told, waiting
+from observability.terminal.lines import disk_line, frontier, quantities, told, tries, waiting
 
 _SPARKS = 16
 _FIXED_LINES = 15
@@ -51,6 +51,7 @@ class Screen:
         families = len(curriculum.top) if curriculum else 0
         others = _FIXED_LINES + families + len(self._activity.processes) + 2 * suites
         others += len(told(self._progress)) + len(quantities(self._progress))
+        others += len(tries(self._progress))
         others += len(self._activity.crashes)
         return max(2, min(self._rows, (height - others) // max(1, suites)))
 
@@ -77,6 +78,8 @@ def _facts(progress: Progress, activity: Activity) -> Table:
     grid.add_column(ratio=1)
     for measured in quantities(progress):
         grid.add_row("measured", Text(measured, no_wrap=True, overflow="ellipsis"))
+    for tried in tries(progress):
+        grid.add_row("tries", Text(tried, no_wrap=True, overflow="ellipsis"))
     for line in frontier(progress):
         grid.add_row("curriculum", line)
     grid.add_row("versions", _versions(progress, activity))
@@ -127,7 +130,7 @@ def _staleness(progress: Progress) -> Text:
 
 def _counts(progress: Progress) -> Text:
     text = Text()
-    for topic in ("tasks", "attempts", "judgments", "refusals"):
+    for topic in ("tasks", "attempts", "judgments", "refusals", "lessons"):
         if count := progress.counts.get(topic, 0):
             text.append(f"{' · ' if text else ''}{count:,} {topic}")
     dead = sum(count for name, count in progress.counts.items() if name.endswith(DEAD_SUFFIX))

@@ -12,7 +12,7 @@ from bus.events import SuiteScore
 from observability.progress.disk import Disk
 from observability.progress.progress import Progress
 from observability.terminal.heat import heat_style
-from observability.terminal.lines import disk_line, frontier, quantities, told, waiting
+from observability.terminal.lines import disk_line, frontier, quantities, told, tries, waiting
 
 
 def summary(
@@ -146,6 +146,8 @@ def _figures(
         grid.add_row("staleness", f"{mean:.2f} mean, {most:.0f} max, in versions")
     for measured in quantities(progress):
         grid.add_row("measured", measured)
+    for tried in tries(progress):
+        grid.add_row("tries", tried)
     for label, said in verdicts.items():
         grid.add_row(label, said)
     for line in frontier(progress):

@@ -26,7 +26,7 @@ def test_a_task_becomes_a_group_of_samples() -> None:
 
     own = engine(script, version=3)
     asked = task("r12", version=3)
-    [attempt] = asyncio.run(solver(parts_for(engine=own), 6).handle(asked))
+    attempt, _ = asyncio.run(solver(parts_for(engine=own), 6).attempt(asked))
     assert attempt.task == asked
     assert len(attempt.samples) == 6
     assert {sample.answer for sample in attempt.samples} >= {"21", "12"}
@@ -44,7 +44,9 @@ def test_a_task_becomes_a_group_of_samples() -> None:
 
 def test_a_retry_has_the_same_id_whatever_the_model_says() -> None:
     def group(text: str) -> str:
-        [attempt] = asyncio.run(solver(parts_for(engine=engine(says(text))), 2).handle(task("r12")))
+        attempt, _ = asyncio.run(
+            solver(parts_for(engine=engine(says(text))), 2).attempt(task("r12"))
+        )
         return attempt.model_copy(update={"created_at": AT}).id
 
     assert group("21") == group("99")
@@ -66,13 +68,13 @@ def test_a_task_waits_for_the_version_that_granted_it(tmp_path: Path) -> None:
         following = asyncio.ensure_future(follower.run())
         await bus.publish([checkpoint(tmp_path, 0)])
         await asyncio.wait_for(follower.at_least(0), 10)
-        early = asyncio.ensure_future(role.handle(task("r12", version=1)))
-        [at_once] = await role.handle(task("r12", version=0))
+        early = asyncio.ensure_future(role.attempt(task("r12", version=1)))
+        at_once, _ = await role.attempt(task("r12", version=0))
         assert at_once.oldest_version == 0
         await asyncio.sleep(0.05)
         assert not early.done()
         await bus.publish([checkpoint(tmp_path, 1)])
-        [attempt] = await asyncio.wait_for(early, 10)
+        attempt, _ = await asyncio.wait_for(early, 10)
         assert attempt.oldest_version == 1
         following.cancel()
 

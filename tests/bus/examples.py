@@ -10,6 +10,7 @@ from bus.events import (
     Evaluation,
     Event,
     Judgment,
+    Lesson,
     LevelCount,
     Plugin,
     Promotion,
@@ -82,6 +83,19 @@ ATTEMPT = Attempt(
     task=TASK,
     samples=(Sample(turns=(TURN,)), Sample(turns=(FROZEN, TURN))),
     temperature=0.75,
+    memory=12,
+)
+LESSON = Lesson(
+    id=derive_id(RUN, "solver", TASK.id, 1),
+    run=RUN,
+    agent="solver-2",
+    created_at=AT,
+    task=TASK.id,
+    attempt=ATTEMPT.id,
+    sample=1,
+    about="spell_backward/5",
+    turn=JUDGED.model_copy(update={"seat": "reflection", "text": "begin with the last letter"}),
+    forgets=(derive_id(RUN, "solver", FIRST, 1),),
 )
 
 
@@ -126,6 +140,7 @@ EXAMPLES: dict[str, Event] = {
             granted_by=FIRST,
         ),
         ATTEMPT,
+        LESSON,
         Judgment(
             id=derive_id(RUN, "critic", ATTEMPT.id),
             run=RUN,

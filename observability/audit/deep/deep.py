@@ -5,15 +5,16 @@ Knows no cursor; what takes a domain, a judge or an engine is handed in.
     every record            -> its header, what is embedded in it, its verdicts, its scores
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bus.errors import Unreadable
-from bus.events import Attempt, DeadLetter, Evaluation, Event, Judgment, Task
+from bus.events import Attempt, DeadLetter, Evaluation, Event, Judgment, Lesson, Task
 from bus.log import Log
 from bus.records import Record
 from observability.audit import duties
 from observability.audit.deep.batches import Batches
 from observability.audit.deep.bodies import Bodies
+from observability.audit.deep.lessons import check_lesson, check_memory
 from observability.audit.deep.letters import check_letter
 from observability.audit.deep.problems import Problems
 from observability.audit.deep.samples import Samples
@@ -38,6 +39,7 @@ class Deep:
     show: Show
     problems: Problems | None = None
     verdicts: Verdicts | None = None
+    _num_lessons: int = field(default=0, init=False)
 
     def version(self, manifest: Manifest) -> None:
         """The next version of the lineage, oldest first."""
@@ -48,6 +50,8 @@ class Deep:
         bodies = Bodies(self.log, self.findings)
         samples = Samples(scanned.setting("solver", "samples"), self.findings)
         whole, before = sum(part.end for part in scanned.parts.values()), 0
+        lessons = scanned.parts.get((Lesson.topic, 0))
+        self._num_lessons = 0 if lessons is None else lessons.end
         for stream in scanned.streams:
             part = scanned.parts[stream]
             # The scan has already reported what cannot be read at all.
@@ -94,6 +98,9 @@ class Deep:
                     self.problems.check(event, place, self.findings)
             case Attempt():
                 samples.check(event, place)
+                check_memory(event, self._num_lessons, place, self.findings)
+            case Lesson():
+                check_lesson(self.log, event, place, self.findings)
             case Judgment():
                 if len(event.verdicts) != len(event.attempt.samples):
                     self.findings.gather(

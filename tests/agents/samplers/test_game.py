@@ -36,7 +36,7 @@ def played(
 ) -> Attempt:
     parts = parts_for(KUHN, engine=own, others=others)
     solver = Solver(parts, config.build(parts), SolverConfig(samples=samples))
-    [attempt] = asyncio.run(solver.handle(of))
+    attempt, _ = asyncio.run(solver.attempt(of))
     return attempt
 
 

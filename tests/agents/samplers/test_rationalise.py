@@ -7,7 +7,8 @@ from random import Random
 import pytest
 from pydantic import ValidationError
 
-from agents.samplers.rationalise import NoHint, Rationalise, RationaliseConfig
+from agents.samplers.fields import NoField
+from agents.samplers.rationalise import Rationalise, RationaliseConfig
 from agents.solver import Solver, SolverConfig
 from bus.events import Attempt
 from tests.agents.asking import engine, task
@@ -32,7 +33,7 @@ def attempt_by(
     own = engine(script)
     parts = parts_for(engine=own)
     solver = Solver(parts, config.build(parts), SolverConfig(samples=samples))
-    [attempt] = asyncio.run(solver.handle(task("r1234")))
+    attempt, _ = asyncio.run(solver.attempt(task("r1234")))
     turns = [turn for sample in attempt.samples for turn in sample.turns]
     return attempt, [own.decode(turn.prompt_tokens) for turn in turns]
 
@@ -67,7 +68,7 @@ def test_the_metadata_of_a_task_may_be_the_hint() -> None:
     parts = parts_for()
     problem = parts.domain.pose("r1234")
     assert RationaliseConfig(hint="{answer}|{prompt}").hinted(problem) == "4321|r1234>"
-    with pytest.raises(NoHint, match=r"sampler.hint names 'output', which a task of reverse"):
+    with pytest.raises(NoField, match=r"sampler.hint names 'output', which a task of reverse"):
         RationaliseConfig(hint="{prompt}{output}#").hinted(problem)
 
 
@@ -77,7 +78,7 @@ def test_a_task_without_a_known_answer_gets_no_hint() -> None:
     sampler: Rationalise = RationaliseConfig().build(parts)
     solver = Solver(parts, sampler, SolverConfig(samples=2))
     asked = task("r1234").model_copy(update={"answer": ""})
-    [attempt] = asyncio.run(solver.handle(asked))
+    attempt, _ = asyncio.run(solver.attempt(asked))
     assert len(attempt.samples) == 2
 
 

@@ -31,7 +31,7 @@ def refined(script: Script, samples: int = 1, **settings: Any) -> tuple[Attempt,
     parts = parts_for(engine=own)
     sampler = RefineConfig(**{**TINY, **settings}).build(parts)
     solver = Solver(parts, sampler, SolverConfig(samples=samples))
-    [attempt] = asyncio.run(solver.handle(task("r1234")))
+    attempt, _ = asyncio.run(solver.attempt(task("r1234")))
     return attempt, own
 
 

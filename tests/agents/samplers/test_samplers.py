@@ -27,7 +27,7 @@ EOS = 1
 async def attempt_by(own: Engine, sampler: SamplerConfig, samples: int = 4) -> Attempt:
     parts = parts_for(engine=own)
     solver = Solver(parts, sampler.build(parts), SolverConfig(samples=samples))
-    [attempt] = await solver.handle(task("r1234"))
+    attempt, _ = await solver.attempt(task("r1234"))
     return attempt
 
 

@@ -42,6 +42,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         DATASET,
         {"type": "kuhn"},
         {"type": "grammar"},
+        {"type": "codes"},
         {
             "type": "reasoning_gym",
             "dataset": "spell_backward",
@@ -81,6 +82,8 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "rationalise", "samples": 2},
         {"type": "refine"},
         {"type": "refine", "rounds": 3, "approve": "y", "reject": "n"},
+        {"type": "lessons"},
+        {"type": "lessons", "reads": "others", "about": "{family}/{level}"},
     ],
     "judge": [
         {"type": "exact"},
@@ -106,6 +109,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "dpo", "steps": 2, "nll": 0.5, "smoothing": 0.1, "reference": "first"},
         {"type": "cream"},
         {"type": "spin"},
+        {"type": "none"},
     ],
 }
 

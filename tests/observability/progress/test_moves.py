@@ -43,6 +43,13 @@ def test_a_short_run_without_a_right_answer_is_told_and_not_broken() -> None:
     assert not moves(["a"] * 3, reward=0.0).is_worth_a_word
 
 
+def test_where_nothing_is_to_learn_weights_stay_as_they_are() -> None:
+    found = moves(["a"] * 20, reward=0.5)
+    assert found.is_broken and found.is_worth_a_word
+    found.learns = False
+    assert not found.is_broken and not found.is_worth_a_word and found.for_nothing == 0
+
+
 def test_version_0_alone_is_nothing() -> None:
     assert moves(["a"]).for_nothing == 0 and not moves(["a"], steps=1.0).is_broken
 

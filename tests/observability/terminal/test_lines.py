@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from bus.events import Control, Event, derive_id
+from bus.events import Control, Event, Weights, derive_id
 from bus.memory.bus import MemoryBus
 from observability.progress.progress import Progress
 from observability.progress.status import as_json
@@ -16,6 +16,7 @@ from observability.terminal.activity import Activity
 from observability.terminal.live import plain_line
 from observability.terminal.screen import Screen
 from observability.terminal.summary import summary
+from tests.bus.examples import EXAMPLES
 from tests.observability.story import RUN, Story
 
 STORY = Story(versions=3)
@@ -73,6 +74,23 @@ def test_the_operators_words_are_shown(events: list[Event], lines: list[str]) ->
     for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING)), plain):
         assert all(re.search(line, text) for line in lines)
         assert text.count("objective") + text.count("paused") + text.count("stopped") == len(lines)
+
+
+def test_how_far_tries_and_lessons_come_is_said() -> None:
+    first, *others = Story(versions=3).events()
+    newest = max((one for one in others if isinstance(one, Weights)), key=lambda one: one.number)
+    shares = {"solved_by_try_1": 0.25, "solved_by_try_2": 0.5, "reward": 0.5}
+    tried = newest.model_copy(update={"metrics": shares})
+    events = [first, *(tried if one is newest else one for one in others), EXAMPLES["lesson"]]
+    bus = MemoryBus()
+    asyncio.run(bus.publish(events))
+    progress = Progress(bus.log, ["solver"])
+    progress.refresh()
+    assert as_json(progress)["lessons"] == {"count": 1, "solved_by_try": [0.25, 0.5]}
+    for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING))):
+        assert re.search("tries +25% by try 1 · 50% by try 2 · 1 lessons", text)
+    assert "1 lessons" in shown(Screen(progress, EVOLVING))
+    assert "tries" not in shown(summary(progress_of([])))
 
 
 def test_what_the_domain_measures_is_said_at_the_start_and_now() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from agents.domains.strings import StringsConfig
 from agents.judges.exact import Exact
+from bus.events import Attempt, Lesson, derive_id
 from bus.sqlite.bus import SqliteBus
 from observability.audit.audit import Audit, audit
 from observability.audit.deep.deep import Deep
@@ -82,6 +83,7 @@ CHANGES: list[tuple[str, Callable[[Body], object], str]] = [
     ("judgments", lambda body: body.update(created_at="2001-01-01T00:00:00Z"), "header ce_time"),
     ("judgments", lambda body: body.update(run="other"), "header ce_source"),
     ("judgments", lambda body: body["attempt"].update(id="a" * 32), "header ce_causationid"),
+    ("attempts", lambda body: body.update(memory=1), "more lessons than there are"),
     ("attempts", lambda body: body["task"].update(answer="ab"), "the task inside of"),
     ("tasks", lambda body: body.update(weights_version=3), "header ce_modelversion"),
     ("curricula", lambda body: body.update(weights_version=3), "another number of version"),
@@ -95,6 +97,33 @@ def test_a_body_that_was_changed(
 ) -> None:
     change(run, topic, how)
     assert says(audited_deeply(run), "I12", said)
+
+
+def test_a_lesson_is_of_an_attempt_that_is_there(run: Path) -> None:
+    part, off, _ = rows(run, "attempts")[0]
+
+    async def say() -> None:
+        bus = SqliteBus(run / "log.sqlite")
+        [record] = bus.log.read("attempts", part, off, off + 1)
+        attempt = record.event()
+        assert isinstance(attempt, Attempt)
+        about = {"run": attempt.run, "agent": "solver", "task": attempt.task.id}
+        turn = attempt.samples[0].turns[0].model_copy(update={"trainable": False})
+        for index, named in enumerate((attempt.id, attempt.task.id)):
+            lesson = Lesson(
+                id=derive_id(attempt.run, "solver", attempt.task.id, 1 + index),
+                attempt=named,
+                sample=0,
+                about="reverse",
+                turn=turn,
+                **about,
+            )
+            await bus.publish([lesson])
+        await bus.close()
+
+    asyncio.run(say())
+    [violation] = audited_deeply(run).violations
+    assert "the lesson lessons/0/1 is of no attempt" in violation.sentence
 
 
 def test_a_body_that_nobody_can_read(run: Path) -> None:
