@@ -72,11 +72,12 @@ def _is_plain(verdict: Verdict) -> bool:
     """Whether it certainly fits into the least share."""
     names = (*verdict.scores, *verdict.seats)
     said = len(verdict.reason) + len(verdict.provenance) + sum(map(len, names))
-    return verdict.turn is None and not verdict.combined and said + 24 * len(names) < 60
+    plain = verdict.turn is None and verdict.call is None
+    return plain and not verdict.combined and said + 24 * len(names) < 60
 
 
 def _within(verdict: Verdict, share: int) -> Verdict:
-    shorter = {"turn": None, "reason": verdict.reason[:_SHORT_REASON]}
+    shorter = {"turn": None, "call": None, "reason": verdict.reason[:_SHORT_REASON]}
     parts = tuple(one.model_copy(update=shorter) for one in verdict.combined)
     tries = (
         verdict,

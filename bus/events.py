@@ -290,9 +290,18 @@ def is_right(worth: float) -> bool:
     return worth >= FULL_REWARD
 
 
+class Call(Part):
+    """What a model elsewhere was asked, what it said, and what it is called there."""
+
+    model: str
+    asked: str
+    answer: str
+
+
 class Verdict(Part):
     """What a critic says of one sample: named scores, the scalar reward, why, and which judge said
-    so. A judge that cannot tell says so (`known`). `turn` is what a model said that judged;
+    so. A judge that cannot tell says so (`known`). `turn` is what a model said that judged, `call`
+    what one elsewhere did, whose versions and tokens nobody knows here;
     `combined` are the verdicts of several judges that this one was made of; `seats` are rewards of
     single seats, where not all who took turns have the same."""
 
@@ -304,6 +313,7 @@ class Verdict(Part):
     turn: Turn | None = None
     combined: tuple["Verdict", ...] = ()
     seats: dict[str, float] = Field(default_factory=dict)
+    call: Call | None = None
 
     @property
     def right(self) -> bool:
@@ -318,7 +328,7 @@ class Judgment(Event):
     """The attempt, and one verdict per sample in the same order."""
 
     topic: ClassVar[str] = "judgments"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     attempt: Attempt
     verdicts: tuple[Verdict, ...]

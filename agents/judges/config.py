@@ -6,6 +6,7 @@ from pydantic import Field
 
 from agents.judges.chance import ChanceConfig
 from agents.judges.choice import ChoiceConfig
+from agents.judges.endpoint import EndpointConfig
 from agents.judges.exact import ExactConfig
 from agents.judges.game import GameConfig
 from agents.judges.implicit import ImplicitConfig
@@ -21,6 +22,7 @@ JudgeConfig = Annotated[
     | PolicyJudgeConfig
     | ChoiceConfig
     | GameConfig
-    | ImplicitConfig,
+    | ImplicitConfig
+    | EndpointConfig,
     Field(discriminator="type"),
 ]

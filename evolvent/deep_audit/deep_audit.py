@@ -23,8 +23,9 @@ from observability.audit.deep.verdicts import Verdicts
 from observability.audit.findings import Findings
 from observability.audit.scan import Show
 
-REPEATABLE = frozenset({"exact", "vote", "chance", "game", "implicit"})
-"""Judges that say the same each time they are asked: no model speaks in them."""
+REPEATABLE = frozenset({"exact", "vote", "chance", "game", "implicit", "endpoint"})
+"""Judges that say the same each time they are asked: no model speaks in them, or what it said is on
+the log."""
 
 
 async def deep_audit(

@@ -10,6 +10,7 @@ from agents.domains.domain import Domain, Problem
 from evolvent.errors import UsageError
 from evolvent.preflight.data import check_answers, check_rows
 from evolvent.preflight.devices import check_devices
+from evolvent.preflight.endpoints import check_endpoints
 from evolvent.preflight.levels import Show, built, problems_of
 from evolvent.preflight.machine import free_bytes
 from evolvent.preflight.memory import check_memory, check_records
@@ -39,6 +40,7 @@ def check(
     domain = built(recipe.domain)
     check_answers(recipe, domain)
     problems = problems_of(recipe, domain, show)
+    check_endpoints(recipe, problems, roles)
     if reader is None:
         return
     show("reading the problems as the model will")

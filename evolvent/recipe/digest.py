@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from agents.critic import CriticConfig
 from agents.domains.dataset.dataset import DatasetConfig
 from agents.engines.config import LocalConfig, ServerConfig, VllmConfig
+from agents.judges.endpoint import EndpointConfig
 from agents.policies.config import BUILT_IN, PolicyConfig
 from agents.solver import SolverConfig
 from trainer.config import LearnerConfig
@@ -35,6 +36,9 @@ _OPERATED: Mapping[type[BaseModel], frozenset[str]] = {
     ServerConfig: frozenset({"urls", "control", "patience_seconds"}),
     SolverConfig: frozenset({"concurrency"}),
     CriticConfig: frozenset({"concurrency"}),
+    EndpointConfig: frozenset(
+        {"url", "key_variable", "timeout_seconds", "patience_seconds", "at_once"}
+    ),
     LearnerConfig: frozenset({"micro_batch_tokens"}),
 }
 _ANYWHERE = frozenset({"device"})

@@ -67,7 +67,7 @@ NULL = b"null"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_OF_A_TASK = ("task", "attempt", "judgment")
+_OF_A_TASK = ("task", "attempt", "lesson", "judgment")
 _NAME = re.compile("[a-z]+")
 _SCHEMA_URN = re.compile(r"urn:evolvent:schema:([a-z]+):(0|[1-9][0-9]{0,8})")
 _COUNT = re.compile("0|[1-9][0-9]{0,17}")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from bus.events import (
     Attempt,
+    Call,
     Control,
     Curriculum,
     DeadLetter,
@@ -57,6 +58,7 @@ FROZEN = TURN.model_copy(
     }
 )
 JUDGED = FROZEN.model_copy(update={"seat": "judge", "text": "hm"})
+CALL = Call(model="grader-1", asked="Is olleh hello backwards?", answer="Yes. Score: 5")
 PROPOSAL = Proposal(turn=TURN, draw="draw-7", draw_size=8, index=3)
 TASK = Task(
     id=derive_id(RUN, "proposer", FIRST, 1),
@@ -108,6 +110,7 @@ def _verdict(reward: float, reason: str) -> Verdict:
         provenance="model",
         known=False,
         turn=JUDGED,
+        call=CALL,
     )
     seats = {"first": -reward, "second": reward}
     exact = Verdict(
@@ -120,6 +123,7 @@ def _verdict(reward: float, reason: str) -> Verdict:
         provenance="first(model,exact)",
         known=True,
         turn=JUDGED,
+        call=CALL,
         combined=(model, exact),
         seats=seats,
     )

@@ -28,7 +28,7 @@ BEATS = "beats"
 SNAPSHOTS = "snapshots"
 """One partition, compacted: what the journal tells up to some place of it. May be emptied."""
 
-LATER = (SNAPSHOTS, "watermarks", "watermarks.dead")
+LATER = (SNAPSHOTS, "watermarks", "watermarks.dead", "lessons", "lessons.dead")
 """Topics that runs of earlier programs do not have: they are made once somebody writes."""
 
 _COMPRESSION = "compression.type"

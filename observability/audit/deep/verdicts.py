@@ -1,12 +1,12 @@
-"""The verdicts of a judgment, judged again by every judge that says the same each time. What a
-model said is not asked again.
+"""The verdicts of a judgment, judged again by every judge that says the same each time, or by what
+it has recorded. What a model of the run said is not asked again.
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from agents.judges.judge import Judge
+from agents.judges.judge import Judge, Records
 from bus.events import Judgment, Verdict
 from observability.audit.findings import Findings
 
@@ -62,7 +62,10 @@ class Verdicts:
         findings: Findings,
     ) -> None:
         try:
-            found = self._loop.run_until_complete(judge.judge(judgment.attempt))
+            if isinstance(judge, Records):
+                found = judge.again(judgment.attempt, said)
+            else:
+                found = self._loop.run_until_complete(judge.judge(judgment.attempt))
         except Exception as error:  # whatever a verifier raises on what it never said of itself
             findings.gather(
                 "I12",

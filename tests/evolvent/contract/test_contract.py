@@ -21,8 +21,19 @@ from evolvent.contract.contract import held, promises
 from evolvent.contract.promise import Outcome, Promise
 from evolvent.recipe.kinds import KINDS, types_of
 from tests.agents.domains.dataset.data import WORDS as DATASET
+from tests.agents.engines.serving import free_port
+from tests.agents.judges.grading import grader, says
 from trainer.filters.config import FilterConfig
 from trainer.updates.config import UpdateConfig
+
+PORT = free_port()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def someone_grades() -> Iterator[None]:
+    with grader(says("Score: 4"), PORT):
+        yield
+
 
 UNIONS: dict[str, Any] = {
     "domain": DomainConfig,
@@ -94,6 +105,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
         {"type": "choice", "first": "yes", "second": "no"},
         {"type": "game"},
         {"type": "implicit"},
+        {"type": "endpoint", "url": f"http://127.0.0.1:{PORT}/v1", "model": "grader"},
     ],
     "filter": [{"type": "all"}, {"type": "band"}, {"type": "length", "shorter_by": 1}],
     "update": [
