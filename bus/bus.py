@@ -21,7 +21,7 @@ appears twice, and no finished work waits for a straggler.
   offsets done beyond it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -91,6 +91,11 @@ class Bus(Protocol):
     async def append(self, records: Sequence[Record]) -> None:
         """Like `publish`, with records of another log as they are, readable or not: each goes to
         its partition, at the next offset there. One without an id is nobody's double."""
+        ...
+
+    async def trim(self, below: Mapping[tuple[str, int], int]) -> None:
+        """Remove what lies below these offsets, but for the last record of each partition. Raises
+        `BusError` where a group has not done all of it."""
         ...
 
     def subscribe(

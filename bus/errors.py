@@ -13,6 +13,17 @@ class Unwritable(BusError):
     """An event that no log takes, being too large or no text: nothing was written."""
 
 
+class Trimmed(BusError):
+    """The beginning of a partition was removed, up to `first`: an archive has it."""
+
+    def __init__(self, topic: str, partition: int, first: int) -> None:
+        super().__init__(
+            f"{topic}/{partition} begins at {first}: what lay before was trimmed; read it from the "
+            "run's archive."
+        )
+        self.first = first
+
+
 class Outage(Exception):
     """The world is at fault, not the event that was handled."""
 

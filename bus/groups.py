@@ -166,6 +166,18 @@ class Group:
                 holding.give(holding.due)
 
 
+def check_done(groups: Mapping[str, Group], below: Mapping[Stream, int]) -> None:
+    """Raises `BusError` where a group has still to do what lies below."""
+    for name, group in groups.items():
+        for stream, end in below.items():
+            held = group.holdings.get(stream)
+            if held is not None and held.cursor.base < end:
+                raise BusError(
+                    f"Group {name!r} has not done {name_of(stream)}/{held.cursor.base} yet: what "
+                    "lies from there on cannot be trimmed."
+                )
+
+
 def crowd(member: str, owners: Mapping[Stream, str], readers: Mapping[str, Set[str]]) -> list[str]:
     """The others that leave no partition for `member`: each owns one, and together they own all
     that it reads. Empty where one may come to it without a member going; and where there is one

@@ -44,11 +44,16 @@ class Log(Protocol):
     def read(
         self, topic: str, partition: int = 0, start: int = 0, end: int | None = None
     ) -> Iterator[Record]:
-        """Replay [start, end) of a partition; `end` None means what is there now."""
+        """Replay [start, end) of a partition; `end` None means what is there now. Raises `Trimmed`
+        where some of it was removed."""
         ...
 
     def heads(self) -> dict[tuple[str, int], int]:
         """The end offset of every (topic, partition), empty partitions included."""
+        ...
+
+    def starts(self) -> dict[tuple[str, int], int]:
+        """Of each partition that was trimmed, the first offset that is there."""
         ...
 
     def cut(self) -> Cut:

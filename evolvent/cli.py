@@ -43,6 +43,7 @@ for command in (
     evolve.copy,
     evolve.upgrade,
     archive.archive,
+    archive.trim,
     serve.serve,
     about.topics,
     about.schema,

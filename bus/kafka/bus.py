@@ -15,10 +15,10 @@ from uuid import uuid4
 from aiokafka.errors import KafkaError
 
 from bus.cursor import Cursor
-from bus.errors import BusError
+from bus.errors import BusError, Trimmed
 from bus.events import Event
 from bus.faults import fault_point
-from bus.groups import Stream
+from bus.groups import Stream, check_done
 from bus.kafka.beats import Beats
 from bus.kafka.cluster.cluster import Cluster, quiet_client_log
 from bus.kafka.cluster.identity import check_ids
@@ -78,6 +78,9 @@ class KafkaBus:
     async def append(self, records: Sequence[Record]) -> None:
         check_places(records, self._topics)
         await self._thread.wait(self._publish(records))
+
+    async def trim(self, below: Mapping[Stream, int]) -> None:
+        await self._thread.wait(self._trim(below))
 
     def subscribe(
         self,
@@ -145,6 +148,8 @@ class KafkaBus:
         head = self.heads()[stream]
         end = head if end is None else min(end, head)
         while start < end:
+            if start < (first := self._journal.state.starts.get(stream, 0)):
+                raise Trimmed(topic, partition, first)
             page = self._thread.call(self._pages.read(stream, start, min(PAGE, end - start)))
             yield from page
             start += len(page)
@@ -153,6 +158,11 @@ class KafkaBus:
         self._thread.call(self._journal.catch_up())
         with self._journal.state.lock:
             return dict(self._journal.state.heads)
+
+    def starts(self) -> dict[Stream, int]:
+        self._thread.call(self._journal.catch_up())
+        with self._journal.state.lock:
+            return dict(self._journal.state.starts)
 
     def cut(self) -> Cut:
         """What the brokers have acknowledged is on as many of them as the run asks for."""
@@ -166,6 +176,8 @@ class KafkaBus:
         if found is None:
             return None
         stream, offset = found
+        if offset < self._journal.state.starts.get(stream, 0):
+            return None
         return self._thread.call(self._pages.read(stream, offset, 1))[0]
 
     def lag(self, group: str) -> list[Lag]:
@@ -271,6 +283,21 @@ class KafkaBus:
         self._check_writing()
         if records:
             await self._submit(Entry(id=new_id()), records)
+
+    async def _trim(self, below: Mapping[Stream, int]) -> None:
+        """Said first, then done: whoever is killed between them has it done by the next."""
+        self._check_writing()
+        await self._journal.catch_up()
+        with self._journal.state.lock:
+            check_done(self._journal.state.groups, below)
+            heads = dict(self._journal.state.heads)
+        wanted = {stream: min(end, heads[stream] - 1) for stream, end in below.items()}
+        said = {stream: end for stream, end in wanted.items() if end > 0}
+        await self._submit(Entry(id=new_id(), kind="trim", below=said))
+        fault_point("bus.trimming")
+        with self._journal.state.lock:
+            starts = dict(self._journal.state.starts)
+        await self._pages.remove(starts)
 
     async def _submit(self, entry: Entry, records: Sequence[Record] = ()) -> Outcome:
         if self._publisher is None:

@@ -3,8 +3,10 @@ and for an audit those without a place. Knows no group."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from aiokafka.admin import RecordsToDelete
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from bus.errors import BusError
@@ -81,6 +83,19 @@ class Pages:
                 "restore it."
             )
 
+    async def remove(self, below: Mapping[Stream, int]) -> None:
+        """Let Kafka delete what lies below; raises `BusError`."""
+        gone = {}
+        for stream, offset in below.items():
+            [place] = await self._scanner.places(stream, offset, 1)
+            at = TopicPartition(self._cluster.topic(stream[0]), stream[1])
+            gone[at] = RecordsToDelete(before_offset=place.raw)
+        async with self._cluster.admin() as admin:
+            try:
+                await admin.delete_records(gone)
+            except (KafkaError, OSError, TimeoutError) as error:
+                raise await self._cluster.explained(error) from error
+
     async def strays(self, stream: Stream) -> list[Stray]:
         """Every record of a partition without a place on the log; raises `BusError`."""
         place = TopicPartition(self._cluster.topic(stream[0]), stream[1])
@@ -88,6 +103,8 @@ class Pages:
         offset, known = await self._placed(stream, 0, bytearray(end // 8 + 1))
         found: list[ConsumerRecord] = []
         async with self._lent.at(place, 0) as reading:
+            first = (await reading.consumer.beginning_offsets([place]))[place]
+            reading.go(max(first, reading.position))
             while reading.position < end:
                 found += [
                     one

@@ -5,9 +5,9 @@ the same log. Knows no disk.
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from bus.cursor import Cursor
-from bus.errors import BusError
+from bus.errors import BusError, Trimmed
 from bus.events import Event
-from bus.groups import Group, Member, Stream
+from bus.groups import Group, Member, Stream, check_done
 from bus.log import Cut, cut_of
 from bus.memory.log import MemoryLog
 from bus.memory.subscription import MemorySubscription
@@ -24,6 +24,7 @@ class MemoryBus:
         self._log = MemoryLog(co_partitioned(topics, partitions))
         self._groups: dict[str, Group] = {}
         self._joined = 0
+        self._starts: dict[Stream, int] = {}
 
     @property
     def log(self) -> "MemoryBus":
@@ -37,6 +38,15 @@ class MemoryBus:
         self._log.check_open()
         check_places(records, self._log.topics)
         self._log.append(records)
+
+    async def trim(self, below: Mapping[Stream, int]) -> None:
+        """What is trimmed is kept, and not read any more."""
+        check_done(self._groups, below)
+        heads = self.heads()
+        for stream, end in below.items():
+            first = min(end, heads[stream] - 1)
+            if first > self._starts.get(stream, 0):
+                self._starts[stream] = first
 
     def subscribe(
         self,
@@ -88,16 +98,24 @@ class MemoryBus:
     ) -> Iterator[Record]:
         if (topic, partition) not in self._log.streams:
             raise BusError(f"There is no partition {topic}/{partition} on this log.")
+        if start < (first := self._starts.get((topic, partition), 0)):
+            raise Trimmed(topic, partition, first)
         yield from self._log.streams[topic, partition][start:end]
 
     def heads(self) -> dict[Stream, int]:
         return {stream: len(records) for stream, records in self._log.streams.items()}
 
+    def starts(self) -> dict[Stream, int]:
+        return dict(self._starts)
+
     def cut(self) -> Cut:
         return cut_of(self.heads(), self._groups)
 
     def find(self, event_id: str) -> Record | None:
-        return self._log.ids.get(event_id)
+        found = self._log.ids.get(event_id)
+        if found is not None and found.offset < self._starts.get((found.topic, found.partition), 0):
+            return None
+        return found
 
     def lag(self, group: str) -> list[Lag]:
         ends = {stream: len(records) for stream, records in self._log.streams.items()}

@@ -18,6 +18,7 @@ import apsw
 from bus.cursor import Cursor
 from bus.errors import BusError
 from bus.events import Event
+from bus.faults import fault_point
 from bus.groups import Member, Stream
 from bus.log import Cut, cut_of
 from bus.records import Lag, Record, check_places
@@ -45,7 +46,9 @@ from bus.sqlite.log import (
     to_entries,
 )
 from bus.sqlite.membership import Membership
+from bus.sqlite.starts import starts
 from bus.sqlite.subscription import SqliteSubscription
+from bus.sqlite.trim import trim_some
 from bus.sqlite.watch import Watch
 from bus.sqlite.writer import Transaction, Writer
 from bus.topics import TOPICS, Topic
@@ -121,6 +124,12 @@ class SqliteBus:
         check_places(records, self._topics)
         await self._append([as_entry(record) for record in records])
 
+    async def trim(self, below: Mapping[Stream, int]) -> None:
+        while await asyncio.wrap_future(
+            self._writing().submit(lambda at: trim_some(at.connection, below))
+        ):
+            fault_point("bus.trimming")
+
     def subscribe(
         self,
         topics: Sequence[str],
@@ -177,6 +186,9 @@ class SqliteBus:
 
     def heads(self) -> dict[Stream, int]:
         return self._look(lambda connection: dict(all_heads(connection)))
+
+    def starts(self) -> dict[Stream, int]:
+        return self._look(starts)
 
     def cut(self) -> Cut:
         def look(connection: apsw.Connection) -> Cut:

@@ -10,11 +10,12 @@ from zlib import crc32
 
 import apsw
 
-from bus.errors import BusError
+from bus.errors import BusError, Trimmed
 from bus.events import Event
 from bus.groups import Stream
 from bus.records import Record, encoded
 from bus.sqlite.ids import Ids
+from bus.sqlite.starts import starts
 from bus.topics import Topic
 
 PAGE_RECORDS = 256
@@ -133,6 +134,8 @@ def read_page(
     records: list[Record] = []
     size = 0
     for row in connection.execute(_PAGE, (*stream, start, min(limit, PAGE_RECORDS))):
+        if not records and row[2] == (first := starts(connection).get(stream, 0)) > start:
+            raise Trimmed(*stream, first)
         if row[2] != start + len(records):
             raise damaged(*stream, start + len(records), "the record is missing")
         records.append(to_record(row))

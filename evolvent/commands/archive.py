@@ -53,3 +53,24 @@ def archive(
         f"{found.bytes / 1e6:,.1f} MB"
     )
     print(json.dumps(asdict(found)) if as_json else said)
+
+
+def trim(
+    run: Run,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=1, help="Newest records of each partition that stay. [default: 10,000]"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove from a run's log what is archived and done; whoever reads it notices nothing."""
+    from evolvent.run.trim import KEPT
+    from evolvent.run.trim import trim as trim_run
+
+    found = asyncio.run(trim_run(run_folder(run), KEPT if keep is None else keep, dry=dry_run))
+    verb = "would go" if dry_run else "are gone"
+    said = f"{found.events:,} events {verb} from the log of {run}; its archive has them"
+    print(json.dumps(asdict(found)) if as_json else said)

@@ -4,7 +4,6 @@
 
 import asyncio
 from collections.abc import Collection
-from contextlib import ExitStack
 from functools import partial
 
 from agents.judges.combined import Combined
@@ -37,8 +36,7 @@ async def deep_audit(
     recipe, run_id = folder.recipe(), folder.run_id
     async with folder.log() as bus:
         place = Workplace(folder.path, run_id, recipe, bus, LogVoice())
-        ending = ExitStack()
-        deep = partial(_deep, recipe, place.parts, ending)
+        deep = partial(_deep, recipe, place.parts)
         try:
             findings = Findings()
             look = partial(
@@ -50,21 +48,16 @@ async def deep_audit(
             await asked_again(folder, recipe, place.parts, engine, findings, show)
             return outcome(findings)
         finally:
-            ending.close()
             await asyncio.shield(place.close())
 
 
-def _deep(
-    recipe: Recipe, parts: Parts, ending: ExitStack, log: Log, findings: Findings, show: Show
-) -> Deep:
-    verdicts = _verdicts(recipe, parts)
-    ending.callback(verdicts.close)
+def _deep(recipe: Recipe, parts: Parts, log: Log, findings: Findings, show: Show) -> Deep:
     return Deep(
         log=log,
         findings=findings,
         show=show,
         problems=_problems(recipe, parts),
-        verdicts=verdicts,
+        verdicts=_verdicts(recipe, parts),
     )
 
 

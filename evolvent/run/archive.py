@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bus.bus import Bus
-from bus.errors import Unreadable
 from bus.events import Watermark, derive_id
 from bus.log import Log
 from evolvent.run.folder import RunFolder
 from observability.archive.archivist import Archivist
 from observability.archive.place import Place, place_of
+from observability.archive.watermark import newest_watermark
 
 AGENT = "archivist"
 FOLDER = "archive"
 """Of a run, where nobody says another."""
-
-_PAGE = 64
 
 Show = Callable[[str, int, int], None]
 """What is being done, how much of it, and of how much."""
@@ -50,7 +48,7 @@ async def archive_run(
     place = place_of(location or folder.path / FOLDER)
     with folder.locked("archive.lock", "archiving"):
         async with folder.log(writable=True) as bus:
-            archivist = await asyncio.to_thread(Archivist, bus.log, place, run_id)
+            archivist = await asyncio.to_thread(Archivist, folder.whole(bus.log), place, run_id)
             said = _named(folder.path, place)
             while await _pass(bus, archivist, said, show, stop) and every_seconds is not None:
                 with suppress(TimeoutError):
@@ -64,23 +62,6 @@ async def archive_run(
         bytes=sum(file.size for file in found.files),
         digest=found.digest(),
     )
-
-
-def newest_watermark(log: Log, location: str | None = None) -> Watermark | None:
-    """What was said last of an archive, of the one at `location` where that is named."""
-    stream = (Watermark.topic, 0)
-    end = log.heads().get(stream, 0)
-    while end > 0:
-        start = max(0, end - _PAGE)
-        for record in reversed(list(log.read(*stream, start, end))):
-            try:
-                event = record.event()
-            except Unreadable:
-                continue
-            if isinstance(event, Watermark) and location in (None, event.location):
-                return event
-        end = start
-    return None
 
 
 async def _pass(

@@ -14,7 +14,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pydantic import ValidationError
@@ -22,17 +22,22 @@ from pydantic import ValidationError
 from bus.bus import Bus
 from bus.config import BusConfig
 from bus.errors import BusError
-from bus.events import Plugin
+from bus.events import Plugin, Watermark
 from bus.hands import Hands
+from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.plugins import installed
 from evolvent.recipe.digest import former_digests
 from evolvent.recipe.explain import explain
 from evolvent.recipe.load import read_bus
 from evolvent.recipe.recipe import Recipe
-from observability.archive.place import place_of
+from observability.archive.place import ArchiveError, place_of
+from observability.archive.watermark import newest_watermark
 from trainer.checkpoint.files import make_folder, sync
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
+
+if TYPE_CHECKING:
+    from observability.archive.log import ArchiveLog
 
 _FORMAT = 1
 _KEEP_ALL = {"checkpoints": {"keep_every": 1}}
@@ -212,13 +217,44 @@ class RunFolder:
         create = writable and not self.has_learned
         return bus.build(self.path, create=create, read_only=not writable)
 
-    def _archived(self, location: str) -> Bus:
+    def _open(self, bus: BusConfig, *, writable: bool) -> Bus:
+        """For reading with what was trimmed of it, or what was archived alone."""
+        from observability.archive.bus import ReadBus
+
+        if self._archive is not None and not writable:
+            return ReadBus(self._archive_at(self._archive))
+        opened = self.build_log(bus, writable=writable)
+        if writable or not opened.log.starts():
+            return opened
+        return ReadBus(self.whole(opened.log), opened)
+
+    def _archive_at(self, location: str | Path) -> "ArchiveLog":
         try:
             from observability.archive.archive import opened
-            from observability.archive.bus import ArchiveBus
+            from observability.archive.log import ArchiveLog
         except ModuleNotFoundError as error:
             raise needs_archive(error) from None
-        return ArchiveBus(opened(place_of(location), self.run_id))
+        return ArchiveLog(opened(place_of(location), self.run_id))
+
+    def archive_of(self, mark: Watermark) -> "ArchiveLog":
+        """The archive that a watermark names. Raises `ArchiveError`."""
+        named = mark.location
+        return self._archive_at(named if "://" in named else self.path / named)
+
+    def whole(self, log: Log) -> Log:
+        """A log of the run with what was trimmed of it, from the archive that it names last."""
+        from observability.archive.together import TogetherLog
+
+        def archive() -> "ArchiveLog":
+            mark = newest_watermark(log)
+            if mark is None:
+                raise ArchiveError(
+                    f"the log of {self.path} was trimmed and names no archive: restore it from "
+                    "a copy"
+                )
+            return self.archive_of(mark)
+
+        return TogetherLog(log, archive)
 
     @asynccontextmanager
     async def log(
@@ -226,11 +262,7 @@ class RunFolder:
     ) -> AsyncIterator[Bus]:
         """The run's log; raises `UsageError` when it cannot be used."""
         try:
-            if self._archive is not None and not writable:
-                opened = await asyncio.to_thread(self._archived, self._archive)
-            else:
-                named = bus or self.bus()
-                opened = await asyncio.to_thread(self.build_log, named, writable=writable)
+            opened = await asyncio.to_thread(self._open, bus or self.bus(), writable=writable)
             try:
                 yield opened
             finally:

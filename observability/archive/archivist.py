@@ -8,11 +8,13 @@ shorter, gives way to a longer one. What the manifest does not name is made agai
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from bus.errors import BusError
 from bus.faults import fault_point
 from bus.groups import Stream, name_of
 from bus.log import Cut, HasOrder, Log
@@ -133,10 +135,12 @@ class Archivist:
             )
 
     def _commits(self, stream: Stream, first: int, end: int) -> Iterator[int | None]:
-        if not isinstance(self._log, HasOrder):
-            yield from [None] * (end - first)
-            return
-        yield from self._log.commits(*stream, first, end)
+        """None of each where the log did not keep their order."""
+        found: Sequence[int | None] = [None] * (end - first)
+        if isinstance(self._log, HasOrder):
+            with suppress(BusError):
+                found = self._log.commits(*stream, first, end)
+        yield from found
 
     def _name(self, new: Manifest) -> None:
         """Files that are there become part of the archive; those that they replace go."""

@@ -36,6 +36,10 @@ class ArchiveLog:
     def heads(self) -> dict[Stream, int]:
         return dict(self._cut.heads)
 
+    def starts(self) -> dict[Stream, int]:
+        """It has all from the beginning."""
+        return {}
+
     def cut(self) -> Cut:
         return self._cut
 

@@ -5,7 +5,7 @@ or holds the loop up until it has been read, fails.
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from bus.bus import Bus, Subscription
@@ -37,6 +37,9 @@ class SleepingLog:
 
     def heads(self) -> dict[tuple[str, int], int]:
         return self._slowly(self._log.heads)
+
+    def starts(self) -> dict[tuple[str, int], int]:
+        return self._slowly(self._log.starts)
 
     def cut(self) -> Cut:
         return self._slowly(self._log.cut)
@@ -82,6 +85,9 @@ class SleepingBus:
 
     async def append(self, records: Sequence[Record]) -> None:
         await self._bus.append(records)
+
+    async def trim(self, below: Mapping[tuple[str, int], int]) -> None:
+        await self._bus.trim(below)
 
     def subscribe(
         self,

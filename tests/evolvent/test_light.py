@@ -111,6 +111,7 @@ COMMANDS = (
     "copy",
     "upgrade",
     "archive",
+    "trim",
     "serve",
     "topics",
     "schema",

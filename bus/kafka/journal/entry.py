@@ -9,9 +9,10 @@ from pydantic_core import from_json
 
 from bus.groups import Claim, Stream
 
-Kind = Literal["commit", "join", "leave", "expire", "mend", "topics", "snapshot"]
+Kind = Literal["commit", "join", "leave", "expire", "mend", "topics", "snapshot", "trim"]
 """`topics` names the topics of the log by Kafka's own ids; `snapshot` the digest of the fold up to
-`at`. `mend` says nothing: earlier programs touched partitions with it."""
+`at`; `trim` that nobody reads what lies `below`. `mend` says nothing: earlier programs touched
+partitions with it."""
 
 _KINDS = frozenset(get_args(Kind))
 
@@ -41,6 +42,7 @@ class Entry:
     above: int = 0
     done: Mapping[Stream, Claim] = field(default_factory=dict)
     released: Mapping[Stream, int] = field(default_factory=dict)
+    below: Mapping[Stream, int] = field(default_factory=dict)
     added: Mapping[Stream, Places] = field(default_factory=dict)
     foreign: Mapping[Stream, Places] = field(default_factory=dict)
     at: int = 0
@@ -52,8 +54,9 @@ class Entry:
         said |= {"id": self.id, "kind": self.kind}
         if self.done:
             said["done"] = [[*at, claim.epoch, claim.runs] for at, claim in self.done.items()]
-        if self.released:
-            said["released"] = [[*at, epoch] for at, epoch in self.released.items()]
+        for name, numbers in (("released", self.released), ("below", self.below)):
+            if numbers:
+                said[name] = [[*at, number] for at, number in numbers.items()]
         for name, places in (("added", self.added), ("foreign", self.foreign)):
             if places:
                 said[name] = [[*at, some.raws, some.ids] for at, some in places.items()]
@@ -75,8 +78,9 @@ class Entry:
                     (topic, part): Claim(epoch, [(start, end) for start, end in runs])
                     for topic, part, epoch, runs in said["done"]
                 }
-            if "released" in said:
-                said["released"] = {(topic, part): epoch for topic, part, epoch in said["released"]}
+            for name in ("released", "below"):
+                if name in said:
+                    said[name] = {(topic, part): number for topic, part, number in said[name]}
             for name in ("added", "foreign"):
                 if name in said:
                     said[name] = {
@@ -88,6 +92,5 @@ class Entry:
 
 
 _FIELDS = frozenset(one.name for one in fields(Entry))
-_PLAIN = tuple(
-    one.name for one in fields(Entry) if one.name not in ("done", "released", "added", "foreign")
-)
+_MAPPED = ("done", "released", "below", "added", "foreign")
+_PLAIN = tuple(one.name for one in fields(Entry) if one.name not in _MAPPED)

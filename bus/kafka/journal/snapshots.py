@@ -152,6 +152,7 @@ def _written(state: State) -> dict[str, Any]:
             for at, head in state.heads.items()
             for one in (state.index[at],)
         ],
+        "starts": [[*at, first] for at, first in state.starts.items()],
         "groups": {name: _written_group(group) for name, group in state.groups.items()},
         "topics": state.topic_ids,
         "foreign": [[*at, known.runs] for at, known in state.foreign.items()],
@@ -187,6 +188,7 @@ def _load(state: State, said: dict[str, Any]) -> None:
         at: Stream = (topic, part)
         state.heads[at], state.ends[at] = head, end
         state.index[at] = Index(offsets, positions)
+    state.starts = {(topic, part): first for topic, part, first in said.get("starts", ())}
     state.groups = {name: _loaded_group(group) for name, group in said["groups"].items()}
     state.topic_ids = said["topics"]
     state.foreign = {

@@ -99,6 +99,8 @@ class State:
         self.heads = dict.fromkeys(streams, 0)
         self.ends = dict.fromkeys(streams, 0)
         """Of each partition, behind the last of Kafka's offsets that is named."""
+        self.starts: dict[Stream, int] = {}
+        """Of each partition that was trimmed, its first record."""
         self.index = {stream: Index() for stream in streams}
         self.groups: dict[str, Group] = {}
         self.topic_ids: dict[str, str] = {}
@@ -172,6 +174,9 @@ class State:
                 self.written.popitem(last=False)
         if entry.kind == "topics":
             self.topic_ids = dict(entry.ids) | self.topic_ids
+        for stream, end in entry.below.items():
+            if self.starts.get(stream, 0) < end < self.heads.get(stream, 0):
+                self.starts[stream] = end
         if not entry.group:
             return "holds"
         group = self.groups.setdefault(entry.group, Group())

@@ -151,3 +151,13 @@ def test_a_snapshot_gives_the_same_state() -> None:
     assert taken(again) == snapshot
     more = [adding("more", [10, 11], ["x", "m"]), Entry(id="leave", kind="leave", **SOLVER)]
     assert taken(fold(*more, state=again)) == taken(fold(*more, state=state))
+
+
+def test_where_a_partition_begins_is_kept_in_a_snapshot() -> None:
+    trimmed = Entry(id="t", kind="trim", below={TASKS: 2, ("tasks", 2): 3})
+    assert Entry.decode(trimmed.encode()) == trimmed
+    state = fold(adding("a", [0, 1, 2], ["x", "y", "z"]), trimmed)
+    assert state.starts == {TASKS: 2}
+    again = State(TOPICS)
+    _load(again, json.loads(zlib.decompress(taken(state).packed)))
+    assert again.starts == state.starts

@@ -273,9 +273,3 @@ def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
     path.write_text('description = "größer"\n[domain]\ntype = "strings"\n', encoding=encoding)
     with pytest.raises(UsageError, match=r"mine\.toml is not UTF-8 text: save it in that encoding"):
         load_recipe(str(path))
-
-
-def test_another_type_takes_nothing_over_from_a_section_that_named_none() -> None:
-    assert load_recipe("absolute-zero", ["judge.type=chance"]).judge.type == "chance"
-    kept = load_recipe("absolute-zero", ["judge.type=exact"]).judge
-    assert kept == load_recipe("absolute-zero").judge

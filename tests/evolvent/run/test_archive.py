@@ -101,3 +101,25 @@ def test_damage_and_mistakes_are_one_sentence(
     assert "is damaged: the sha256 of weights/" in refused("status", run, *archive)
     victim.unlink()
     assert "parquet is missing" in refused("status", run, *archive)
+
+
+def test_a_trimmed_run_is_read_as_before(made: Path, tmp_path: Path, shown: Shown) -> None:
+    run = shutil.copytree(made, tmp_path / "run")
+    shown("upgrade", run)
+    before = shown("audit", run, "--json")
+    said = json.loads(shown("trim", run, "--keep", "5", "--dry-run", "--json"))
+    assert said["events"] > 1000 and "judgments/0" in said["below"]
+    assert json.loads(shown("trim", run, "--dry-run", "--json")) == {"below": {}, "events": 0}
+    assert json.loads(shown("trim", run, "--keep", "5", "--json")) == said
+    assert json.loads(shown("trim", run, "--keep", "5", "--json"))["events"] == 0
+    assert shown("audit", run, "--json") == before
+    assert "events are in" in shown("archive", run)
+
+
+def test_what_cannot_be_trimmed_is_one_sentence(
+    made: Path, run: Path, tmp_path: Path, refused: Refused
+) -> None:
+    assert "is of an older evolvent" in refused("trim", made, "--keep", "5")
+    trimmed = shutil.copytree(made, tmp_path / "trimmed")
+    shutil.rmtree(trimmed / "archive")
+    assert "there is no archive at" in refused("trim", trimmed, "--keep", "5")
