@@ -10,7 +10,7 @@ try:
 
     import typer
 
-    from evolvent.commands import about, archive, control, evolve, kafka, look, serve
+    from evolvent.commands import about, archive, control, evolve, kafka, look, questions, serve
     from evolvent.errors import UsageError, disk_sentence, name_sentence
     from evolvent.output import flushed, nobody_reads, print_anyhow
 except KeyboardInterrupt:
@@ -33,6 +33,11 @@ for command in (
     look.curve,
     look.evaluate,
     look.report,
+    questions.query,
+    questions.lineage,
+    questions.trace,
+    questions.export,
+    questions.example,
     control.pause,
     control.resume,
     control.stop,

@@ -205,3 +205,13 @@ def family_page(family: Family) -> Group:
     if family.prompt_fields:
         parts += [Text(""), Text("a short prompt may name: " + ", ".join(family.prompt_fields))]
     return Group(*parts, Text(""), Text(family.question), Text(f"answer: {family.answer}"))
+
+
+def columns_table(tables: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]) -> Table:
+    """What can be asked: every table with what it says, and its columns."""
+    table = _table("table", "says, and has the columns")
+    for name, about, columns in tables:
+        listed = ", ".join(f"{column} {kind}" for column, kind in columns)
+        table.add_row(Text(name), Text(about))
+        table.add_row("", Text(listed, style="dim"))
+    return table

@@ -91,3 +91,9 @@ def _nothing_learned(progress: Progress) -> str:
 
 def _value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def printable(text: str) -> str:
+    """A text whose lines stay as they are, without what would steer a terminal: a model may have
+    written it."""
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)

@@ -9,6 +9,7 @@ file (`# my_judge.py`) lies there when the commands of its page run.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ TINY = [
     "evaluator.every=1000",
 ]
 NEW_FOLDER = re.compile(r"^evolvent (run|seed)\b")
-RUN_SELDOM = ("archive", "events", "learning", "recipes")
+RUN_SELDOM = ("archive", "events", "export", "learning", "lineage", "recipes")
 """Pages whose commands are much like those of others."""
 
 RUNS_HERE = ("evolvent ", "python -m evolvent.contract ")
@@ -120,6 +121,7 @@ def run_pages() -> Iterator[Any]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", run_pages())
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
+    shutil.rmtree(folder / "runs/example", ignore_errors=True)
     for name, text in named_files(page).items():
         (folder / name).write_text(text, encoding="utf-8")
     for command in commands(page):

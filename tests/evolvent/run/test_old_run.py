@@ -5,7 +5,6 @@ import asyncio
 import hashlib
 import json
 import re
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from bus.events import Weights
 from bus.records import Record
 from evolvent.errors import UsageError
+from evolvent.opened.example import unpack
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import prepare
@@ -26,8 +26,7 @@ BODIES = "dfab6715d5920c95504ae805efa8a5d914110a805c6fac53cd9da58f6b583150"
 
 
 def unpacked(folder: Path) -> Path:
-    with tarfile.open(RUNS / "48be2ea.tar.xz") as packed:
-        packed.extractall(folder, filter="data")
+    unpack(RUNS / "48be2ea.tar.xz", folder)
     return folder / "run"
 
 

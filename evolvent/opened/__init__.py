@@ -1,0 +1,1 @@
+"""A run that is opened to be read, and one that comes along."""
