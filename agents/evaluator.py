@@ -12,7 +12,7 @@ from agents.domains.domain import Domain, Measured, Problem
 from agents.engines.engine import Engine, SwapRefused, Unservable
 from agents.parts import Parts
 from agents.policies.policy import sample
-from bus.events import Control, Evaluation, SuiteScore, Weights, derive_id
+from bus.events import CURRENT, Control, Evaluation, SuiteScore, Weights, derive_id
 from bus.runner import Rejected
 from bus.versions import Versions
 
@@ -62,9 +62,11 @@ class Evaluator:
         return weights
 
     async def evaluate(self, weights: Weights) -> Evaluation:
-        """Score one version on every suite. Raises `SwapRefused`."""
+        """Score one version on every suite: the policy that answers, as it is there. Raises
+        `SwapRefused`."""
         started = time.monotonic()
-        async with self._serving(weights) as engine:
+        answers = await asyncio.to_thread(self._versions.moved, weights, CURRENT)
+        async with self._serving(answers) as engine:
             scores = await self.scores(engine)
             quantities = await self._quantities(engine)
         warmup_end = max(self._domain.warmup_levels, default=0)

@@ -6,11 +6,10 @@ from functools import partial
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.parts import Parts
-from agents.policies.config import CURRENT
 from agents.policies.drawing import Stop, TopK, TopP
 from agents.samplers.sampler import Drawn, Learned, Remembers, Sampler
 from bus.codec import can_be_written
-from bus.events import Attempt, Event, Lesson, Task, derive_id
+from bus.events import CURRENT, Attempt, Event, Lesson, Task, derive_id
 
 AGENT = "solver"
 

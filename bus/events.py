@@ -10,11 +10,14 @@ renamed, retyped or reused. `tests/bus/golden` holds every version ever written.
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bus.packed import PackedLogprobs, PackedTokens
+
+CURRENT: Final = "current"
+"""The policy of a run that trains one, and the one that solves where it trains several."""
 
 EventId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
@@ -372,6 +375,10 @@ class LevelCount(Part):
 class Weights(Event):
     """A new version, published after its checkpoint is durable. The event is the pointer.
 
+    A version is a state of the run. Where a run trains several policies it moves one, `policy`, and
+    its checkpoint has the weights of that; of every other policy the newest version before it that
+    moved it counts, and version 0 while there is none.
+
     `location` is a directory relative to the run; `files` maps its files to their sha256.
     `positions` are the ranges of the log it consumed; `consumed` counts, over the whole run,
     the tasks that need no more work (trained on, dropped or dead), from which the proposer's
@@ -379,6 +386,7 @@ class Weights(Event):
     """
 
     topic: ClassVar[str] = "weights"
+    version: ClassVar[int] = 2
 
     number: int
     parent: int | None
@@ -395,6 +403,7 @@ class Weights(Event):
     batch: tuple[LevelCount, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
     seed: int = 0
+    policy: str = CURRENT
 
     @property
     def key(self) -> str:

@@ -68,6 +68,15 @@ class Versions:
             yield following
             following = self.parent(following)
 
+    def moved(self, weights: Weights, policy: str) -> Weights:
+        """The version whose weights `policy` has at a version: the newest of it and its forebears
+        that moved that policy, else the first one; itself where its forebears are not on the
+        log."""
+        for version in self.lineage(weights):
+            if version.policy == policy or version.parent_id is None:
+                return version
+        return weights
+
     def promoted(self) -> Weights | None:
         """The last version that a gate promoted and has not taken back, None without one."""
         with self._lock:

@@ -26,6 +26,7 @@ from agents.parts import Parts
 from agents.sources.learned import LearnedConfig
 from bus.bus import Subscription
 from bus.control import Switch
+from bus.events import CURRENT
 from evolvent.errors import UsageError, certain
 from evolvent.examples import PLAIN, Examples, answer_tokens
 from evolvent.given.exact import check_learned, check_served
@@ -34,10 +35,12 @@ from evolvent.preflight.preflight import positions
 from evolvent.recipe.recipe import Recipe
 from evolvent.workplace import Workplace
 from trainer.checkpoint.checkpoint import Checkpoints
+from trainer.filters.everything import AllConfig
 from trainer.learner import Learner, warm_up
 from trainer.lora import save_description, targets_of, with_adapter
 from trainer.needs import Needs
 from trainer.optimizer import Optimizer
+from trainer.phases import Phases
 from trainer.seed_model import make_model, make_tokenizer, save_model
 from trainer.trainer import Lineage, Seeded, Trainer
 from trainer.updates.nll import WARMUP_ROLES, WARMUP_SOLVED
@@ -59,6 +62,7 @@ def build_trainer(
         keep_states=recipe.run.keep_states,
         evaluated_every=recipe.evaluator.every if EVALUATOR in readers else 0,
     )
+    phases = Phases(recipe.phases, recipe.chains)
     pinned = [rule.version for rule in recipe.policies.values() if rule.follow == "reference"]
     return Trainer(
         bus=place.bus,
@@ -68,15 +72,17 @@ def build_trainer(
             recipe_digest=recipe.digest,
             seed=recipe.seed,
             checkpoints=checkpoints,
-            needs=Needs(parts.log, readers, pinned),
+            needs=Needs(parts.log, readers, pinned, phases.policies),
+            phases=phases,
         ),
         batch=recipe.trainer,
         make_seed=lambda: make_seed(recipe, parts, checkpoints.seed_folder, place.voice.progress),
-        make_learner=lambda path: make_learner(
+        make_learner=lambda path, policy: make_learner(
             recipe,
             parts.encoding(_encoder(path)),
             AutoModelForCausalLM.from_pretrained(path),
             _prompting(path),
+            policy,
         ),
         executor=place.executor,
         switch=switch,
@@ -85,9 +91,15 @@ def build_trainer(
 
 
 def make_learner(
-    recipe: Recipe, parts: Parts, model: Any, prompting: Prompting | None = None
+    recipe: Recipe,
+    parts: Parts,
+    model: Any,
+    prompting: Prompting | None = None,
+    policy: str = CURRENT,
 ) -> Learner:
-    """What learns: `model`, or an adapter on it, where the recipe says. Raises `UsageError`."""
+    """What learns under the name of `policy`: `model`, or an adapter on it, where the recipe says.
+    The recipe's filter looks at answers, and so is for the policy that answers. Raises
+    `UsageError`."""
     vocab = int(model.get_input_embeddings().num_embeddings)
     if recipe.lora.rank:
         # Made on the CPU, so that it has the same values wherever it learns.
@@ -96,7 +108,7 @@ def make_learner(
     return Learner(
         model=model,
         optimizer=Optimizer(model, recipe.optimizer),
-        filter=recipe.filter.build(parts),
+        filter=(recipe.filter if policy == CURRENT else AllConfig()).build(parts),
         update=recipe.loss.build(parts),
         config=recipe.learner,
         schedule=recipe.schedule,

@@ -21,7 +21,7 @@ from agents.engines.config import EngineConfig, VllmConfig
 from agents.engines.engine import EngineUnusable, Swap, SwapRefused
 from agents.engines.server.wire import TOKEN_VARIABLE
 from agents.policies.catalog import Catalog
-from agents.policies.config import BUILT_IN, PolicyConfig
+from agents.policies.config import PolicyConfig
 from agents.policies.follower import PolicyFollower
 from agents.policies.pool import Pool
 from bus.events import Weights
@@ -166,7 +166,7 @@ async def _host(
 def _openai(folder: RunFolder, policy: str, host: "Host", log: Log, pool: Pool | None) -> "OpenAi":
     from agents.engines.openai.routes import OpenAi
 
-    rules = BUILT_IN | folder.recipe().policies
+    rules = folder.recipe().all_policies
 
     def find(number: int) -> Weights:
         try:

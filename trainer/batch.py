@@ -5,7 +5,7 @@ since the first record of it arrived. What is not learned from is dropped with a
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Self
@@ -19,6 +19,9 @@ from bus.records import Delivery
 from trainer.checkpoint.manifest import Consumed, Dropped, id_of_record
 
 GROUP = "trainer"
+
+Age = Callable[[int, int], int]
+"""How many versions behind the second a version is, the first."""
 
 _REFUSED = "refused by the task gate"
 
@@ -34,6 +37,10 @@ class BatchConfig(BaseModel):
     size: int = Field(default=64, gt=0)
     max_staleness: int = Field(default=2, ge=0)
     timeout_seconds: float = Field(default=20.0, gt=0)
+
+
+def _behind(drawn: int, newest: int) -> int:
+    return newest - drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +94,7 @@ class Batch:
                 found.append((position.offset, position.offset + 1))
         return {name: tuple(found) for name, found in ranges.items()}
 
-    def rollout_metrics(self, parent: int) -> dict[str, float]:
+    def rollout_metrics(self, parent: int, age: Age = _behind) -> dict[str, float]:
         """What it was made of: tokens and samples, rewards, staleness in versions; of samplers that
         try again, the shares of samples that were right by the first try, by the second and so
         on."""
@@ -95,7 +102,7 @@ class Batch:
             return {"tokens": 0.0, "samples": 0.0}
         attempts = [judgment.attempt for judgment in self.judgments]
         oldest = [attempt.oldest_version for attempt in attempts]
-        staleness = [parent - version for version in oldest if version is not None] or [0]
+        staleness = [age(version, parent) for version in oldest if version is not None] or [0]
         samples = [sample for attempt in attempts for sample in attempt.samples]
         rewards = [verdict.reward for judgment in self.judgments for verdict in judgment.unaided]
         return {
@@ -137,11 +144,17 @@ def arrival(delivery: Delivery) -> Arrival:
 
 class Gathering:
     """The arrivals that no version has consumed yet. What was in the trainer's `hands` when its
-    process ended makes smaller batches, until what ends it is alone, and dropped."""
+    process ended makes smaller batches, until what ends it is alone, and dropped. `age` says how
+    stale an attempt is."""
 
     def __init__(
-        self, config: BatchConfig, recent: Iterable[str], hands: Hands | None = None
+        self,
+        config: BatchConfig,
+        recent: Iterable[str],
+        hands: Hands | None = None,
+        age: Age = _behind,
     ) -> None:
+        self._age = age
         self._config = config
         self._hands = hands or Hands()
         self._recent = set(recent)
@@ -215,7 +228,8 @@ class Gathering:
             return f"poison: {why}"
         if isinstance(event, Judgment):
             oldest = event.attempt.oldest_version
-            if oldest is not None and parent - oldest > self._config.max_staleness:
-                return f"stale: {parent - oldest} versions old"
+            age = 0 if oldest is None else self._age(oldest, parent)
+            if age > self._config.max_staleness:
+                return f"stale: {age} versions old"
             return None
         return f"a {event.type()} is nothing to learn from"

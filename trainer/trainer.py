@@ -16,14 +16,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from bus.bus import Bus, Subscription
 from bus.control import Switch
-from bus.events import Weights, derive_id
+from bus.events import CURRENT, Weights, derive_id
 from bus.faults import fault_point
 from bus.hands import Hands, hand_of
 from bus.topics import completed_by
@@ -32,9 +32,10 @@ from trainer.batch import GROUP, Batch, BatchConfig, Gathering, arrival
 from trainer.checkpoint.checkpoint import Checkpoints, Snapshot
 from trainer.checkpoint.manifest import Consumed, Manifest, is_thinned
 from trainer.checkpoint.probe import make_probe
-from trainer.checkpoint.recovery import Agreed, agreed, newest_whole, set_aside
+from trainer.checkpoint.recovery import Agreed, agreed, newest_whole, published, set_aside
 from trainer.learner import Learner
 from trainer.needs import Needs
+from trainer.phases import Phases
 from trainer.reference import References
 
 AGENT = "trainer"
@@ -59,21 +60,31 @@ class Seeded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How far one policy is: the version that moved it last, and the learner that holds it."""
+
+    manifest: Manifest
+    learner: Learner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """Who is learning: the run, the recipe it started with, its seed, where its versions lie and
-    which of them somebody needs."""
+    """Who is learning: the run, the recipe it started with, its seed, where its versions lie,
+    which of them somebody needs and which policy each moves."""
 
     run: str
     recipe_digest: str
     seed: int
     checkpoints: Checkpoints
     needs: Needs
+    phases: Phases = field(default_factory=Phases)
 
 
 class Trainer:
-    """One trainer of a run. `make_seed` makes version 0, `make_learner` an empty learner for the
-    checkpoint folder it is given; both run in `executor`, the compute thread of this process, as
-    learning does. While `switch` is not open nothing new is taken."""
+    """One trainer of a run, of all its policies. `make_seed` makes version 0, `make_learner` an
+    empty learner for the checkpoint folder and the policy it is given; both run in `executor`, the
+    compute thread of this process, as learning does. While `switch` is not open nothing new is
+    taken."""
 
     def __init__(
         self,
@@ -83,11 +94,13 @@ class Trainer:
         lineage: Lineage,
         batch: BatchConfig,
         make_seed: Callable[[], Seeded],
-        make_learner: Callable[[Path], Learner],
+        make_learner: Callable[[Path, str], Learner],
         executor: ThreadPoolExecutor,
         switch: Switch | None = None,
         hands: Hands | None = None,
     ) -> None:
+        self._phases = lineage.phases
+        self._states: dict[str, State] = {}
         self._subscription = subscription
         self._lineage = lineage
         self._checkpoints = lineage.checkpoints
@@ -106,11 +119,12 @@ class Trainer:
         # Taking ownership first fences an older trainer before its checkpoints are read.
         limit = self._batch.size if self._switch.is_open else 0
         taken = await self._subscription.take(limit, timeout_seconds=0.0)
-        parent, learner = await self._recover()
-        recent = self._checkpoints.recent(parent, self._batch.max_staleness + 2)
+        parent = await self._recover()
+        since = self._phases.since(parent.version, self._batch.max_staleness + 2)
+        recent = self._checkpoints.recent(parent, since)
         known = {consumed.id for manifest in recent for consumed in manifest.consumed}
         trained = [consumed.id for manifest in recent for consumed in manifest.trained]
-        gathering = Gathering(self._batch, trained, self._hands)
+        gathering = Gathering(self._batch, trained, self._hands, self._phases.age)
         arrivals = [arrival(delivery) for delivery in taken]
         just_done = {consumed.position for consumed in parent.consumed}
         arrivals = [
@@ -125,20 +139,28 @@ class Trainer:
             if batch is None:
                 break
             waited = time.monotonic() - started
-            parent = await self._advance(learner, parent, batch, waited)
+            parent = await self._advance(parent, batch, waited)
 
-    async def _recover(self) -> tuple[Manifest, Learner]:
-        """The version to go on from, published, and the learner that holds it."""
+    async def _recover(self) -> Manifest:
+        """The version to go on from, published; the learners hold what every policy has there."""
         found = await self._compute(self._agree)
+        if (newest := found.pending or found.head) is None:
+            newest = await self._seed()
+        elif found.pending is None and self._is_thinned(newest):
+            return await self._stand_in(newest)
+        for policy in self._phases.policies:
+            if policy not in self._states:
+                self._states[policy] = await self._compute(self._state_at, newest, policy)
         if found.pending is not None:
-            learner = await self._compute(self._load, found.pending)
             await self._publish(found.pending)
-            return found.pending, learner
-        if found.head is None:
-            return await self._seed()
-        if is_thinned(self._checkpoints.root / found.head.folder_name):
-            return await self._stand_in(found.head)
-        return found.head, await self._compute(self._load, found.head)
+        return newest
+
+    def _state_at(self, newest: Manifest, policy: str) -> State:
+        """What a policy goes on from: the version that moved it last. Reads the log."""
+        weights = self._versions.moved(newest.weights, policy)
+        known = weights.id == newest.weights.id
+        manifest = newest if known else published(self._checkpoints.run, weights)
+        return State(manifest=manifest, learner=self._load(manifest, policy))
 
     def _agree(self) -> Agreed:
         run = self._checkpoints.run
@@ -148,9 +170,9 @@ class Trainer:
             set_aside(run, found)
         return found
 
-    def _load(self, manifest: Manifest) -> Learner:
+    def _load(self, manifest: Manifest, policy: str) -> Learner:
         snapshot = self._checkpoints.load(manifest)
-        learner = self._make_learner(snapshot.shared_from)
+        learner = self._make_learner(snapshot.shared_from, policy)
         if not snapshot.state:
             _log.warning(
                 "version %d has lost what training resumes from: going on from its weights with a "
@@ -160,7 +182,12 @@ class Trainer:
         learner.restore(snapshot.model, snapshot.state, manifest.weights.step)
         return learner
 
-    async def _stand_in(self, head: Manifest) -> tuple[Manifest, Learner]:
+    def _is_thinned(self, head: Manifest) -> bool:
+        """Whether there is only one policy, and the log ends where its weights are gone."""
+        alone = len(self._phases.policies) == 1
+        return alone and is_thinned(self._checkpoints.root / head.folder_name)
+
+    async def _stand_in(self, head: Manifest) -> Manifest:
         """The log ends at a version whose weights were thinned out, since newer ones were there:
         the next one has those of an older version that is whole, and learns nothing."""
         lineage = self._versions.lineage(head.weights)
@@ -169,22 +196,23 @@ class Trainer:
             "the weights of version %d were thinned out: version %d is that of version %d again",
             head.version, head.version + 1, whole.version,
         )  # fmt: skip
-        learner = await self._compute(self._load, whole)
+        learner = await self._compute(self._load, whole, CURRENT)
         # No step is taken back on the log.
         learner.num_steps = head.weights.step
+        self._states[CURRENT] = State(manifest=whole, learner=learner)
         metrics = {"weights_of_version": float(whole.version)}
-        folder = self._checkpoints.root / whole.folder_name
-        manifest = await self._compute(self._write, learner, head, Batch.empty(), metrics, folder)
+        manifest = await self._next(CURRENT, head, Batch.empty(), metrics)
         await self._publish(manifest)
-        return manifest, learner
+        return manifest
 
-    async def _seed(self) -> tuple[Manifest, Learner]:
+    async def _seed(self) -> Manifest:
         seeded = await self._compute(self._make_seed)
         manifest = await self._compute(
             self._write, seeded.learner, None, Batch.empty(), seeded.metrics, seeded.folder
         )
         await self._publish(manifest)
-        return manifest, seeded.learner
+        self._states[CURRENT] = State(manifest=manifest, learner=seeded.learner)
+        return manifest
 
     async def _gather(self, gathering: Gathering, parent: int, stop: asyncio.Event) -> Batch | None:
         """The next batch; None when stopped."""
@@ -201,20 +229,18 @@ class Trainer:
             gathering.add([arrival(delivery) for delivery in deliveries], time.monotonic())
         return None
 
-    async def _advance(
-        self, learner: Learner, parent: Manifest, batch: Batch, waited: float
-    ) -> Manifest:
+    async def _advance(self, parent: Manifest, batch: Batch, waited: float) -> Manifest:
         """Parent version and batch in, the next version out, durable and published."""
         started = time.monotonic()
+        policy = self._phases.policy(parent.version + 1)
         in_hand = _in_hand(batch.trained)
         await self._hands.hold(in_hand)
         with self._hands.together_at(in_hand):
-            metrics = await self._compute(self._learn, learner, parent, batch)
+            metrics = await self._compute(self._learn, parent.version + 1, policy, batch)
         metrics |= {"seconds_wait": waited, "seconds_train": time.monotonic() - started}
-        metrics |= batch.rollout_metrics(parent.version)
-        folder = self._checkpoints.root / parent.folder_name
+        metrics |= batch.rollout_metrics(parent.version, self._phases.age)
         try:
-            manifest = await self._compute(self._write, learner, parent, batch, metrics, folder)
+            manifest = await self._next(policy, parent, batch, metrics)
         except FileNotFoundError:
             # A successor clears away what a fenced trainer had staged.
             await self._subscription.complete([], [])
@@ -223,11 +249,22 @@ class Trainer:
         await self._compute(self._prune)
         return manifest
 
-    def _learn(self, learner: Learner, parent: Manifest, batch: Batch) -> dict[str, float]:
-        version, find = parent.version + 1, self._references.weights
-        reference = find(learner.update.reference, parent.weights)
-        base = find("first" if learner.restarts(version) else None, parent.weights)
-        return learner.learn(batch, version, reference, base)
+    async def _next(
+        self, policy: str, parent: Manifest, batch: Batch, metrics: dict[str, float]
+    ) -> Manifest:
+        """The version after `parent`, durable, which moves `policy` to what its learner holds."""
+        learner, before = self._states[policy].learner, self._states[policy].manifest
+        folder = self._checkpoints.root / before.folder_name
+        manifest = await self._compute(self._write, learner, parent, batch, metrics, folder, policy)
+        self._states[policy] = State(manifest=manifest, learner=learner)
+        return manifest
+
+    def _learn(self, version: int, policy: str, batch: Batch) -> dict[str, float]:
+        learner, made_from = self._states[policy].learner, self._states[policy].manifest.weights
+        find = self._references.weights
+        reference = find(learner.update.reference, made_from)
+        base = find("first" if learner.restarts(version) else None, made_from)
+        return learner.learn(self._phases.learned(batch, policy), version, reference, base)
 
     def _write(
         self,
@@ -236,6 +273,7 @@ class Trainer:
         batch: Batch,
         metrics: dict[str, float],
         shared_from: Path,
+        policy: str = CURRENT,
     ) -> Manifest:
         """Make the next version durable; from here on it exists and will be published."""
         started = time.monotonic()
@@ -273,6 +311,7 @@ class Trainer:
             batch=batch.levels(),
             metrics=metrics,
             seed=self._lineage.seed,
+            policy=policy,
         )
         manifest = Manifest(
             recipe=self._lineage.recipe_digest,

@@ -17,8 +17,7 @@ from agents.domains.domain import Problem
 from agents.judges.asking import filled
 from agents.judges.judge import scored
 from agents.parts import Example, PartConfig, Parts
-from agents.policies.config import CURRENT
-from bus.events import Attempt, Task, Turn, Verdict
+from bus.events import CURRENT, Attempt, Task, Turn, Verdict
 
 _NAME = "choice"
 

@@ -11,8 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from agents.judges.asking import filled, shows_the_answer
 from agents.parts import PartConfig, Parts
-from agents.policies.config import CURRENT
-from bus.events import Attempt, Verdict
+from bus.events import CURRENT, Attempt, Verdict
 
 
 class ModelConfig(PartConfig):

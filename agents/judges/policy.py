@@ -17,8 +17,7 @@ from agents.domains.wrong import goes_along, right_until
 from agents.judges.asking import filled, shows_the_answer
 from agents.judges.judge import scored
 from agents.parts import Example, PartConfig, Parts
-from agents.policies.config import CURRENT
-from bus.events import Attempt, Turn, Verdict
+from bus.events import CURRENT, Attempt, Turn, Verdict
 
 _NAME = "policy"
 

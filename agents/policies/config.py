@@ -1,25 +1,25 @@
 """Which version a policy serves: the rules that a recipe chooses from. Loads no engine."""
 
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agents.engines.config import EngineConfig
-from bus.events import Weights
+from bus.events import CURRENT, Weights
 from bus.versions import Versions
-
-CURRENT: Final = "current"
 
 
 class PolicyConfig(BaseModel):
     """`follow` says which version is served: the newest ("current"), the one that it was made from
     ("previous"), number `version` for ever ("reference"), or the last that a gate has promoted,
-    version 0 until then ("promoted"). Without `engine` it is served by the recipe's."""
+    version 0 until then ("promoted"). Where a run trains several policies, `chain` names the one
+    whose weights these are. Without `engine` it is served by the recipe's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     follow: Literal["current", "previous", "reference", "promoted"] = CURRENT
     version: int = Field(default=0, ge=0)
+    chain: str = CURRENT
     engine: EngineConfig | None = None
 
     @model_validator(mode="after")
@@ -37,14 +37,17 @@ class PolicyConfig(BaseModel):
         """The version to serve now; None while there is none."""
         match self.follow:
             case "reference":
-                return versions.numbered(self.version)
+                found = versions.numbered(self.version)
             case "promoted":
-                return versions.promoted() or versions.numbered(0)
-            case "previous":
-                newest = versions.newest()
-                return newest and (versions.parent(newest) or newest)
+                found = versions.promoted() or versions.numbered(0)
             case _:
-                return versions.newest()
+                found = versions.newest()
+        if found is None:
+            return None
+        due = versions.moved(found, self.chain)
+        if self.follow == "previous" and (parent := versions.parent(due)) is not None:
+            return versions.moved(parent, self.chain)
+        return due
 
 
 BUILT_IN = {

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from agents.engines.checkpoint.held import held
 from agents.engines.engine import Engine, EngineUnusable, Swap, SwapRefused
-from agents.policies.config import BUILT_IN, CURRENT, PolicyConfig
+from agents.policies.config import BUILT_IN, PolicyConfig
 from bus.bus import Bus
 from bus.errors import first_of
-from bus.events import Promotion, Weights, derive_id
+from bus.events import CURRENT, Promotion, Weights, derive_id
 from bus.versions import Versions
 
 AGENT = "follower"

@@ -18,9 +18,8 @@ from agents.domains.domain import Problem
 from agents.domains.wrong import goes_along, right_until
 from agents.engines.engine import Message
 from agents.parts import Example, PartConfig, Parts
-from agents.policies.config import CURRENT
 from agents.samplers.sampler import Speak
-from bus.events import Sample, Task, Turn
+from bus.events import CURRENT, Sample, Task, Turn
 
 
 class RefineConfig(PartConfig):

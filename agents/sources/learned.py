@@ -14,14 +14,13 @@ from pydantic import Field, model_validator
 
 from agents.domains.domain import NotATask
 from agents.parts import PartConfig, Parts
-from agents.policies.config import CURRENT
 from agents.policies.drawing import Stop, TopK, TopP
 from agents.sources.context import Written, drawn, in_context, seed_tasks
 from agents.sources.curriculum import Curriculum, CurriculumConfig
 from agents.sources.gate import Gate
 from agents.sources.memory import Entry, Memory, remembered
 from agents.sources.source import Draft, Draw, Refused, SourceState
-from bus.events import LevelCount, Proposal, Turn
+from bus.events import CURRENT, LevelCount, Proposal, Turn
 
 SEAT = "proposer"
 

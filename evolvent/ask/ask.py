@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agents.domains.domain import Domain, NotATask, Problem
 from agents.engines.engine import EngineUnusable, SwapRefused, Unservable
 from agents.evaluator import Evaluator, answer_to
-from bus.events import Evaluation, Weights
+from bus.events import CURRENT, Evaluation, Weights
 from bus.log import Log
 from bus.versions import Versions
 from evolvent.ask.server import AskedServer, NotServed, named_server, running_server
@@ -48,7 +48,7 @@ async def ask(
         problems = _posed(place.parts.domain, inputs, family, raw)
         log, answers = place.bus.log, []
         wanted: list[int | None] = [*versions] or [None]
-        chosen = [await asyncio.to_thread(find_whole, folder, log, number) for number in wanted]
+        chosen = [await asyncio.to_thread(find_answering, folder, log, number) for number in wanted]
         if server is not None:
             asked: AskedServer | None = await asyncio.to_thread(named_server, server, log)
         else:
@@ -123,7 +123,7 @@ async def evaluate(folder: RunFolder, version: int | None, count: int | None) ->
         config = place.recipe.evaluator
         if count is not None:
             config = config.model_copy(update={"count": count})
-        weights = await asyncio.to_thread(find_whole, folder, place.bus.log, version)
+        weights = await asyncio.to_thread(find_answering, folder, place.bus.log, version)
         evaluator = Evaluator(place.parts, config, place.recipe.solver.stop)
         try:
             return await evaluator.evaluate(weights)
@@ -146,7 +146,15 @@ def find_weights(log: Log, number: int | None) -> Weights:
 def find_whole(folder: RunFolder, log: Log, number: int | None) -> Weights:
     """The event of a version whose weights are there, None meaning the newest; raises
     `UsageError` with the nearest ones."""
-    weights = find_weights(log, number)
+    return _whole(folder, find_weights(log, number))
+
+
+def find_answering(folder: RunFolder, log: Log, number: int | None) -> Weights:
+    """The same of the weights that answer at a version, where a run trains several policies."""
+    return _whole(folder, Versions(log).moved(find_weights(log, number), CURRENT))
+
+
+def _whole(folder: RunFolder, weights: Weights) -> Weights:
     if is_thinned(folder.path / weights.location):
         nearest = " and ".join(map(str, nearest_whole(folder.path, weights.number)))
         raise UsageError(

@@ -12,7 +12,7 @@ from statistics import fmean
 from agents.domains.domain import Domain, Problem
 from agents.engines.engine import Engine, EngineUnusable, SwapRefused, Unservable
 from agents.policies.policy import sample
-from evolvent.ask.ask import find_whole, opened
+from evolvent.ask.ask import find_answering, opened
 from evolvent.errors import UsageError
 from evolvent.run.folder import RunFolder
 
@@ -43,7 +43,7 @@ async def tried(
     the evaluator asks."""
     async with opened(folder) as place:
         recipe, domain = place.recipe, place.parts.domain
-        weights = await asyncio.to_thread(find_whole, folder, place.bus.log, version)
+        weights = await asyncio.to_thread(find_answering, folder, place.bus.log, version)
         number = recipe.evaluator.count if count is None else count
         suites = {
             (family, level): suite

@@ -9,8 +9,9 @@ from agents.engines.engine import EngineUnusable, SwapRefused, Unservable
 from agents.evaluator import Evaluator
 from agents.parts import Parts
 from bus.errors import Unreadable
-from bus.events import Evaluation, Weights
+from bus.events import CURRENT, Evaluation, Weights
 from bus.log import Log
+from bus.versions import Versions
 from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
@@ -84,15 +85,18 @@ def _chosen(folder: RunFolder, log: Log, versions: Collection[int]) -> list[Weig
 
 
 def _measured(log: Log) -> dict[str, Scores]:
-    """By the id of the version."""
+    """By the id of the version whose weights answered."""
     found: dict[str, Scores] = {}
+    versions = Versions(log)
     for record in log.read("evaluations"):
         try:
             event = record.event()
         except Unreadable:
             continue
         if isinstance(event, Evaluation):
-            found[event.weights] = {
+            weights = versions.numbered(event.weights_version)
+            answered = None if weights is None else versions.moved(weights, CURRENT)
+            found[answered.id if answered else event.weights] = {
                 (one.suite, one.level): (one.correct, one.total) for one in event.scores
             }
     return found

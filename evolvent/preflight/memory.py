@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 from agents.engines.config import LocalConfig
 from bus.codec import MAX_VALUE_BYTES
+from bus.events import CURRENT
 from evolvent.errors import UsageError
 from evolvent.preflight.machine import may_have_gpu
 from evolvent.preflight.rehearsal import Need
@@ -65,6 +66,7 @@ def _learning(recipe: Recipe, sizes: Sizes, needs: Sequence[Need]) -> dict[str, 
     if may_have_gpu() and recipe.learner.device != "cpu":
         return parts
     copies = 1 if recipe.lora.rank else _COPIES
+    copies *= len({CURRENT, *(phase.policy for phase in recipe.phases)})
     named = (
         f"the weights, gradients, averages and momenta of {sizes.parameters:,} parameters: choose "
         "a smaller model, or lora.rank"

@@ -37,6 +37,7 @@ from trainer.config import (
 )
 from trainer.filters.config import FilterConfig
 from trainer.filters.everything import AllConfig
+from trainer.phases import PhaseConfig
 from trainer.updates.config import UpdateConfig
 from trainer.updates.nll import NllConfig
 
@@ -62,9 +63,9 @@ class RunConfig(BaseModel):
 
 class Recipe(BaseModel):
     """All settings of a run; every section is the configuration of one part. Several `judges`
-    stand in the place of one `judge`; `guards` end or redirect a run that has gone wrong; `roles`
-    come from plug-ins, beside those of every run. `family` and `paper` say which way of
-    self-evolution it is, and where that was published."""
+    stand in the place of one `judge`; `phases` train several policies in turn; `guards` end or
+    redirect a run that has gone wrong; `roles` come from plug-ins, beside those of every run.
+    `family` and `paper` say which way of self-evolution it is, and where that was published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -98,6 +99,7 @@ class Recipe(BaseModel):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     disk: DiskConfig = DiskConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
+    phases: tuple[PhaseConfig, ...] = ()
     guards: tuple[AnyGuardConfig, ...] = ()
     roles: tuple[RoleConfig, ...] = ()
     bus: BusConfig = SqliteConfig()
@@ -133,10 +135,21 @@ class Recipe(BaseModel):
 
     def policy(self, name: str) -> PolicyConfig:
         """What follows under a name; raises `UsageError` with the names there are."""
-        known = BUILT_IN | self.policies
+        known = self.all_policies
         if name not in known:
             raise UsageError(f"there is no policy {name}: there are {', '.join(sorted(known))}")
         return known[name]
+
+    @property
+    def all_policies(self) -> dict[str, PolicyConfig]:
+        """Those that every recipe has, those that are trained, and those that it names."""
+        trained = {one.policy: PolicyConfig(chain=one.policy) for one in self.phases}
+        return trained | BUILT_IN | self.policies
+
+    @property
+    def chains(self) -> dict[str, str]:
+        """Whose weights every policy has, where several are trained."""
+        return {name: policy.chain for name, policy in self.all_policies.items()}
 
     def engine_of(self, policy: PolicyConfig) -> EngineConfig:
         return policy.engine or self.engine

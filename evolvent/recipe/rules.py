@@ -1,7 +1,8 @@
 """Whether the policies of a recipe can be served, and its run can learn with them. Loads no part
 and no torch."""
 
-from agents.policies.config import PolicyConfig
+from agents.policies.config import BUILT_IN, PolicyConfig
+from bus.events import CURRENT
 from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
 from evolvent.roles import services
@@ -22,6 +23,7 @@ def check(recipe: Recipe) -> None:
                     f"{section}.policy would wait for version {policy.version}, to which only its "
                     "tasks lead: let it follow version 0"
                 )
+    _check_phases(recipe)
     _check_servers(recipe)
 
 
@@ -46,6 +48,56 @@ def _check_pace(recipe: Recipe, solver: PolicyConfig) -> None:
         raise ValueError(
             f"proposer.ahead = {ahead} must be below trainer.max_staleness = {allowed}: "
             f"solver.policy = {recipe.solver.policy!r} is a version behind"
+        )
+
+
+def _check_phases(recipe: Recipe) -> None:
+    """Every policy that is trained has something to learn from, and every chain is of one."""
+    trained = {CURRENT, *(phase.policy for phase in recipe.phases)}
+    for name, chain in recipe.chains.items():
+        if chain not in trained:
+            raise ValueError(
+                f"policies.{name}.chain = {chain!r}, which no phase trains: add it to phases"
+            )
+    if not recipe.phases:
+        return
+    if all(phase.policy != CURRENT for phase in recipe.phases):
+        raise ValueError(f"phases never train {CURRENT!r}, the policy that answers: add it")
+    if recipe.learner.restart_every:
+        raise ValueError(
+            f"learner.restart_every = {recipe.learner.restart_every} counts versions of one "
+            "policy, and phases train several: set it to 0"
+        )
+    for name, policy in recipe.policies.items():
+        if policy.version:
+            raise ValueError(
+                f"policies.{name}.version = {policy.version}: where phases train several policies "
+                "a reference is version 0; leave it out"
+            )
+    for name in sorted(trained - {CURRENT}):
+        _check_trained(recipe, name)
+    if (chain := recipe.policy(recipe.solver.policy).chain) != CURRENT:
+        raise ValueError(
+            f"solver.policy = {recipe.solver.policy!r} has the weights of {chain!r}: answers are "
+            f"learned from and measured as those of {CURRENT!r}; name a policy of that chain"
+        )
+
+
+def _check_trained(recipe: Recipe, name: str) -> None:
+    if recipe.policy(name).chain != name or name in BUILT_IN:
+        raise ValueError(
+            f"phases cannot train {name!r}, which has other weights: give it another name"
+        )
+    if name not in {recipe.policy(used).chain for used in recipe.source.uses}:
+        raise ValueError(
+            f"phases train {name!r}, which proposes nothing that it could learn from: set "
+            f"source.type = 'learned' and source.policy = {name!r}"
+        )
+    reward = getattr(recipe.loss, "proposer_reward", "none")
+    if reward == "none" and not getattr(recipe.loss, "proposal_rows", 0):
+        raise ValueError(
+            f"phases train {name!r}, and loss.type = {recipe.loss.type!r} learns from no "
+            "proposal: set loss.proposer_reward, such as 'tent'"
         )
 
 

@@ -22,6 +22,7 @@ from bus.events import Weights
 from bus.log import HasStrays, Log
 from observability.audit.answers import Answers
 from observability.audit.duties import COMPLETERS
+from observability.audit.facts.chains import Chains
 from observability.audit.facts.edge import check_not_back, verify
 from observability.audit.facts.epochs import Epochs
 from observability.audit.facts.leaving import first_open, snapshot_of
@@ -144,6 +145,7 @@ class _Look:
             newest_only=quick,
             head=None if chain.head is None else Weights.model_validate_json(chain.head),
             epochs=Epochs(chain.epochs),
+            chains=Chains(chain.others, chain.heads),
         )
         learning = Learning(log, scanned, findings, chain.consumed)
         recipes = Recipes(self.run, findings)
@@ -158,7 +160,7 @@ class _Look:
         after = _cursors(log, {*before, *scanned.groups}, Findings())
         if since is not None:
             check_not_back(since, after, findings)
-        outcomes = Outcomes(log, self.run, scanned, before, after, findings)
+        outcomes = Outcomes(log, self.run, scanned, before, after, findings, versions.chains)
         outcomes.check(learning.unpublished, keep_open=leaves)
         said, first = None if since is None else since.said, first_open(scanned, before)
         answers = Answers(scanned, before, after, findings, said, first if leaves else None)

@@ -3,15 +3,21 @@ from what is lost. Knows no event.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from observability.audit.facts.chains import Head
 from observability.audit.findings import Findings, spans_of
 from observability.audit.thinned import Rule, is_due, rule_of
 from trainer.checkpoint.manifest import (
+    CHECKPOINTS,
     THINNED,
     DamagedCheckpoint,
     Manifest,
+    checkpoint_folders,
+    folder_name,
     is_thinned,
+    read_manifest,
     sha256_of,
     thinned_files,
 )
@@ -47,6 +53,19 @@ class Files:
         if is_thinned(folder):
             self._findings.count("thinned")
             self._check_rule(folder, manifest.version)
+
+    def check_others(self, heads: Mapping[str, Head], newest: Manifest) -> None:
+        """Training must be able to go on from the `heads` of the policies that the `newest` version
+        did not move."""
+        for policy, head in heads.items():
+            folder = self._run / CHECKPOINTS / folder_name(head.number, head.epoch)
+            if policy == newest.weights.policy or (folder / "state").is_dir():
+                continue
+            # A live trainer deletes the state of a version once others have followed it.
+            if not any(_moves(one, policy, head.number) for one in checkpoint_folders(self._run)):
+                self._findings.violate(
+                    "I3", f"{folder.name} lacks its state, which {policy!r} goes on learning from"
+                )
 
     def say_missing(self) -> None:
         """Versions that lack the same files are one finding."""
@@ -119,3 +138,12 @@ class Files:
         if len(self._digests) > _REMEMBERED:
             del self._digests[next(iter(self._digests))]
         return digest
+
+
+def _moves(folder: Path, policy: str, after: int) -> bool:
+    """Whether a later version moved a policy."""
+    try:
+        found = read_manifest(folder)
+    except (DamagedCheckpoint, OSError):
+        return False
+    return found.version > after and found.weights.policy == policy

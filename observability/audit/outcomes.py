@@ -14,6 +14,7 @@ from bus.log import Log
 from bus.records import Position
 from observability.audit import duties
 from observability.audit.answers import Cursors
+from observability.audit.facts.chains import Chains
 from observability.audit.facts.pages import BELIEVED, TRAINED, Fact, Page
 from observability.audit.findings import Findings
 from observability.audit.learning import is_found_at
@@ -44,6 +45,7 @@ class Outcomes:
         before: Cursors,
         after: Cursors,
         findings: Findings,
+        chains: Chains,
     ) -> None:
         self._log = log
         self._run = run
@@ -51,7 +53,8 @@ class Outcomes:
         self._before, self._after = before, after
         self._findings = findings
         self.open: dict[Stream, list[int]] = {}
-        self._staleness = Staleness(log, scanned.setting("trainer", "max_staleness"), findings)
+        allowed = scanned.setting("trainer", "max_staleness")
+        self._staleness = Staleness(log, allowed, chains, findings)
 
     def check(self, unpublished: int | None, *, keep_open: bool = False) -> None:
         """After the last version; one of them may be `unpublished`. What is `open` is kept for a

@@ -9,15 +9,18 @@ does without the header, and the spans say the version.
 from bus.errors import BusError, Unreadable
 from bus.events import Judgment
 from bus.log import Log
+from observability.audit.facts.chains import Chains
 from observability.audit.facts.pages import NO_VERSION
 from observability.audit.findings import Findings
 from observability.audit.scanned import Part
 
 
 class Staleness:
-    """`allowed` is what the recipe says, None while no start event on the log says it."""
+    """`allowed` is what the recipe says, None while no start event on the log says it; of several
+    policies the `chains` say which versions age an answer."""
 
-    def __init__(self, log: Log, allowed: int | None, findings: Findings) -> None:
+    def __init__(self, log: Log, allowed: int | None, chains: Chains, findings: Findings) -> None:
+        self._chains = chains
         self._log = log
         self._allowed = allowed
         self._findings = findings
@@ -33,8 +36,9 @@ class Staleness:
             return
         if drawn is None:
             return
-        name, staleness = f"{name}, drawn by version {drawn}", number - 1 - drawn
-        if staleness < 0:
+        name = f"{name}, drawn by version {drawn}"
+        staleness = self._chains.age(drawn, number - 1)
+        if drawn > number - 1:
             self._findings.violate("I11", f"{name}, which did not exist")
         elif self._allowed is not None and staleness > self._allowed:
             self._findings.violate(

@@ -11,6 +11,7 @@ from pathlib import Path
 from bus.errors import Unreadable
 from bus.events import Weights
 from bus.log import Log
+from observability.audit.facts.chains import Chains, Head, due_by
 from observability.audit.facts.epochs import Epochs
 from observability.audit.files import Files
 from observability.audit.findings import Findings, Spans
@@ -53,8 +54,8 @@ def list_folders(run: Path) -> list[tuple[int, int]]:
 @dataclass(slots=True, kw_only=True)
 class Versions:
     """The versions up to the end of the log. `on_disk` was listed before that end was read; `head`
-    is the last version before the first that is read, then the newest on the log, and `epochs` are
-    those of all up to it."""
+    is the last version before the first that is read, then the newest on the log; `epochs` and
+    `chains` are those of all up to it."""
 
     log: Log
     run: Path
@@ -65,6 +66,7 @@ class Versions:
     newest_only: int | None = None
     head: Weights | None = None
     epochs: Epochs = field(default_factory=Epochs)
+    chains: Chains = field(default_factory=Chains)
     _gone: Spans = field(default_factory=Spans)
 
     def walk(self) -> Iterator[Version]:
@@ -86,6 +88,7 @@ class Versions:
                 continue
             self._check_step(head, event)
             self.epochs.add(event.number, event.epoch)
+            self.chains.add(event.policy, Head(event.number, event.epoch, event.step))
             self.findings.count("versions")
             deep = self.newest_only is None or record.offset >= end - self.newest_only
             self.show("versions", record.offset + 1, end)
@@ -101,6 +104,7 @@ class Versions:
         self._orphans(head, pending)
         if newest is not None:
             self._state(newest)
+            files.check_others(self.chains.heads, newest)
         self._say_gone()
         files.say_missing()
 
@@ -148,14 +152,24 @@ class Versions:
                 f"{name} is of run {event.run} and seed {event.seed}, its parent of run "
                 f"{parent.run} and seed {parent.seed}",
             )
-        if parent is not None and event.step < parent.step:
-            findings.violate("I3", f"{name} is at step {event.step}, its parent at {parent.step}")
+        self._check_policy(event, name)
         if parent is not None and event.epoch < parent.epoch:
             findings.violate(
                 "I4",
                 f"{name} was written under epoch {event.epoch}, after epoch {parent.epoch} "
                 f"had taken over by version {parent.number}",
             )
+
+    def _check_policy(self, event: Weights, name: str) -> None:
+        """One link of the chain of the policy that it moves."""
+        before, violate = self.chains.heads.get(event.policy), self.findings.violate
+        if before is not None and event.step < before.step:
+            whose = "its parent" if before.number == event.parent else f"version {before.number}"
+            violate("I3", f"{name} is at step {event.step}, {whose} at {before.step}")
+        starts = self.scanned.starts
+        due = due_by(starts[0].settings, event.number) if starts else None
+        if due is not None and event.policy != due:
+            violate("I3", f"{name} moved the policy {event.policy!r}, the recipe says {due!r}")
 
     def _manifest(self, event: Weights, files: Files | None) -> Manifest | None:
         """The manifest of a published version, checked against the event."""

@@ -6,14 +6,14 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from bus.events import LevelCount, Plugin
+from bus.events import CURRENT, LevelCount, Plugin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """One published version. `seconds` passed since the one before, standstills of the run left
     out; None for the first. `evolved_seconds` are those of all versions up to it; `offset` is its
-    place on the topic `weights`."""
+    place on the topic `weights`; it moved `policy`."""
 
     number: int
     created_at: datetime
@@ -24,6 +24,7 @@ class Version:
     seconds: float | None
     evolved_seconds: float
     offset: int
+    policy: str = CURRENT
 
     def metric(self, name: str) -> float | None:
         """A finite metric of the trainer, None when it is missing."""
@@ -35,6 +36,14 @@ class Version:
         """Sampled tokens of the batch over the time since the version before."""
         tokens = self.metric("tokens")
         return tokens / self.seconds if tokens is not None and self.seconds else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A policy that is trained: the version that moved it last, and how many did."""
+
+    version: int
+    versions: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from bus.events import (
 )
 from bus.log import Log
 from bus.topics import DEAD_SUFFIX
-from observability.progress.facts import Backlog, Dead, Start, Version
+from observability.progress.facts import Backlog, Dead, Start, Trained, Version
 from observability.progress.held_out import HeldOutLevels, measured
 from observability.progress.history import History
 from observability.progress.moves import Moves, evaluations_without_progress
@@ -36,10 +36,11 @@ class Progress:
     """The state of a run, as of the last `refresh`.
 
     `versions`, `evaluations` and `curricula` map a version to what was said of it, oldest first;
-    of a long run some of the older ones are left out. `counts` are records per topic; `dead`
-    holds the last dead letters, `answered` the number of those that each group has done
-    otherwise, but for what the operator has said: that is `controls`; `groups` are those it is
-    told of and whose backlog is: the ones given, or every group that ever subscribed.
+    of a long run some of the older ones are left out; `policies` are those that were trained.
+    `counts` are records per topic; `dead` holds the last dead letters, `answered` the number of
+    those that each group has done otherwise, but for what the operator has said: that is
+    `controls`; `groups` are those it is told of and whose backlog is: the ones given, or every
+    group that ever subscribed.
     """
 
     def __init__(self, log: Log, groups: Sequence[str] | None = None) -> None:
@@ -65,6 +66,7 @@ class Progress:
         self.held_out_levels = HeldOutLevels()
         self.num_unreadable = 0
         self._newest: Version | None = None
+        self.policies: dict[str, Trained] = {}
 
     def refresh(self) -> None:
         """Fold what the log has gained since the last call; costs what is new."""
@@ -119,6 +121,7 @@ class Progress:
                 self._newest = self._version(event, offset)
                 self.versions.say(event.number, self._newest)
                 self.totals.add(self._newest)
+                self._train(event)
                 self.moves.add(event)
             case Curriculum():
                 self.curricula.say(event.weights_version, event)
@@ -129,6 +132,12 @@ class Progress:
             case DeadLetter():
                 self.dead.append(_dead(event, topic, offset))
                 self._laid_aside[event.group] += 1
+
+    def _train(self, event: Weights) -> None:
+        """Version 0 begins all policies, and is counted for none."""
+        known = self.policies.get(event.policy)
+        num = (0 if known is None else known.versions) + (event.number > 0)
+        self.policies[event.policy] = Trained(version=event.number, versions=num)
 
     def _version(self, event: Weights, offset: int) -> Version:
         seconds = None
@@ -146,6 +155,7 @@ class Progress:
             seconds=seconds,
             evolved_seconds=self.totals.seconds + (seconds or 0.0),
             offset=offset,
+            policy=event.policy,
         )
 
     @property

@@ -17,6 +17,8 @@ def as_json(progress: Progress) -> dict[str, Any]:
     run, recipe, seed, started_at   who; started_at as ISO 8601
     version, versions               the newest version's number; how many were published
     published_at                    of the newest version
+    policies                        {name: {version, versions}} of every policy that is trained: the
+                                    version that moved it last, how many have
     evaluated, held_out, seen       the newest evaluated version and its two means, null where no
                                     score makes them up
     held_out_interval               [low, high], 95 %
@@ -56,6 +58,10 @@ def as_json(progress: Progress) -> dict[str, Any]:
         "version": newest.number if newest else None,
         "versions": progress.versions.total,
         "published_at": newest.created_at.isoformat() if newest else None,
+        "policies": {
+            name: {"version": one.version, "versions": one.versions}
+            for name, one in progress.policies.items()
+        },
         "evaluated": evaluation.weights_version if evaluation else None,
         "held_out": levels.held_out(evaluation) if evaluation else None,
         "held_out_interval": _interval(progress, evaluation) if evaluation else None,

@@ -47,6 +47,16 @@ def tries(progress: Progress) -> list[str]:
     return [f"{said} · {progress.counts.get(Lesson.topic, 0):,} lessons"]
 
 
+def policies(progress: Progress) -> str:
+    """Of several policies that are trained, how far each is; "" where there is one."""
+    if len(progress.policies) < 2:
+        return ""
+    return " · ".join(
+        f"{name} {one.version} ({one.versions:,} versions)"
+        for name, one in progress.policies.items()
+    )
+
+
 def waiting(progress: Progress) -> list[str]:
     """How many records of which topic wait for which group."""
     return [

@@ -13,7 +13,15 @@ from observability.progress.progress import Progress
 from observability.terminal.activity import Activity, clock, restarts
 from observability.terminal.curve import sparkline
 from observability.terminal.heat import HeatTable
-from observability.terminal.lines import disk_line, frontier, quantities, told, tries, waiting
+from observability.terminal.lines import (
+    disk_line,
+    frontier,
+    policies,
+    quantities,
+    told,
+    tries,
+    waiting,
+)
 
 _SPARKS = 16
 _FIXED_LINES = 15
@@ -51,7 +59,7 @@ class Screen:
         families = len(curriculum.top) if curriculum else 0
         others = _FIXED_LINES + families + len(self._activity.processes) + 2 * suites
         others += len(told(self._progress)) + len(quantities(self._progress))
-        others += len(tries(self._progress))
+        others += len(tries(self._progress)) + (len(self._progress.policies) > 1)
         others += len(self._activity.crashes)
         return max(2, min(self._rows, (height - others) // max(1, suites)))
 
@@ -83,6 +91,8 @@ def _facts(progress: Progress, activity: Activity) -> Table:
     for line in frontier(progress):
         grid.add_row("curriculum", line)
     grid.add_row("versions", _versions(progress, activity))
+    if trained := policies(progress):
+        grid.add_row("policies", Text(trained, no_wrap=True, overflow="ellipsis"))
     rates = [v.tokens_per_second or 0.0 for v in progress.recent(_SPARKS)[-_SPARKS:]]
     speed = progress.tokens_per_second
     grid.add_row(

@@ -12,7 +12,15 @@ from bus.events import SuiteScore
 from observability.progress.disk import Disk
 from observability.progress.progress import Progress
 from observability.terminal.heat import heat_style
-from observability.terminal.lines import disk_line, frontier, quantities, told, tries, waiting
+from observability.terminal.lines import (
+    disk_line,
+    frontier,
+    policies,
+    quantities,
+    told,
+    tries,
+    waiting,
+)
 
 
 def summary(
@@ -137,6 +145,8 @@ def _figures(
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
     grid.add_row("versions", f"{number:,}" + (f", {skipped:.0f} steps skipped" if skipped else ""))
+    if trained := policies(progress):
+        grid.add_row("policies", trained)
     learned = f"{totals.trained:,} events, {totals.samples:,.0f} samples"
     grid.add_row("learned", f"{learned}; {totals.dropped:,} dropped")
     if totals.timed_seconds:

@@ -119,3 +119,14 @@ def test_the_interval_is_the_published_one(
 def test_the_interval_of_a_perfect_score_ends_at_one() -> None:
     low, high = wilson_interval(1.0, 64)
     assert 0.94 < low < 0.95 and high == pytest.approx(1.0)
+
+
+def test_a_version_that_moved_another_policy_is_measured_by_whoever_answers() -> None:
+    bus = MemoryBus()
+    chain = [weights(0), weights(1), weights(2).model_copy(update={"policy": "challenger"})]
+    asyncio.run(bus.publish(chain))
+    domain = KnownConfig(families=("reverse",), levels=(2, 4), warmup_levels=(2, 4))
+    parts = parts_for(domain, bus=bus, serves=lambda: reverses_up_to(5))
+    measuring = Evaluator(parts, EvaluatorConfig(every=2, count=1))
+    [found] = asyncio.run(measuring.handle(chain[2]))
+    assert (found.weights_version, found.quantities["version"]) == (2, 1.0)

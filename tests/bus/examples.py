@@ -180,6 +180,7 @@ EXAMPLES: dict[str, Event] = {
             ),
             metrics={"loss": 0.125, "kl": 0.03125},
             seed=7,
+            policy="challenger",
         ),
         Curriculum(
             id=derive_id(RUN, "proposer", SECOND),

@@ -39,6 +39,10 @@ ORPHAN = weights(7, weights(6))
 CHAIN = (FIRST, SECOND, THIRD)
 
 
+def moved(number: int, parent: Weights, policy: str) -> Weights:
+    return weights(number, parent).model_copy(update={"policy": policy})
+
+
 def control() -> Record:
     """A readable event that has nothing to do on the topic."""
     id = derive_id("run", "operator", "lost")
@@ -179,3 +183,16 @@ def test_the_last_promoted_version_that_was_not_taken_back(
         step_by_step.promoted()
         log_of(stranger, event, bus=bus)
     assert step_by_step.promoted() == expected
+
+
+def test_of_several_policies_each_has_the_weights_that_moved_it_last() -> None:
+    second = moved(1, FIRST, "challenger")
+    third = moved(2, second, "current")
+    fourth = moved(3, third, "challenger")
+    versions = Versions(log_of(FIRST, second, third, fourth).log)
+    whole = (FIRST, second, third, fourth)
+    found = [versions.moved(each, "challenger").number for each in whole]
+    assert found == [0, 1, 1, 3]
+    assert [versions.moved(each, "current").number for each in whole] == [0, 0, 2, 2]
+    assert versions.moved(fourth, "nobody") == FIRST
+    assert versions.moved(ORPHAN, "challenger") == ORPHAN

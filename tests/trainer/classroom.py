@@ -27,6 +27,7 @@ from trainer.forward import Scored
 from trainer.learner import Learner
 from trainer.needs import Needs
 from trainer.optimizer import Optimizer
+from trainer.phases import Phases
 from trainer.replay import Replay
 from trainer.rows import Row
 from trainer.seed_model import make_model, make_tokenizer, save_model
@@ -72,6 +73,7 @@ class Classroom:
     test reads it, on its event loop."""
 
     update: UpdateConfig = NllConfig(steps=1, fresh_rows=4, replay_rows=2)
+    phases = Phases()
 
     def __init__(
         self,
@@ -124,11 +126,14 @@ class Classroom:
                     recipe_digest="0" * 64,
                     seed=3,
                     checkpoints=self._checkpoints,
-                    needs=Needs(self.bus.log),
+                    needs=Needs(self.bus.log, policies=self.phases.policies),
+                    phases=self.phases,
                 ),
                 batch=batch or BatchConfig(size=SIZE, max_staleness=100, timeout_seconds=60),
                 make_seed=self._make_seed,
-                make_learner=lambda path: self._learner(AutoModelForCausalLM.from_pretrained(path)),
+                make_learner=lambda path, policy: self._learner(
+                    AutoModelForCausalLM.from_pretrained(path)
+                ),
                 executor=executor,
                 switch=switch,
             )

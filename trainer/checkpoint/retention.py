@@ -38,10 +38,11 @@ Version = tuple[int, Path]
 @dataclass(frozen=True, slots=True)
 class Needed:
     """Versions that no rule may take: those from `awaited` on, which somebody has still to read,
-    and `versions`."""
+    and `versions`. Those `resumed` keep what training resumes from, too."""
 
     awaited: int | None = None
     versions: frozenset[int] = frozenset()
+    resumed: frozenset[int] = frozenset()
 
 
 class Retention:
@@ -56,7 +57,7 @@ class Retention:
         self._evaluated_every = evaluated_every
         self._looked = False
         self._newest = -1
-        self._states: deque[Path] = deque()
+        self._states: list[Path] = []
         self._young: deque[Version] = deque()
         self._evaluated: list[Version] = []
         self._needed: list[Version] = []
@@ -72,8 +73,11 @@ class Retention:
         """Take what the rules take by now."""
         if not self._looked:
             self._look()
-        while len(self._states) > self._keep_states:
-            shutil.rmtree(self._states.popleft() / "state", ignore_errors=True)
+        spare = [folder for folder in self._states if _number(folder) not in needed.resumed]
+        kept = max(0, self._keep_states - (len(self._states) - len(spare)))
+        for folder in spare[: max(0, len(spare) - kept)]:
+            self._states.remove(folder)
+            shutil.rmtree(folder / "state", ignore_errors=True)
         for version in self._outgrown(needed):
             with _nobody_holds(version[1]) as free:
                 if free:

@@ -9,13 +9,17 @@ from statistics import fmean
 from bus.errors import BusError, Unreadable
 from bus.events import Judgment
 from bus.log import Log
+from observability.audit.facts.chains import Chains
 from observability.audit.findings import Findings
 from trainer.checkpoint.manifest import Manifest
 
 
 class Batches:
-    def __init__(self, log: Log, findings: Findings) -> None:
+    """`chains` know the versions before the one that is checked."""
+
+    def __init__(self, log: Log, chains: Chains, findings: Findings) -> None:
         self._log = log
+        self._chains = chains
         self._findings = findings
 
     def check(self, manifest: Manifest) -> None:
@@ -31,7 +35,7 @@ class Batches:
         if levels != _levels(batch):
             self._differs(manifest, "tasks, samples and right answers by level")
         metrics = manifest.weights.metrics
-        for name, value in _metrics(batch, manifest.version - 1).items():
+        for name, value in _metrics(batch, manifest.version - 1, self._chains).items():
             if name in metrics and not math.isclose(metrics[name], value, rel_tol=1e-9):
                 self._differs(manifest, f"metric {name}")
 
@@ -82,7 +86,7 @@ def _rewards(judgment: Judgment) -> list[float]:
     ]
 
 
-def _metrics(batch: list[Judgment], parent: int) -> Mapping[str, float]:
+def _metrics(batch: list[Judgment], parent: int, chains: Chains) -> Mapping[str, float]:
     """What can be folded from judgments alone: a loss or a gradient cannot."""
     samples = [sample for one in batch for sample in one.attempt.samples]
     turns = [turn for sample in samples for turn in sample.turns]
@@ -98,7 +102,7 @@ def _metrics(batch: list[Judgment], parent: int) -> Mapping[str, float]:
             if turn.trainable
             for span in turn.spans
         ]
-        ages += [parent - min(spans)] if spans else []
+        ages += [chains.age(min(spans), parent)] if spans else []
     ages = ages or [0]
     folded["reward"] = fmean([reward for one in batch for reward in _rewards(one)] or [0.0])
     folded["staleness_mean"], folded["staleness_max"] = fmean(ages), float(max(ages))

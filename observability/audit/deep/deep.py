@@ -20,6 +20,7 @@ from observability.audit.deep.problems import Problems
 from observability.audit.deep.samples import Samples
 from observability.audit.deep.scores import check_scores
 from observability.audit.deep.verdicts import Verdicts
+from observability.audit.facts.chains import Chains, Head
 from observability.audit.facts.pages import BELIEVED, TRAINED
 from observability.audit.findings import Findings
 from observability.audit.reading import readable
@@ -39,11 +40,14 @@ class Deep:
     show: Show
     problems: Problems | None = None
     verdicts: Verdicts | None = None
+    chains: Chains = field(default_factory=Chains)
     _num_lessons: int = field(default=0, init=False)
 
     def version(self, manifest: Manifest) -> None:
         """The next version of the lineage, oldest first."""
-        Batches(self.log, self.findings).check(manifest)
+        Batches(self.log, self.chains, self.findings).check(manifest)
+        weights = manifest.weights
+        self.chains.add(weights.policy, Head(weights.number, weights.epoch, weights.step))
 
     def records(self, scanned: Scanned) -> None:
         """After the last version: everything that the scan has seen."""

@@ -61,6 +61,8 @@ def snapshot_of(
             head=None if head is None else head.model_dump_json(),
             consumed=learning.published_consumed,
             epochs=versions.epochs.runs,
+            others=versions.chains.others,
+            heads=dict(versions.chains.heads),
         ),
         said=Said(
             once=answers.once.stored(),

@@ -60,11 +60,13 @@ class Done(_Part):
 
 
 class Chain(_Part):
-    """The newest version as its event says it, and the epochs of all."""
+    """The newest version as its event says it, the epochs of all, and which moved which policy."""
 
     head: str | None
     consumed: int
     epochs: list[Run]
+    others: list[tuple[int, int]] = []
+    heads: dict[str, tuple[int, int, int]] = {}
 
 
 class Said(_Part):

@@ -27,6 +27,13 @@ SLACK_MS = 50.0
 """What a busy machine adds to a swap before and after it."""
 
 
+TRAINED = {
+    "challenger": PolicyConfig(chain="challenger"),
+    "rival": PolicyConfig(follow="previous", chain="challenger"),
+}
+"""Of a run that trains a challenger beside whoever answers."""
+
+
 class Rig:
     """Policies over `bus`, and their swaps with the moment of each."""
 
@@ -45,7 +52,7 @@ class Rig:
         def swapped(swap: Swap) -> None:
             self.swaps.append((perf_counter(), name, swap))
 
-        rule = BUILT_IN.get(name, PolicyConfig())
+        rule = (BUILT_IN | TRAINED).get(name, PolicyConfig())
         follower = PolicyFollower(self._bus, own, self._run, swapped, rule=rule)
         return Policy(name=name, engine=own, follower=follower)
 
@@ -87,6 +94,34 @@ def test_every_policy_is_where_its_rule_says_and_is_closed_with_the_others(tmp_p
             own = rig.policies(name).engine
             with pytest.raises(RuntimeError, match="closed"):
                 await own.generate(request(own))
+
+    asyncio.run(scenario())
+
+
+def test_policies_that_are_trained_in_turn_stay_where_they_are_meanwhile(tmp_path: Path) -> None:
+    """Versions 1, 2 and 5 move the challenger, 3 and 4 whoever answers."""
+
+    async def scenario() -> None:
+        bus, names = MemoryBus(), ("current", "previous", "reference", "challenger", "rival")
+        rig = Rig(bus, tmp_path, lambda name: engine(says(name), version=-1))
+        served = []
+        async with rig.following(*names):
+            for newest in range(6):
+                policy = "challenger" if newest in (1, 2, 5) else "current"
+                made = checkpoint(tmp_path, newest).model_copy(update={"policy": policy})
+                await bus.publish([made])
+                for name in names:
+                    follower = rig.policies(name).follower
+                    await asyncio.wait_for(follower.at_least(newest), 10)
+                served.append([rig.version(name) for name in names])
+        assert served == [
+            [0, 0, 0, 0, 0],
+            [0, 0, 0, 1, 0],
+            [0, 0, 0, 2, 1],
+            [3, 0, 0, 2, 1],
+            [4, 3, 0, 2, 1],
+            [4, 3, 0, 5, 2],
+        ]
 
     asyncio.run(scenario())
 

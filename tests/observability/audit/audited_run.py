@@ -8,6 +8,7 @@ from typing import Any
 
 from bus.bus import Subscription
 from bus.events import (
+    CURRENT,
     Attempt,
     Control,
     Curriculum,
@@ -158,8 +159,9 @@ class Life:
         self.head: Weights | None = None
         self.consumed = 0
         self.proposed = 0
+        self.moves: Callable[[int], str] = lambda number: CURRENT
 
-    async def start(self, max_staleness: int = 2) -> None:
+    async def start(self, max_staleness: int = 2, **settings: Any) -> None:
         await self.bus.publish(
             [
                 Control(
@@ -170,6 +172,7 @@ class Life:
                     settings={
                         "trainer": {"max_staleness": max_staleness},
                         "evaluator": {"every": 1},
+                        **settings,
                     },
                 )
             ]
@@ -268,6 +271,7 @@ class Life:
             dropped=len(dropped),
             consumed=self.consumed,
             batch=counted(len(trained)),
+            policy=self.moves(number),
         )
         manifest = Manifest(
             recipe="0" * 64,

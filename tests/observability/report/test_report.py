@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bus.errors import BusError
-from bus.events import Event, Plugin
+from bus.events import Event, Plugin, Weights
 from bus.memory.bus import MemoryBus
 from observability.report.report import write_report
 from tests.observability.story import Story, dead_letter, judgment, refusal, start
@@ -195,3 +195,14 @@ def test_two_suites_have_a_panel_each(tmp_path: Path) -> None:
         for folder in (one, two)
     ]
     assert heights[1] > heights[0] + 100
+
+
+def test_policies_that_are_trained_are_told_apart(tmp_path: Path) -> None:
+    events = [
+        event.model_copy(update={"policy": "challenger"})
+        if isinstance(event, Weights) and event.number % 2
+        else event
+        for event in Story(versions=4).events()
+    ]
+    assert "current 4 · challenger 3" in Page(report_of(events, tmp_path)).text
+    assert "that is trained" not in Page(report_of(Story(versions=4).events(), tmp_path)).text

@@ -37,8 +37,12 @@ def said(command: str, role: str = "all", **settings: Any) -> Control:
 
 
 def progress_of(events: Sequence[Event]) -> Progress:
+    return of_story([*STORY.events(), *events])
+
+
+def of_story(events: Sequence[Event]) -> Progress:
     bus = MemoryBus()
-    asyncio.run(bus.publish([*STORY.events(), *events]))
+    asyncio.run(bus.publish(events))
     progress = Progress(bus.log, ["solver", "critic"])
     progress.refresh()
     return progress
@@ -103,6 +107,23 @@ def test_what_the_domain_measures_is_said_at_the_start_and_now() -> None:
     for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING))):
         assert "measured" in text and "kl to data 0.5 → 0.05" in text
     assert "measured" not in shown(summary(progress_of([])))
+
+
+def test_policies_that_are_trained_are_shown_apart() -> None:
+    def told(event: Event) -> Event:
+        moves = isinstance(event, Weights) and event.number in (1, 2)
+        return event.model_copy(update={"policy": "challenger"}) if moves else event
+
+    progress = of_story(list(map(told, Story(versions=3).events())))
+    assert as_json(progress)["policies"] == {
+        "current": {"version": 3, "versions": 1},
+        "challenger": {"version": 2, "versions": 2},
+    }
+    for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING))):
+        assert "policies" in text and "current 3 (1 versions) · challenger 2 (2 versions)" in text
+    alone = of_story(Story(versions=3).events())
+    assert as_json(alone)["policies"] == {"current": {"version": 3, "versions": 3}}
+    assert "policies" not in shown(summary(alone))
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,15 @@ def test_what_somebody_has_still_to_read_or_may_serve_is_not_taken(tmp_path: Pat
     assert whole(tmp_path) == [0, 4, 8, 9, 10, 11]
 
 
+def test_what_training_resumes_from_stays_of_the_policies_at_rest(tmp_path: Path) -> None:
+    needed = Needed(versions=frozenset({2}), resumed=frozenset({2, 7}))
+    checkpoints = lived(tmp_path, 8, needed)
+    states = sorted(folder.parent.name for folder in tmp_path.glob("checkpoints/*/state"))
+    assert states == ["v000002-e0001", "v000007-e0001"]
+    checkpoints.prune(needed)
+    assert checkpoints_in(tmp_path).load(read_manifest(tmp_path / "checkpoints" / states[0])).state
+
+
 def test_what_an_engine_loads_or_serves_is_taken_when_it_lets_go(tmp_path: Path) -> None:
     checkpoints = checkpoints_in(tmp_path)
     chain(checkpoints, 6)
