@@ -21,6 +21,7 @@ class Method:
 
 
 NOBODY_PROPOSES = (*UNIFORM, "loss.proposer_reward=none")
+ONE_LEARNS = ("phases=[]", "loss.proposer_reward=none", "loss.repetition=0")
 
 METHODS = {
     "words": Method(controls={"uniform": UNIFORM}),
@@ -58,6 +59,13 @@ METHODS = {
         controls={
             "frozen": (*FROZEN, "loss.proposer_reward=none"),
             "uniform": NOBODY_PROPOSES,
+        }
+    ),
+    "r-zero": Method(
+        controls={
+            "frozen": (*FROZEN, *ONE_LEARNS),
+            "uniform": (*UNIFORM, *ONE_LEARNS),
+            "oracle": ORACLE,
         }
     ),
     "spiral": Method(by_chance=False, controls={"no seat baseline": ("loss.baseline=batch",)}),

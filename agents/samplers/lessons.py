@@ -18,11 +18,10 @@ from pydantic import Field, field_validator, model_validator
 
 from agents.domains.domain import Problem, problem_of
 from agents.parts import Example, PartConfig, Parts
-from agents.policies.config import CURRENT
 from agents.samplers.fields import names_in, written
 from agents.samplers.memory import Memory, Recalled, forgotten, last
 from agents.samplers.sampler import Drawn, Learned, Speak
-from bus.events import TRY, Sample, Task, Turn
+from bus.events import CURRENT, TRY, Sample, Task, Turn
 
 _FIELD = re.compile(r"\{(prompt|answer|lessons)\}")
 

@@ -7,6 +7,7 @@ from statistics import fmean, pstdev
 from typing import Literal
 
 from bus.events import Attempt, Judgment, Refusal, Turn, Verdict
+from trainer.updates.repetition import cluster_shares
 from trainer.updates.rewards import Worth
 
 Baseline = Literal["group", "group_mean", "batch", "role"]
@@ -53,18 +54,22 @@ def advantages(
 
 
 def proposer_advantages(
-    judgments: Sequence[Judgment], refused: Sequence[Refusal], worth: Worth
+    judgments: Sequence[Judgment],
+    refused: Sequence[Refusal],
+    worth: Worth,
+    repetition: float = 0.0,
 ) -> Iterator[tuple[Turn, float]]:
     """Every trainable proposal, asked or refused, with its advantage over all of the batch that
-    have its seat, which is a role and, where one was asked for, a family ("role" above)."""
+    have its seat, which is a role and, where one was asked for, a family ("role" above). It earns
+    its worth less `repetition` times the share of the batch that is nearly the same."""
+    paid = [
+        (judgment.attempt.task.proposal, worth.of(judgment.success)) for judgment in judgments
+    ] + [(refusal.proposal, worth.of_refusal(refusal.reason)) for refusal in refused]
+    turns = [(one.turn, reward) for one, reward in paid if one is not None and one.turn.trainable]
+    shares = cluster_shares([turn.text for turn, _ in turns]) if repetition else {}
     earned: dict[str, list[tuple[Turn, float]]] = defaultdict(list)
-    for judgment in judgments:
-        if (proposal := judgment.attempt.task.proposal) is not None and proposal.turn.trainable:
-            reward = worth.of(judgment.success)
-            earned[proposal.turn.seat].append((proposal.turn, reward))
-    for refusal in refused:
-        if (turn := refusal.proposal.turn).trainable:
-            earned[turn.seat].append((turn, worth.of_refusal(refusal.reason)))
+    for turn, reward in turns:
+        earned[turn.seat].append((turn, reward - repetition * shares.get(turn.text, 0.0)))
     for found in earned.values():
         mean, deviation = fmean(r for _, r in found), pstdev(r for _, r in found)
         if deviation > 0:

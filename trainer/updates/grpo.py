@@ -39,7 +39,8 @@ class GrpoConfig(BaseModel):
     learner's own reckoning, and its ratio to what the engine said, capped, is a weight.
 
     With a `proposer_reward` the proposals of the batch are learned from in the same steps: each
-    earns by how often it was solved, or by why it was refused, against those of its seat."""
+    earns by how often it was solved, or by why it was refused, against those of its seat, less
+    `repetition` times the share of all of them that is nearly the same."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -58,13 +59,19 @@ class GrpoConfig(BaseModel):
     entropy: float = Field(default=0.0, ge=0)
     engine_cap: float | None = Field(default=None, gt=0)
     proposer_reward: ProposerReward = "none"
+    repetition: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
-    def _has_one_reference(self) -> "GrpoConfig":
+    def _fits_together(self) -> "GrpoConfig":
         if self.engine_cap is not None and self.kl and self.reference == "first":
             raise ValueError(
                 f"engine_cap = {self.engine_cap:g} needs the version before and kl = {self.kl:g} "
                 'version 0, and a step compares with one version: set reference = "previous"'
+            )
+        if self.repetition and self.proposer_reward == "none":
+            raise ValueError(
+                f"repetition = {self.repetition:g} is taken from what a proposal earns, and "
+                "proposer_reward = 'none' pays for none: set it to 0"
             )
         return self
 
@@ -91,7 +98,8 @@ class Grpo:
         ]
         if self._config.proposer_reward != "none":
             worth = WORTHS[self._config.proposer_reward]
-            proposals = proposer_advantages(batch.judgments, batch.refused, worth)
+            repetition = self._config.repetition
+            proposals = proposer_advantages(batch.judgments, batch.refused, worth, repetition)
             rows += [proposed_row(turn, advantage) for turn, advantage in proposals]
         random.shuffle(rows)
         for step in range(self._config.steps):

@@ -58,7 +58,7 @@ WORTHS: Mapping[ProposerReward, Worth] = {
     "azr": Worth(of=_hard, refused=-0.5, malformed=-1.0),
     # Its code: a task that is always or never solved loses as much as one that is not asked.
     "azr_code": Worth(of=_hard_or_half_lost, refused=-0.5, malformed=-1.0),
-    # R-Zero (Huang et al. 2025, arXiv 2508.05004), without its penalty for repetition.
+    # R-Zero (Huang et al. 2025, arXiv 2508.05004); its penalty for repetition is another setting.
     "tent": Worth(of=_tent, refused=-1.0, malformed=-1.0),
     # SQLM: solved sometimes, or not.
     "sqlm": Worth(of=_sometimes, refused=0.0, malformed=0.0),

@@ -127,6 +127,7 @@ def test_each_policy_may_have_an_engine(tmp_path: Path) -> None:
         (["policies.mine.engine.inflight=no"], r"policies\.mine\.engine\.inflight = 'no'"),
         (["policies.mine.engine.type=no"], r"policies\.mine\.engine\.type = 'no'"),
         (["engine.type=server", "source.policy=previous"], "cannot share the server http://127"),
+        (["policies.mine.chain=other"], r"policies\.mine\.chain = 'other', which no phase trains"),
     ],
 )
 def test_policies_that_could_not_work_are_refused(settings: list[str], said: str) -> None:
@@ -273,3 +274,49 @@ def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
     path.write_text('description = "größer"\n[domain]\ntype = "strings"\n', encoding=encoding)
     with pytest.raises(UsageError, match=r"mine\.toml is not UTF-8 text: save it in that encoding"):
         load_recipe(str(path))
+
+
+def test_policies_that_phases_train_are_there_without_a_word() -> None:
+    recipe = load_recipe("r-zero")
+    assert recipe.policy("challenger").chain == "challenger"
+    assert recipe.chains["previous"] == recipe.chains["current"] == "current"
+    stored = type(recipe).model_validate(recipe.model_dump(mode="json"))
+    assert (stored, stored.digest) == (recipe, recipe.digest)
+    others = load_recipe("r-zero", [f"phases={PHASES % ('challenger', 'current')}"])
+    assert others.digest != recipe.digest
+
+
+PHASES = "[{policy='%s', versions=1}, {policy='%s', versions=1}]"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["phases=[{policy='challenger', versions=5}]"], "phases never train 'current'"),
+        (
+            [f"phases={PHASES % ('x', 'current')}", "source.policy=current"],
+            "phases train 'x', which proposes nothing",
+        ),
+        (
+            [f"phases={PHASES % ('reference', 'current')}", "source.policy=reference"],
+            "cannot train 'reference', which has other weights",
+        ),
+        (["source.policy=current"], "phases train 'challenger', which proposes nothing"),
+        (
+            ["loss.proposer_reward=none", "loss.repetition=0"],
+            "phases train 'challenger', and loss.type = 'grpo' learns from no proposal",
+        ),
+        (["loss.proposer_reward=none"], "repetition = 1 is taken from what a proposal earns"),
+        (["solver.policy=challenger"], "solver.policy = 'challenger' has the weights of"),
+        (["learner.restart_every=2"], "learner.restart_every = 2 counts versions of one policy"),
+        (
+            ["policies.old={follow='reference', version=2}"],
+            r"policies\.old\.version = 2: where phases train several",
+        ),
+        (["phases=[]"], r"source\.policy: there is no policy challenger"),
+        (["phases=[{policy='a', versions=0}]"], "phases"),
+    ],
+)
+def test_phases_that_could_not_work_are_refused(settings: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load_recipe("r-zero", settings)
