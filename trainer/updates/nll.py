@@ -5,7 +5,7 @@ sample is kept, or several that differ. With `proposal_rows` the same model lear
 well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from random import Random
 from typing import TYPE_CHECKING, Literal
 
@@ -34,10 +34,10 @@ class NllConfig(BaseModel):
     solved now and then, or of all with `fresh_from` "solved"), earlier ones (`replay_rows`, one
     queue a level), tasks of the warm-up (`warmup_rows`); and in the proposer's role learnable
     proposals (`proposal_rows`) and tasks of the warm-up (`anchor_rows`); `role_rows` are what the
-    warm-up has shown of other roles. Of a task at most `per_task` right answers are kept, no two of
-    them alike. With every restart from version 0 the steps become `growth` times as many, up to
-    `max_steps` (STaR, arXiv 2203.14465). `kl` is the weight of the divergence from `reference`, at
-    the tokens that are learned: version 0 ("first") or the version before."""
+    warm-up has shown of other roles. Of a task at most `per_task` right answers are kept, with
+    `distinct` no two of them alike. With every restart from version 0 the steps become `growth`
+    times as many, up to `max_steps` (STaR, arXiv 2203.14465). `kl` is the weight of the divergence
+    from `reference`, at the tokens that are learned: version 0 ("first") or the version before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -51,6 +51,7 @@ class NllConfig(BaseModel):
     anchor_rows: int = Field(default=0, ge=0)
     role_rows: int = Field(default=0, ge=0)
     per_task: int = Field(default=1, gt=0)
+    distinct: bool = True
     growth: float = Field(default=1.0, ge=1, le=10)
     max_steps: int = Field(default=1000, gt=0)
     kl: float = Field(default=0.0, ge=0)
@@ -83,7 +84,7 @@ class Nll:
         config = self._config
         solved, unsure = [], []
         for judgment in batch.judgments:
-            for row in _right_answers(judgment, config.per_task):
+            for row in _right_answers(judgment, config.per_task, config.distinct):
                 replay.add(f"{SOLVED}{judgment.attempt.task.level}", row)
                 solved.append(row)
                 if judgment.success < 1:
@@ -113,14 +114,15 @@ class Nll:
         return loss
 
 
-def _right_answers(judgment: Judgment, count: int) -> list[Row]:
-    """The turns that may be learned from of the first `count` right samples, of those that say the
-    same the first alone."""
-    found: dict[tuple[str, ...], list[Row]] = {}
-    for sample, verdict in zip(judgment.attempt.samples, judgment.verdicts, strict=True):
+def _right_answers(judgment: Judgment, count: int, distinct: bool) -> list[Row]:
+    """The turns that may be learned from of the first `count` right samples; where they are to be
+    distinct, of those that say the same the first alone."""
+    found: dict[Hashable, list[Row]] = {}
+    pairs = zip(judgment.attempt.samples, judgment.verdicts, strict=True)
+    for index, (sample, verdict) in enumerate(pairs):
         if not verdict.right or not sample.trainable:
             continue
-        said = tuple(turn.text for turn in sample.trainable)
+        said = tuple(turn.text for turn in sample.trainable) if distinct else index
         found.setdefault(said, [row_of(turn) for turn in sample.trainable])
         if len(found) == count:
             break

@@ -26,11 +26,16 @@ def judged(said: Sequence[tuple[Sequence[Turn], bool]]) -> Judgment:
     )
 
 
-def learned(of: Judgment, per_task: int) -> list[tuple[int, ...]]:
+def learned(of: Judgment, per_task: int, distinct: bool = True) -> list[tuple[int, ...]]:
     """The completions that one step of a batch has, in the order of the samples."""
     replay = Replay(64)
     config = NllConfig(
-        steps=1, fresh_rows=64, replay_rows=0, fresh_from="solved", per_task=per_task
+        steps=1,
+        fresh_rows=64,
+        replay_rows=0,
+        fresh_from="solved",
+        per_task=per_task,
+        distinct=distinct,
     )
     list(config.build(PARTS).steps(batch([of]), replay, Random(1)))
     [queue] = replay.names(SOLVED)
@@ -47,6 +52,11 @@ GROUP = judged([([B], False), ([A], True), ([A], True), ([C], True), ([B], True)
 )
 def test_distinct_right_answers_up_to_the_cap(per_task: int, texts: list[Turn]) -> None:
     assert learned(GROUP, per_task) == [each.tokens for each in texts]
+
+
+def test_what_is_said_twice_counts_twice_where_answers_need_not_be_distinct() -> None:
+    kept = learned(GROUP, 4, distinct=False)
+    assert kept == [each.tokens for each in (A, A, C, B)]
 
 
 def test_all_that_is_learned_of_a_sample_says_whether_it_is_another() -> None:
