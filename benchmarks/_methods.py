@@ -6,6 +6,8 @@ FROZEN = ("source.policy=reference",)
 UNIFORM = ("source.type=uniform",)
 ORACLE = ("judge.type=exact",)
 
+SEEDS_ALONE, BY_CHANCE = "seed data alone", "rewards by chance"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
@@ -18,6 +20,11 @@ class Method:
     controls: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seeds_alone: bool = True
     by_chance: bool = True
+
+    @property
+    def all_controls(self) -> list[str]:
+        more = {SEEDS_ALONE: self.seeds_alone, BY_CHANCE: self.by_chance}
+        return [name for name, wanted in more.items() if wanted] + list(self.controls)
 
 
 NOBODY_PROPOSES = (*UNIFORM, "loss.proposer_reward=none")

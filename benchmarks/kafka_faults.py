@@ -94,6 +94,7 @@ def measure(world: World, plan: Plan, seed: int, settings: tuple[str, ...] = ())
         "held_out_end": round(held_out[-1].mean, 4),
         "recovery_seconds": harm.recovery_seconds(),
         "start_seconds": harm.start_seconds(),
+        "beyond_start_seconds": harm.beyond_start_seconds(),
         "recovery_seconds_by_kind": {
             kind: spread(some) for kind, some in sorted(harm.recoveries.items())
         },

@@ -52,6 +52,7 @@ def measure(folder: Path, kills: int, seconds: float, seed: int) -> dict[str, An
         "held_out_end": round(held_out[-1].mean, 4),
         "recovery_seconds": harm.recovery_seconds(),
         "start_seconds": harm.start_seconds(),
+        "beyond_start_seconds": harm.beyond_start_seconds(),
         "seconds": round(time.monotonic() - started, 1),
         "killed_by": dict(sorted(harm.kills.items())),
     }

@@ -1,6 +1,6 @@
 """What a method of self-evolution reaches: its seed model, its end and its controls, seed by seed.
 
-    python benchmarks/methods.py --recipe NAME [--seeds 3] [--no-controls] [--quick]
+    python benchmarks/methods.py --recipe NAME [--seeds 3] [--controls NAME...] [--quick]
 
 A run and its controls end at the same version, so that they have as many solver tokens and
 optimiser steps, as far as what they learn allows; both are printed. pass@1 and pass@64 are of
@@ -16,7 +16,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -25,7 +25,7 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._methods import METHODS, Method
+from benchmarks._methods import BY_CHANCE, METHODS, SEEDS_ALONE, Method
 from bus.events import Evaluation, Weights
 from evolvent.ask.ask import evaluate
 from evolvent.ask.tries import tried
@@ -87,28 +87,26 @@ class Bench:
         if quick:
             self._settings += ["warmup.steps=20", "evaluator.count=2", "evaluator.every=2"]
 
-    def rows(self, seeds: Iterable[int], controls: bool) -> Iterator[Row]:
-        """The seed model, the method, then its controls."""
-        seeds = list(seeds)
+    def rows(self, seeds: Sequence[int], controls: Collection[str]) -> Iterator[Row]:
+        """The seed model, the method, then those of its controls that are named."""
         whole = [self.whole("method", seed) for seed in seeds]
         starts = [self.start(seed) for seed in seeds]
         yield Row(name="seed model", runs=starts)
         yield Row(name=self._recipe, runs=whole)
-        if not controls:
-            return
-        if self._method.seeds_alone:
-            yield Row(name="seed data alone", runs=[self.seed_alone(run) for run in whole])
-        if self._method.by_chance:
+        if SEEDS_ALONE in controls:
+            yield Row(name=SEEDS_ALONE, runs=[self.seed_alone(run) for run in whole])
+        if BY_CHANCE in controls:
             rates = {run.seed: run.quantities.get("reward", 0.5) for run in whole}
             yield Row(
-                name="rewards by chance",
+                name=BY_CHANCE,
                 runs=[
                     self.whole("chance", seed, "judge.type=chance", f"judge.rate={rates[seed]:.3f}")
                     for seed in seeds
                 ],
             )
         for name, settings in self._method.controls.items():
-            yield Row(name=name, runs=[self.whole(name, seed, *settings) for seed in seeds])
+            if name in controls:
+                yield Row(name=name, runs=[self.whole(name, seed, *settings) for seed in seeds])
 
     def whole(self, name: str, seed: int, *settings: str) -> Whole:
         folder = self._of(name, seed)
@@ -262,20 +260,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--recipe", required=True, help=f"of {', '.join(shipped())}")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--controls", action=argparse.BooleanOptionalAction, default=True, help="[default: yes]"
-    )
+    parser.add_argument("--controls", nargs="*", metavar="NAME", help="[default: all]")
     parser.add_argument("--keep", type=Path, help="leave the runs in this folder")
     parser.add_argument("--quick", action="store_true", help="one seed, two versions")
     arguments = parser.parse_args()
     if arguments.recipe not in shipped():
         parser.error(f"there is no recipe {arguments.recipe}: there are {', '.join(shipped())}")
     method = METHODS.get(arguments.recipe, Method())
+    controls = method.all_controls if arguments.controls is None else arguments.controls
+    if unknown := [name for name in controls if name not in method.all_controls]:
+        parser.error(f"no control {unknown[0]}: there are {', '.join(method.all_controls)}")
     seeds = range(1, 2 if arguments.quick else arguments.seeds + 1)
     with tempfile.TemporaryDirectory(prefix="evolvent-methods-") as aside:
         folder = arguments.keep or Path(aside)
         bench = Bench(folder, arguments.recipe, method, arguments.quick)
-        rows = list(bench.rows(seeds, arguments.controls))
+        rows = list(bench.rows(seeds, controls))
     show(rows)
     figures: dict[str, Any] = {
         "recipe": arguments.recipe,

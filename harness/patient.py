@@ -59,6 +59,8 @@ COUNTS = (*DAMAGE, "events", "versions", "epochs")
 
 TICK_SECONDS = 0.1
 _FAULT_SECONDS = 15.0
+_SEEN_SECONDS = 1.0
+"""A successor may have been created before its predecessor was seen dead."""
 _STALLED_SECONDS = 180.0
 
 Recoveries = dict[str, list[float]]
@@ -75,6 +77,9 @@ class Harm:
     starts: list[float] = field(default_factory=list)
     """Seconds from the creation of each process until it served."""
 
+    beyond: list[float] = field(default_factory=list)
+    """What each recovery took beyond the longest start of a process that it waited for."""
+
     @property
     def total(self) -> int:
         return self.kills.total()
@@ -84,6 +89,11 @@ class Harm:
 
     def start_seconds(self) -> dict[str, float]:
         return spread(self.starts)
+
+    def beyond_start_seconds(self) -> dict[str, float]:
+        """Recovery less the start of the slowest process that was started meanwhile: a role that is
+        back in two seconds answers nothing before those are back that it hears from."""
+        return spread(self.beyond)
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
@@ -115,6 +125,7 @@ class Patient:
         self._faults.mkdir(parents=True)
         self._known: set[psutil.Process] = set()
         self._down: dict[str, Down] = {}
+        self._recovered: list[tuple[float, float]] = []
         self._heads: Mapping[tuple[str, int], int] = {}
         self._looked_at = 0.0
         self.start = self._begin(*words)
@@ -257,11 +268,18 @@ class Patient:
             if process.is_running():
                 process.kill()
         served = self._served()
-        self.harm.starts = [
-            served[process.pid] - process.create_time()
+        lives = [
+            (process.create_time(), served[process.pid])
             for process in self._known
             if process.pid in served
         ]
+        self.harm.starts = [end - start for start, end in lives]
+        for since, until in self._recovered:
+            meanwhile = [
+                end - start for start, end in lives if since - _SEEN_SECONDS < start < end < until
+            ]
+            if meanwhile:
+                self.harm.beyond.append(until - since - max(meanwhile))
 
     def _served(self) -> dict[int, float]:
         """When each process began to serve, as the logs of the run say it."""
@@ -288,6 +306,7 @@ class Patient:
             down.before = count
         if down.before is not None and count > down.before:
             self.harm.recoveries[down.kind].append(waited)
+            self._recovered.append((time.time() - waited, time.time()))
             del self._down[role]
         elif waited > _STALLED_SECONDS:
             raise SystemExit(f"{role} stalls:\n{self.start.last_words()}")
