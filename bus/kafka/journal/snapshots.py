@@ -85,34 +85,46 @@ async def newest(cluster: Cluster, topics: Mapping[str, Topic]) -> State | None:
 async def _newest(
     cluster: Cluster, consumer: AIOKafkaConsumer, topics: Mapping[str, Topic]
 ) -> State | None:
+    """Read from the end, a few at a time: what compaction has not come to yet is not looked at."""
     place = TopicPartition(cluster.topic(SNAPSHOTS), 0)
-    found: list[tuple[int, int, Snapshot]] = []
-    for value in await _read(consumer, place, 0):
-        try:
-            said = json.loads(value)
-            if said["format"] == _FORMAT:
-                at, mark = int(said["at"]), int(said["mark"])
-                packed = b64decode(said["state"], validate=True)
-                found.append((at, mark, Snapshot(at=at, slot=0, packed=packed)))
-        except (ValueError, KeyError, TypeError):
-            continue
-    for _, mark, snapshot in sorted(found, key=lambda one: one[:2], reverse=True):
-        if await _is_marked(cluster, consumer, snapshot, mark):
+    first, end = await _ends(consumer, place)
+    while first < end:
+        start = max(first, end - KEPT)
+        found = [_decoded(value) for value in await _read(consumer, place, start, end)]
+        for mark, snapshot in sorted(
+            filter(None, found), key=lambda one: (one[1].at, one[0]), reverse=True
+        ):
+            if not await _is_marked(cluster, consumer, snapshot, mark):
+                _log.warning("A snapshot of %s at %d is passed over", cluster.app, snapshot.at)
+                continue
             state = State(topics)
             try:
                 _load(state, json.loads(zlib.decompress(snapshot.packed)))
             except (ValueError, KeyError, TypeError, zlib.error):
                 continue
             return state
-        _log.warning("A snapshot of %s at %d is passed over", cluster.app, snapshot.at)
+        end = start
     return None
+
+
+def _decoded(value: bytes) -> tuple[int, Snapshot] | None:
+    """Where its mark lies, and a snapshot of this format."""
+    try:
+        said = json.loads(value)
+        if said["format"] != _FORMAT:
+            return None
+        packed = b64decode(said["state"], validate=True)
+        return int(said["mark"]), Snapshot(at=int(said["at"]), slot=0, packed=packed)
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 async def _is_marked(
     cluster: Cluster, consumer: AIOKafkaConsumer, snapshot: Snapshot, mark: int
 ) -> bool:
     place = TopicPartition(cluster.topic(JOURNAL), 0)
-    for value in (await _read(consumer, place, mark, 1))[:1]:
+    _, end = await _ends(consumer, place)
+    for value in await _read(consumer, place, mark, min(mark + 1, end)):
         try:
             entry = Entry.decode(value)
         except ValueError:
@@ -122,22 +134,24 @@ async def _is_marked(
     return False
 
 
+async def _ends(consumer: AIOKafkaConsumer, place: TopicPartition) -> tuple[int, int]:
+    first = await consumer.beginning_offsets([place])
+    end = await consumer.end_offsets([place])
+    return first[place], end[place]
+
+
 async def _read(
-    consumer: AIOKafkaConsumer, place: TopicPartition, start: int, most: int | None = None
+    consumer: AIOKafkaConsumer, place: TopicPartition, start: int, end: int
 ) -> list[bytes]:
-    """The values from `start` on, up to where the partition ends now, or about `most` of them."""
-    first = (await consumer.beginning_offsets([place]))[place]
-    end = (await consumer.end_offsets([place]))[place]
+    """The values from `start` on, `end` not included, which the partition has reached."""
     values: list[bytes] = []
-    if max(start, first) >= end:
-        return values
     consumer.assign([place])
-    consumer.seek(place, max(start, first))
-    while await consumer.position(place) < end and (most is None or len(values) < most):
+    consumer.seek(place, start)
+    while await consumer.position(place) < end:
         pages = await consumer.getmany(
-            place, timeout_ms=_READ_MILLISECONDS, max_records=most or 100
+            place, timeout_ms=_READ_MILLISECONDS, max_records=end - start
         )
-        values += [one.value or b"" for one in pages.get(place, ())]
+        values += [one.value or b"" for one in pages.get(place, ()) if one.offset < end]
     return values
 
 

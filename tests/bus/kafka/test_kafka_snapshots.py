@@ -198,3 +198,32 @@ def test_a_light_run_keeps_no_snapshot(cluster: Cluster) -> None:
         assert await bus._thread.wait(found_by(cluster)) is None
 
     run(cluster, scenario)
+
+
+def test_of_snapshots_that_are_not_compacted_yet_the_newest_are_read(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(bus: KafkaBus) -> None:
+        await work(bus)
+        kept = await bus._thread.wait(found_by(cluster))
+        for number in range(10):
+            await bus._thread.wait(told(cluster, b"garbage %d" % number))
+        read: list[int] = []
+        part = snapshots._read
+
+        async def counted(*asked: Any) -> list[bytes]:
+            values = await part(*asked)
+            read.append(len(values))
+            return values
+
+        monkeypatch.setattr(snapshots, "_read", counted)
+        found = await bus._thread.wait(found_by(cluster))
+        assert kept is not None and found is not None
+        assert taken(found) == taken(kept)
+        await work(bus, EVERY)
+        read.clear()
+        newer = await bus._thread.wait(found_by(cluster))
+        assert newer is not None and newer.position > kept.position
+        assert sum(read) <= snapshots.KEPT + 1
+
+    run(cluster, scenario)
