@@ -58,9 +58,9 @@ METHODS = {
     "cream": Method(controls={"all trusted": ("loss.type=dpo",), "oracle": ORACLE}),
     "learned": Method(controls={"frozen": FROZEN, "uniform": UNIFORM}),
     "rft": Method(controls={"one answer a task": ("loss.per_task=1",)}),
-    "rest-em": Method(versions=12, controls={"continued": ("learner.restart_every=0",)}),
-    "star": Method(versions=12, controls={"no hint": ("sampler.type=single",)}),
-    "ttrl": Method(controls={"oracle": ORACLE, "no guard": ("guards=[]", "loss.kl=0")}),
+    "rest-em": Method(versions=6, controls={"continued": ("learner.restart_every=0",)}),
+    "star": Method(versions=6, controls={"no hint": ("sampler.type=single",)}),
+    "ttrl": Method(versions=80, controls={"oracle": ORACLE, "no guard": ("guards=[]", "loss.kl=0")}),
     "sit": Method(versions=140, by_chance=False, controls={"oracle": ORACLE}),
     "absolute-zero": Method(
         controls={
