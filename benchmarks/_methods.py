@@ -60,7 +60,9 @@ METHODS = {
     "rft": Method(controls={"one answer a task": ("loss.per_task=1",)}),
     "rest-em": Method(versions=6, controls={"continued": ("learner.restart_every=0",)}),
     "star": Method(versions=6, controls={"no hint": ("sampler.type=single",)}),
-    "ttrl": Method(versions=80, controls={"oracle": ORACLE, "no guard": ("guards=[]", "loss.kl=0")}),
+    "ttrl": Method(
+        versions=80, controls={"oracle": ORACLE, "no guard": ("guards=[]", "loss.kl=0")}
+    ),
     "sit": Method(versions=140, by_chance=False, controls={"oracle": ORACLE}),
     "absolute-zero": Method(
         controls={
