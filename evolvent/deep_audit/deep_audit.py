@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import ExitStack
 from functools import partial
 
 from agents.judges.combined import Combined
@@ -36,7 +37,8 @@ async def deep_audit(
     recipe, run_id = folder.recipe(), folder.run_id
     async with folder.log() as bus:
         place = Workplace(folder.path, run_id, recipe, bus, LogVoice())
-        deep = partial(_deep, recipe, place.parts)
+        ending = ExitStack()
+        deep = partial(_deep, recipe, place.parts, ending)
         try:
             findings = Findings()
             look = partial(
@@ -48,16 +50,21 @@ async def deep_audit(
             await asked_again(folder, recipe, place.parts, engine, findings, show)
             return outcome(findings)
         finally:
+            ending.close()
             await asyncio.shield(place.close())
 
 
-def _deep(recipe: Recipe, parts: Parts, log: Log, findings: Findings, show: Show) -> Deep:
+def _deep(
+    recipe: Recipe, parts: Parts, ending: ExitStack, log: Log, findings: Findings, show: Show
+) -> Deep:
+    verdicts = _verdicts(recipe, parts)
+    ending.callback(verdicts.close)
     return Deep(
         log=log,
         findings=findings,
         show=show,
         problems=_problems(recipe, parts),
-        verdicts=_verdicts(recipe, parts),
+        verdicts=verdicts,
     )
 
 
