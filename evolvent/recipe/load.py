@@ -142,7 +142,8 @@ def _override(settings: dict[str, Any], override: str) -> None:
         section = section[name]
         if not isinstance(section, dict):
             raise UsageError(f"--set {override}: {name} is not a section")
-    if field == "type" and section.get("type", value) != value:
+    before = section.get("type", UNIONS.get(".".join(sections)) or value)
+    if field == "type" and before != value:
         # Another part: what was set of the first one means nothing to it.
         section.clear()
     section[field] = value

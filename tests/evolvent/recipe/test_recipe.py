@@ -320,3 +320,9 @@ PHASES = "[{policy='%s', versions=1}, {policy='%s', versions=1}]"
 def test_phases_that_could_not_work_are_refused(settings: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         load_recipe("r-zero", settings)
+
+
+def test_another_type_takes_nothing_over_from_a_section_that_named_none() -> None:
+    assert load_recipe("absolute-zero", ["judge.type=chance"]).judge.type == "chance"
+    kept = load_recipe("absolute-zero", ["judge.type=exact"]).judge
+    assert kept == load_recipe("absolute-zero").judge
