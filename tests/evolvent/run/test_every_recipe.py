@@ -80,7 +80,7 @@ def has_asked_a_fixed_set(ran: Ran) -> bool:
     source = ran.recipe.source
     assert isinstance(source, UnlabeledConfig)
     asked = {(task.source, task.level) for task in ran.tasks}
-    return asked == {("unlabeled", level) for level in source.levels}
+    return asked == {("unlabeled", level) for level in source.levels or ()}
 
 
 def has_proposed(ran: Ran) -> bool:
