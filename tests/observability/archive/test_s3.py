@@ -4,9 +4,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from observability.archive.place import ArchiveError, place_of
 from tests.observability.archive.archiving import EVENTS, archived, contents, log_of, read, records
@@ -17,6 +15,10 @@ ARCHIVE = "s3://runs/words/archive"
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a store with an empty bucket, as the environment names it."""
+    # Flask's globals, imported with the server, are more than vLLM can look through.
+    import boto3
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     address = "http://{}:{}".format(*server.get_host_and_port())
