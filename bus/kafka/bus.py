@@ -293,7 +293,8 @@ class KafkaBus:
             heads = dict(self._journal.state.heads)
         wanted = {stream: min(end, heads[stream] - 1) for stream, end in below.items()}
         said = {stream: end for stream, end in wanted.items() if end > 0}
-        await self._submit(Entry(id=new_id(), kind="trim", below=said))
+        floors = {at: await self._pages.lowest(at, end) for at, end in said.items()}
+        await self._submit(Entry(id=new_id(), kind="trim", below=said, floors=floors))
         fault_point("bus.trimming")
         with self._journal.state.lock:
             starts = dict(self._journal.state.starts)

@@ -84,17 +84,26 @@ class Pages:
             )
 
     async def remove(self, below: Mapping[Stream, int]) -> None:
-        """Let Kafka delete what lies below; raises `BusError`."""
+        """Let Kafka delete what lies below, of a log that says so; raises `BusError`."""
         gone = {}
         for stream, offset in below.items():
-            [place] = await self._scanner.places(stream, offset, 1)
+            raw = min(await self.lowest(stream, offset), self._journal.state.floors.get(stream, 0))
             at = TopicPartition(self._cluster.topic(stream[0]), stream[1])
-            gone[at] = RecordsToDelete(before_offset=place.raw)
+            gone[at] = RecordsToDelete(before_offset=raw)
         async with self._cluster.admin() as admin:
             try:
                 await admin.delete_records(gone)
             except (KafkaError, OSError, TimeoutError) as error:
                 raise await self._cluster.explained(error) from error
+
+    async def lowest(self, stream: Stream, first: int) -> int:
+        """The lowest of Kafka's offsets that whoever reads on from `first` asks for. Where writers
+        overlap a later record lies before it, and a reader begins behind the last that is done."""
+        raws, offset = list[int](), max(first - 1, 0)
+        while page := await self._scanner.places(stream, offset, 10_000):
+            raws.append(min(one.raw + (one.offset < first) for one in page))
+            offset = page[-1].offset + 1
+        return min(raws)
 
     async def strays(self, stream: Stream) -> list[Stray]:
         """Every record of a partition without a place on the log; raises `BusError`."""

@@ -60,7 +60,7 @@ async def send_again(folder: RunFolder, named: str) -> tuple[DeadLetter, Event, 
     sent, and whether it is new. Raises `UsageError`."""
     async with folder.log(writable=True) as bus:
         letter = await asyncio.to_thread(_named, bus.log, named)
-        event = await asyncio.to_thread(_next_round, bus.log, letter)
+        event = await asyncio.to_thread(_next_round, folder.whole(bus.log), letter)
         new = await asyncio.to_thread(bus.log.find, event.id) is None
         await bus.publish([event])
     return letter, event, new

@@ -57,10 +57,9 @@ class TogetherLog:
         found = self._log.find(event_id)
         if found is not None or not event_id:
             return found
-        starts = self._log.starts()
-        if not starts:
-            return None
-        return self._with(*max(starts.items(), key=lambda one: one[1])).find(event_id)
+        for stream, first in self._log.starts().items():
+            self._with(stream, first)
+        return None if self._archive is None else self._archive.find(event_id)
 
     def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
         """Raises `BusError` where the log did not keep their order."""

@@ -117,15 +117,16 @@ def newest_whole(run: Path, versions: Iterator[Weights]) -> Manifest:
 
 
 def rests_on(log: Log, manifest: Manifest) -> bool:
-    """Whether every record that a version consumed is on the log, where it was."""
-    heads = log.heads()
+    """Whether every record that a version consumed is on the log, where it was; what was trimmed
+    has been archived."""
+    heads, starts = log.heads(), log.starts()
     wanted: dict[tuple[str, int], dict[int, str]] = {}
     for one in manifest.consumed:
         wanted.setdefault((one.topic, one.partition), {})[one.offset] = one.id
     for stream, ids in wanted.items():
         if max(ids) >= heads.get(stream, 0):
             return False
-        for record in log.read(*stream, min(ids), max(ids) + 1):
+        for record in log.read(*stream, max(min(ids), starts.get(stream, 0)), max(ids) + 1):
             if not _is_it(record, ids):
                 return False
     return True

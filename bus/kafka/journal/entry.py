@@ -11,8 +11,8 @@ from bus.groups import Claim, Stream
 
 Kind = Literal["commit", "join", "leave", "expire", "mend", "topics", "snapshot", "trim"]
 """`topics` names the topics of the log by Kafka's own ids; `snapshot` the digest of the fold up to
-`at`; `trim` that nobody reads what lies `below`. `mend` says nothing: earlier programs touched
-partitions with it."""
+`at`; `trim` that nobody reads what lies `below`, nor gives a place to what lies below `floors` in
+Kafka. `mend` says nothing: earlier programs touched partitions with it."""
 
 _KINDS = frozenset(get_args(Kind))
 
@@ -43,6 +43,7 @@ class Entry:
     done: Mapping[Stream, Claim] = field(default_factory=dict)
     released: Mapping[Stream, int] = field(default_factory=dict)
     below: Mapping[Stream, int] = field(default_factory=dict)
+    floors: Mapping[Stream, int] = field(default_factory=dict)
     added: Mapping[Stream, Places] = field(default_factory=dict)
     foreign: Mapping[Stream, Places] = field(default_factory=dict)
     at: int = 0
@@ -54,8 +55,8 @@ class Entry:
         said |= {"id": self.id, "kind": self.kind}
         if self.done:
             said["done"] = [[*at, claim.epoch, claim.runs] for at, claim in self.done.items()]
-        for name, numbers in (("released", self.released), ("below", self.below)):
-            if numbers:
+        for name in _NUMBERED:
+            if numbers := getattr(self, name):
                 said[name] = [[*at, number] for at, number in numbers.items()]
         for name, places in (("added", self.added), ("foreign", self.foreign)):
             if places:
@@ -78,7 +79,7 @@ class Entry:
                     (topic, part): Claim(epoch, [(start, end) for start, end in runs])
                     for topic, part, epoch, runs in said["done"]
                 }
-            for name in ("released", "below"):
+            for name in _NUMBERED:
                 if name in said:
                     said[name] = {(topic, part): number for topic, part, number in said[name]}
             for name in ("added", "foreign"):
@@ -92,5 +93,6 @@ class Entry:
 
 
 _FIELDS = frozenset(one.name for one in fields(Entry))
-_MAPPED = ("done", "released", "below", "added", "foreign")
+_NUMBERED = ("released", "below", "floors")
+_MAPPED = ("done", *_NUMBERED, "added", "foreign")
 _PLAIN = tuple(one.name for one in fields(Entry) if one.name not in _MAPPED)

@@ -167,6 +167,7 @@ def _written(state: State) -> dict[str, Any]:
             for one in (state.index[at],)
         ],
         "starts": [[*at, first] for at, first in state.starts.items()],
+        "floors": [[*at, raw] for at, raw in state.floors.items()],
         "groups": {name: _written_group(group) for name, group in state.groups.items()},
         "topics": state.topic_ids,
         "foreign": [[*at, known.runs] for at, known in state.foreign.items()],
@@ -203,6 +204,7 @@ def _load(state: State, said: dict[str, Any]) -> None:
         state.heads[at], state.ends[at] = head, end
         state.index[at] = Index(offsets, positions)
     state.starts = {(topic, part): first for topic, part, first in said.get("starts", ())}
+    state.floors = {(topic, part): raw for topic, part, raw in said.get("floors", ())}
     state.groups = {name: _loaded_group(group) for name, group in said["groups"].items()}
     state.topic_ids = said["topics"]
     state.foreign = {

@@ -101,6 +101,9 @@ class State:
         """Of each partition, behind the last of Kafka's offsets that is named."""
         self.starts: dict[Stream, int] = {}
         """Of each partition that was trimmed, its first record."""
+        self.floors: dict[Stream, int] = {}
+        """And the lowest of Kafka's offsets that may still get a place: what lies below is deleted,
+        whoever has written it and is late to name it."""
         self.index = {stream: Index() for stream in streams}
         self.groups: dict[str, Group] = {}
         self.topic_ids: dict[str, str] = {}
@@ -174,9 +177,9 @@ class State:
                 self.written.popitem(last=False)
         if entry.kind == "topics":
             self.topic_ids = dict(entry.ids) | self.topic_ids
-        for stream, end in entry.below.items():
-            if self.starts.get(stream, 0) < end < self.heads.get(stream, 0):
-                self.starts[stream] = end
+        if any(self._has_gone(*at, raw) for at, some in entry.added.items() for raw in some.raws):
+            return "void"
+        self._trim(entry)
         if not entry.group:
             return "holds"
         group = self.groups.setdefault(entry.group, Group())
@@ -203,13 +206,33 @@ class State:
             group.release(entry.released)
         return "done" if known else "holds"
 
+    def _trim(self, entry: Entry) -> None:
+        """A group may have come since its writer looked: what it has still to do stays."""
+        for stream, end in entry.below.items():
+            held = [group.holdings.get(stream) for group in self.groups.values()]
+            first = min([end, *(one.cursor.base for one in held if one is not None)])
+            if self.starts.get(stream, 0) < first < self.heads.get(stream, 0):
+                self.starts[stream] = first
+        for stream, raw in entry.floors.items():
+            self.floors[stream] = max(raw, self.floors.get(stream, 0))
+
+    def _has_gone(self, topic: str, partition: int, raw: int) -> bool:
+        return raw < self.floors.get((topic, partition), 0)
+
     def _add(self, position: int, entry: Entry) -> None:
         passed: list[tuple[Stream, int]] = []
         recent = self.answers if entry.done else self.roots
         for stream, places in entry.added.items():
             passed += self._append(position, stream, places, recent, entry.id)
         for stream, places in entry.foreign.items():
-            fresh = _without(places, {one for one in places.raws if self.is_foreign(stream, one)})
+            fresh = _without(
+                places,
+                {
+                    raw
+                    for raw in places.raws
+                    if self.is_foreign(stream, raw) or self._has_gone(*stream, raw)
+                },
+            )
             passed += [(stream, raw) for raw in set(places.raws) - set(fresh.raws)]
             passed += self._append(position, stream, fresh, self.roots, "")
             known = self.foreign.get(stream, Cursor(-1))

@@ -1,15 +1,17 @@
 """The fold of the journal: what counts once, what is void, what is remembered and for how long."""
 
+import asyncio
 import json
 import zlib
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from bus.groups import Claim
+from bus.groups import Claim, Stream
 from bus.kafka.journal.entry import Entry, Places
 from bus.kafka.journal.snapshots import _load, taken
 from bus.kafka.journal.state import INDEX_RECORDS, MAX_STRANGERS, RECENT, Place, State
+from bus.kafka.pages import Pages
 from bus.topics import TOPICS
 
 TASKS = ("tasks", 0)
@@ -154,10 +156,38 @@ def test_a_snapshot_gives_the_same_state() -> None:
 
 
 def test_where_a_partition_begins_is_kept_in_a_snapshot() -> None:
-    trimmed = Entry(id="t", kind="trim", below={TASKS: 2, ("tasks", 2): 3})
+    trimmed = Entry(id="t", kind="trim", below={TASKS: 2, ("tasks", 2): 3}, floors={TASKS: 2})
     assert Entry.decode(trimmed.encode()) == trimmed
     state = fold(adding("a", [0, 1, 2], ["x", "y", "z"]), trimmed)
     assert state.starts == {TASKS: 2}
     again = State(TOPICS)
     _load(again, json.loads(zlib.decompress(taken(state).packed)))
-    assert again.starts == state.starts
+    assert (again.starts, again.floors) == (state.starts, {TASKS: 2})
+
+
+def test_what_was_written_before_a_trim_and_is_named_after_it_counts_for_nothing() -> None:
+    state = fold(adding("a", [1, 2, 3], ["x", "y", "z"]))
+    fold(Entry(id="t", kind="trim", below={TASKS: 2}, floors={TASKS: 3}), state=state)
+    foreign = Entry(id="f", foreign={TASKS: Places([0, 4], ["", ""])})
+    late, next_one = adding("late", [0], ["late"]), adding("b", [5], ["late"])
+    assert verdicts(state, late, foreign, next_one) == ["void", "holds", "holds"]
+    assert state.effects(5 - 2, foreign) == [(TASKS, Places([4], [""]), "")]
+    assert state.heads[TASKS] == 5
+
+
+def test_a_group_that_comes_before_a_trim_is_on_the_journal_has_all_that_it_must_do() -> None:
+    assert fold(Entry(id="t", kind="trim", below={TASKS: 2}), state=joined()).starts == {}
+
+
+def test_kafka_keeps_whatever_is_asked_for_from_the_first_record_on() -> None:
+    raws = [10, 11, 14, 13, 17, 12, 18]
+    places = [Place(offset, raw, "", "") for offset, raw in enumerate(raws)]
+
+    class Scanner:
+        async def places(self, stream: Stream, start: int, limit: int) -> list[Place]:
+            return places[start : start + min(limit, 2)]
+
+    lost: Any = None
+    pages = Pages(lost, lost, cast(Any, Scanner()))
+    found = [asyncio.run(pages.lowest(TASKS, first)) for first in range(1, 7)]
+    assert found == [11, 12, 12, 12, 12, 13]

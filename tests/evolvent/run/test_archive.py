@@ -1,5 +1,6 @@
 """`evolvent archive`, and every reading command on what it made, as a user types them."""
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -7,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from bus.cursor import Cursor
 from bus.events import Watermark
+from bus.log import Cut, Held
 from evolvent.run.folder import RunFolder
+from evolvent.run.log import check_recovery
+from evolvent.run.trim import _bases
 from observability.archive.manifest import FILE
 from tests.evolvent.conftest import Refused, Shown, events, evolvent
 from tests.evolvent.run.test_old_run import RECORDS, unpacked
@@ -114,6 +119,38 @@ def test_a_trimmed_run_is_read_as_before(made: Path, tmp_path: Path, shown: Show
     assert json.loads(shown("trim", run, "--keep", "5", "--json"))["events"] == 0
     assert shown("audit", run, "--json") == before
     assert "events are in" in shown("archive", run)
+    assert recovers(run)
+
+
+def recovers(run: Path) -> bool:
+    """Whether the run may be gone on with."""
+    folder = RunFolder(run)
+
+    async def look() -> bool:
+        async with folder.log(writable=True) as bus:
+            return bool(bus.log.starts()) and not check_recovery(folder, folder.recipe(), bus.log)
+
+    return asyncio.run(look())
+
+
+def test_nothing_is_trimmed_that_the_archive_has_not_whole(
+    made: Path, tmp_path: Path, shown: Shown, refused: Refused
+) -> None:
+    run = shutil.copytree(made, tmp_path / "run")
+    shown("upgrade", run)
+    [victim] = (run / "archive" / "tasks" / "3").iterdir()
+    body = bytearray(victim.read_bytes())
+    body[1000] ^= 1
+    victim.write_bytes(body)
+    assert "is damaged: the sha256 of tasks/3/" in refused("trim", run, "--keep", "5")
+    assert json.loads(shown("trim", run, "--keep", "5", "--dry-run", "--json"))["events"] > 1000
+
+
+def test_a_topic_whose_group_has_never_begun_stays_whole() -> None:
+    tasks = {("tasks", 0): Held(Cursor(7), 1)}
+    begun = Cut(heads={}, groups={"solver": tasks, "other": tasks})
+    assert _bases(begun, ("tasks", 0)) == [7, 7]
+    assert _bases(Cut(heads={}, groups={"other": tasks}), ("tasks", 0)) == [0]
 
 
 def test_what_cannot_be_trimmed_is_one_sentence(

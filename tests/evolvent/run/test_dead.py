@@ -12,6 +12,7 @@ from bus.events import Attempt, Control, Event, Task, Weights, derive_id
 from bus.runner import Rejected, Runner
 from evolvent.cli import main
 from evolvent.recipe.load import load_recipe
+from evolvent.run.archive import archive_run
 from evolvent.run.folder import RunFolder
 from harness.runs import audit
 from tests.bus.solving import until
@@ -120,6 +121,22 @@ def test_a_letter_is_sent_again_once_and_its_next_one_too(
     assert said(capsys, run, "--requeue", second["id"])["new"]
     assert len(events(folder.path, "tasks")) == 7
     assert not [one for one in audit(folder.path)["violations"] if one["code"] in ("I1", "I2")]
+
+
+def test_a_letter_whose_record_was_trimmed_is_sent_again(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def trim() -> None:
+        async with folder.log(writable=True) as bus:
+            await bus.publish([task(index) for index in range(5, 40)])
+        await asyncio.to_thread(work, folder, "solver", "tasks")
+        await archive_run(folder, None, lambda what, done, whole: None)
+        async with folder.log(writable=True) as bus:
+            await bus.trim({at: end for at, end in bus.log.heads().items() if at[0] == "tasks"})
+
+    asyncio.run(trim())
+    [letter] = said(capsys, str(folder.path))["dead"]
+    assert said(capsys, str(folder.path), "--requeue", letter["id"])["new"]
 
 
 def test_of_a_dead_attempt_its_task_is_sent_again(

@@ -43,6 +43,25 @@ def test_records_and_ids_are_those_of_the_whole_log(tmp_path: Path) -> None:
     assert whole.find("0" * 32) is None
 
 
+def test_what_was_trimmed_since_the_archive_was_opened_is_found(tmp_path: Path) -> None:
+    bus = MemoryBus()
+    asyncio.run(bus.publish(EVENTS[:60]))
+    archived(bus, tmp_path / "archive")
+    longest, other = sorted(
+        (at for at in bus.heads() if at[0] in ("attempts", "judgments")),
+        key=lambda at: (-bus.heads()[at], at),
+    )[:2]
+    asyncio.run(bus.trim({longest: bus.heads()[longest] - 1}))
+    whole = TogetherLog(bus, lambda: read(tmp_path / "archive"))
+    [first] = whole.read(*longest, 0, 1)
+    asyncio.run(bus.publish(EVENTS[60:]))
+    archived(whole, tmp_path / "archive")
+    before = list(bus.read(*other))
+    asyncio.run(bus.trim({other: bus.heads()[other] - 1}))
+    assert whole.find(first.event_id) == first
+    assert whole.find(before[-2].event_id) == before[-2]
+
+
 def test_what_the_archive_does_not_have_is_lost_and_said(tmp_path: Path) -> None:
     bus = MemoryBus()
     asyncio.run(bus.publish(EVENTS[:60]))
