@@ -8,10 +8,12 @@ from pathlib import Path
 
 from bus.bus import Bus
 from bus.events import Watermark, derive_id
+from bus.groups import name_of
 from bus.log import Log
 from evolvent.run.folder import RunFolder
+from observability.archive import manifest
 from observability.archive.archivist import Archivist
-from observability.archive.place import Place, place_of
+from observability.archive.place import ArchiveError, Place, place_of
 from observability.archive.watermark import newest_watermark
 
 AGENT = "archivist"
@@ -48,8 +50,9 @@ async def archive_run(
     place = place_of(location or folder.path / FOLDER)
     with folder.locked("archive.lock", "archiving"):
         async with folder.log(writable=True) as bus:
-            archivist = await asyncio.to_thread(Archivist, folder.whole(bus.log), place, run_id)
             said = _named(folder.path, place)
+            await asyncio.to_thread(_check_whole, bus.log, place, said)
+            archivist = await asyncio.to_thread(Archivist, folder.whole(bus.log), place, run_id)
             while await _pass(bus, archivist, said, show, stop) and every_seconds is not None:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(every_seconds):
@@ -62,6 +65,22 @@ async def archive_run(
         bytes=sum(file.size for file in found.files),
         digest=found.digest(),
     )
+
+
+def _check_whole(log: Log, place: Place, location: str) -> None:
+    """An archivist removes files that the manifest does not name: not those that hold alone what
+    was trimmed. Raises `ArchiveError`."""
+    mark = newest_watermark(log)
+    if mark is None or mark.location != location:
+        return
+    found = manifest.read(place)
+    ends = {} if found is None else found.ends
+    for stream, first in log.starts().items():
+        if ends.get(stream, 0) < first:
+            raise ArchiveError(
+                f"the log was trimmed up to {name_of(stream)}/{first}, which {manifest.FILE} of "
+                f"{place} does not name: restore that file from a copy; nothing was removed"
+            )
 
 
 async def _pass(
@@ -79,14 +98,14 @@ async def _pass(
 def _due(log: Log, archivist: Archivist, location: str) -> Watermark | None:
     """The watermark, where the last one said something else. It does not speak of its own topic,
     which every one of them makes longer."""
-    manifest, topic = archivist.manifest, Watermark.topic
-    digest, ends = manifest.digest(without=topic), manifest.named_ends()
+    archived, topic = archivist.manifest, Watermark.topic
+    digest, ends = archived.digest(without=topic), archived.named_ends()
     before = newest_watermark(log, location)
     if not ends or (before is not None and before.digest == digest):
         return None
     return Watermark(
-        id=derive_id(manifest.run, AGENT, f"{location}/{digest}"),
-        run=manifest.run,
+        id=derive_id(archived.run, AGENT, f"{location}/{digest}"),
+        run=archived.run,
         agent=AGENT,
         location=location,
         ends={name: end for name, end in ends.items() if name != f"{topic}/0"},

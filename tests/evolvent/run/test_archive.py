@@ -108,7 +108,9 @@ def test_damage_and_mistakes_are_one_sentence(
     assert "parquet is missing" in refused("status", run, *archive)
 
 
-def test_a_trimmed_run_is_read_as_before(made: Path, tmp_path: Path, shown: Shown) -> None:
+def test_a_trimmed_run_is_read_as_before(
+    made: Path, tmp_path: Path, shown: Shown, refused: Refused
+) -> None:
     run = shutil.copytree(made, tmp_path / "run")
     shown("upgrade", run)
     before = shown("audit", run, "--json")
@@ -120,6 +122,10 @@ def test_a_trimmed_run_is_read_as_before(made: Path, tmp_path: Path, shown: Show
     assert shown("audit", run, "--json") == before
     assert "events are in" in shown("archive", run)
     assert recovers(run)
+    files = sorted((run / "archive").rglob("*.parquet"))
+    (run / "archive" / FILE).unlink()
+    assert "nothing was removed" in refused("archive", run)
+    assert sorted((run / "archive").rglob("*.parquet")) == files
 
 
 def recovers(run: Path) -> bool:
