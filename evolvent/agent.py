@@ -71,6 +71,7 @@ async def _serve(role: str, folder: RunFolder, recipe: Recipe, name: str) -> Non
                 arrived=lambda weights: files_arrived(folder.path, weights),
                 since=told,
                 hands=hands,
+                log=folder.whole(bus.log),
             )
             try:
                 await Worker(place, member=name).run([role], stop)

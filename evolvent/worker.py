@@ -122,7 +122,8 @@ async def serve(path: Path, names: list[str], voice: Voice) -> None:
         if bus is not None:
             hands = folder.hands("+".join(names), recipe)
             try:
-                place = Workplace(path, run_id, recipe, bus, voice, hands=hands)
+                log = folder.whole(bus.log)
+                place = Workplace(path, run_id, recipe, bus, voice, hands=hands, log=log)
                 await Worker(place).run(names, stop)
             finally:
                 hands.close()

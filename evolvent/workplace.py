@@ -17,6 +17,7 @@ from bus.bus import Bus
 from bus.control import Operator
 from bus.events import Weights
 from bus.hands import Hands
+from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
 from evolvent.voice import Voice
@@ -29,6 +30,7 @@ class Workplace:
     and the engine of a policy that several of them name. `arrived` waits for the files of a version
     where they may come later than its event. Stops that the operator said before offset `since` of
     `control` were for others. What is in `hands` is remembered when the process dies.
+    Blocks look back in `log`, which is that of the bus unless another is named.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Workplace:
         arrived: Callable[[Weights], Awaitable[None]] | None = None,
         since: int = 0,
         hands: Hands | None = None,
+        log: Log | None = None,
     ) -> None:
         self.path = path
         self.recipe = recipe
@@ -57,7 +60,7 @@ class Workplace:
             run=run_id,
             seed=recipe.seed,
             domain=_Loaded(recipe.domain),
-            log=bus.log,
+            log=log or bus.log,
             policy=self.policies,
             serving=Serving(partial(engine.build, self.executor, recipe.seed), path, arrived),
         )

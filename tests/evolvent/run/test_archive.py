@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from bus.bus import Bus
 from bus.cursor import Cursor
 from bus.events import Watermark
-from bus.log import Cut, Held
+from bus.log import Cut, Held, Log
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import check_recovery
 from evolvent.run.trim import _bases
+from evolvent.voice import LogVoice
+from evolvent.workplace import Workplace
 from observability.archive.manifest import FILE
 from tests.evolvent.conftest import Refused, Shown, events, evolvent
 from tests.evolvent.run.test_old_run import RECORDS, unpacked
@@ -128,13 +131,22 @@ def test_a_trimmed_run_is_read_as_before(
     assert sorted((run / "archive").rglob("*.parquet")) == files
 
 
+def looked_back(folder: RunFolder, bus: Bus) -> Log:
+    """What the blocks of a process of the run read."""
+    log = folder.whole(bus.log)
+    place = Workplace(folder.path, folder.run_id, folder.recipe(), bus, LogVoice(), log=log)
+    return place.parts.log
+
+
 def recovers(run: Path) -> bool:
-    """Whether the run may be gone on with."""
+    """Whether the run may be gone on with, and its roles see all of it."""
     folder = RunFolder(run)
 
     async def look() -> bool:
         async with folder.log(writable=True) as bus:
-            return bool(bus.log.starts()) and not check_recovery(folder, folder.recipe(), bus.log)
+            seen = [record.offset for record in looked_back(folder, bus).read("tasks", 0)]
+            assert bus.log.starts() and seen == [*range(bus.log.heads()["tasks", 0])]
+            return not check_recovery(folder, folder.recipe(), bus.log)
 
     return asyncio.run(look())
 
