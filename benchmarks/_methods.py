@@ -32,7 +32,7 @@ ONE_LEARNS = ("phases=[]", "loss.proposer_reward=none", "loss.repetition=0")
 
 METHODS = {
     "words": Method(controls={"uniform": UNIFORM}),
-    "lmsi": Method(versions=40, controls={"oracle": ORACLE}),
+    "lmsi": Method(versions=6, controls={"oracle": ORACLE}),
     "vote": Method(controls={"oracle": ORACLE}),
     "self-refine": Method(
         controls={
