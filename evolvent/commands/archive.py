@@ -67,8 +67,8 @@ def trim(
     as_json: AsJson = False,
 ) -> None:
     """Remove from a run's log what is archived and done; whoever reads it notices nothing."""
-    from evolvent.run.trim import KEPT
-    from evolvent.run.trim import trim as trim_run
+    from evolvent.run.archive import KEPT
+    from evolvent.run.archive import trim as trim_run
 
     found = asyncio.run(trim_run(run_folder(run), KEPT if keep is None else keep, dry=dry_run))
     verb = "would go" if dry_run else "are gone"

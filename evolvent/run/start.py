@@ -27,6 +27,7 @@ from evolvent.run.watch import Watch
 from observability.progress.disk import DiskWatch
 from observability.progress.progress import Progress
 from observability.terminal.summary import summary
+from trainer.checkpoint.files import make_folder
 
 _LAST_EVALUATION_SECONDS = 60.0
 
@@ -47,6 +48,7 @@ async def start(
     if budget.until is not None and MEASURES not in services(recipe):
         raise UsageError("--until needs an evaluator, which this recipe leaves out")
     async with opened(folder, recipe, console.print) as bus:
+        make_folder(folder.logs)
         log_to_file(folder.logs / "evolvent.log")
         told.begin()
         watch = Watch(

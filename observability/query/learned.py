@@ -55,7 +55,8 @@ LEARNED = (
         columns=(
             column("version", "whole", "event.number"),
             *SAID,
-            *of_event(("parent", "whole"), ("parent_id", "text"), ("location", "text")),
+            *of_event(("policy", "text"), ("parent", "whole"), ("parent_id", "text")),
+            *of_event(("location", "text")),
             *of_event(("format", "text"), ("step", "whole"), ("epoch", "whole")),
             *of_event(("trained", "whole"), ("dropped", "whole"), ("consumed", "whole")),
             *of_event(("seed", "whole"), ("metrics", "reals")),

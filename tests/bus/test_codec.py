@@ -77,7 +77,7 @@ def test_headers_are_cloudevents_binary_mode() -> None:
         "ce_id": event.id,
         "ce_source": "/run/solver",
         "ce_type": "evolvent.attempt",
-        "ce_dataschema": "urn:evolvent:schema:attempt:4",
+        "ce_dataschema": "urn:evolvent:schema:attempt:5",
         "ce_subject": TASK_ID,
         "ce_correlationid": TASK_ID,
         "ce_causationid": TASK_ID,

@@ -65,7 +65,7 @@ def test_a_name_that_is_none_is_told_with_those_that_come_close(
 def test_every_family_has_an_example() -> None:
     found = {family.name: family for family in families()}
     ours = {"reverse", "sort", "add", "subtract", "multiply", "copy"}
-    ours |= {"deduction", "abduction", "induction", "kuhn", "grammar"}
+    ours |= {"deduction", "abduction", "induction", "kuhn", "grammar", "codes"}
     assert set(found) == {*ours, *dataset_files()}
     assert not ours & set(dataset_files())
     assert all(family.question for family in found.values())

@@ -12,9 +12,9 @@ from bus.bus import Bus
 from bus.cursor import Cursor
 from bus.events import Watermark
 from bus.log import Cut, Held, Log
+from evolvent.run.archive import _bases
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import check_recovery
-from evolvent.run.trim import _bases
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace
 from observability.archive.manifest import FILE

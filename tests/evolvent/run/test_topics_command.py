@@ -9,6 +9,7 @@ import pytest
 
 from bus.kafka.bus import KafkaBus
 from bus.kafka.cluster.cluster import Cluster
+from bus.topics import TOPICS
 from evolvent.run.topics import survey
 from tests.bus.contract.saying import task
 from tests.bus.kafka.test_kafka_topics import alter
@@ -35,7 +36,7 @@ def test_the_topics_of_a_run_on_one_machine_and_their_events(lived: Path) -> Non
 
 def test_what_is_missing_is_said_and_made(cluster: Cluster) -> None:
     said = topics(*lines(cluster), code=2).stderr
-    assert f"{cluster.app}.tasks and 20 more" in said and "--create" in said
+    assert f"{cluster.app}.tasks and {len(TOPICS) + 2} more" in said and "--create" in said
     made = " ".join(topics(*lines(cluster), "--create").stdout.split())
     more = topics(*lines(cluster), "--set", "bus.replication=2", code=2).stderr
     assert "has 1 copies, the configuration wants 2" in more
