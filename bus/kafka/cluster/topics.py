@@ -1,7 +1,8 @@
 """The topics of a run on Kafka: what they must look like; created, or compared with what is
 there. Knows no event.
 
-Nothing on the log is ever deleted or compacted: it is the truth, and its offsets are dense.
+Nothing on the log is ever compacted, and `trim` alone deletes: it is the truth, and its offsets are
+dense.
 """
 
 import asyncio
