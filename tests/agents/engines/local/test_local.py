@@ -163,7 +163,8 @@ def test_every_token_belongs_to_the_version_of_its_span(
                             versions[span.version].folder, request.prompt_tokens, completion, 0.9
                         )
                         for place in range(span.start, span.end):
-                            assert abs(completion.logprobs[place] - expected[place]) < TOLERANCE
+                            near = pytest.approx(expected[place], rel=TOLERANCE, abs=TOLERANCE)
+                        assert completion.logprobs[place] == near
             if inflight == "wait":
                 assert crossing == 0
                 assert {s.version for each in late.result() for s in each.spans} == {2}
