@@ -164,7 +164,7 @@ def test_every_token_belongs_to_the_version_of_its_span(
                         )
                         for place in range(span.start, span.end):
                             near = pytest.approx(expected[place], rel=TOLERANCE, abs=TOLERANCE)
-                        assert completion.logprobs[place] == near
+                            assert completion.logprobs[place] == near
             if inflight == "wait":
                 assert crossing == 0
                 assert {s.version for each in late.result() for s in each.spans} == {2}
