@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -98,10 +98,11 @@ def events(number: int) -> Iterator[Event]:
         )
 
 
-async def write(run: Path, number: int) -> None:
-    bus = SqliteBus(run / "log.sqlite")
+async def write(path: Path, said: Iterable[Event]) -> None:
+    """A log of these events."""
+    bus = SqliteBus(path)
     page: list[Event] = []
-    for event in events(number):
+    for event in said:
         page.append(event)
         if len(page) == _AT_ONCE:
             await bus.append(to_records(page, TOPICS))
@@ -132,7 +133,7 @@ def _peak() -> int:
 
 def looked(number: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(write(Path(folder), number))
+        asyncio.run(write(Path(folder) / "log.sqlite", events(number)))
         done = subprocess.run(
             [sys.executable, __file__, "--look", folder], capture_output=True, text=True, check=True
         )

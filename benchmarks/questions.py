@@ -13,18 +13,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.audit import RUN, events
-from bus.events import Event, Judgment, LevelCount, Weights, derive_id
+from benchmarks.audit import RUN, events, write
+from bus.events import Judgment, LevelCount, Weights, derive_id
 from bus.log import Log
-from bus.records import to_records
 from bus.sqlite.bus import SqliteBus
-from bus.topics import TOPICS
 from harness.runs import show
 from harness.shown import exit_code
 from observability.export.sets import KINDS, Counted, rows_of
@@ -35,7 +34,6 @@ from observability.query.query import Query
 BATCH = 64
 """Judgments that a version consumes."""
 
-_AT_ONCE = 1_000
 _METRICS = ("loss", "grad_norm", "tokens", "samples", "reward", "staleness_mean", "staleness_max")
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
@@ -69,19 +67,6 @@ def versions(number: int, judgments: int) -> Iterator[Weights]:
         )
         yield weights
         parent = weights.id
-
-
-async def write(path: Path, number: int, judgments: int) -> None:
-    bus = SqliteBus(path)
-    page: list[Event] = []
-    for source in (events(3 * judgments), versions(number, judgments)):
-        for event in source:
-            page.append(event)
-            if len(page) == _AT_ONCE:
-                await bus.append(to_records(page, TOPICS))
-                page.clear()
-    await bus.append(to_records(page, TOPICS))
-    await bus.close()
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -126,7 +111,10 @@ def main() -> int:
         arguments.versions, arguments.judgments = 2_000, 3_000
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.sqlite"
-        asyncio.run(write(path, arguments.versions, arguments.judgments))
+        said = chain(
+            events(3 * arguments.judgments), versions(arguments.versions, arguments.judgments)
+        )
+        asyncio.run(write(path, said))
         log = SqliteBus(path, read_only=True)
         figures = asked(log, Path(folder), arguments.versions)
         asyncio.run(log.close())

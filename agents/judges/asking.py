@@ -1,4 +1,6 @@
-"""What a model that judges reads: a template in which the texts of a task and an answer stand."""
+"""What a model that judges reads, a template in which the texts of a task and an answer stand, and
+the scale of what it says.
+"""
 
 import re
 
@@ -21,3 +23,16 @@ def shows_the_answer(template: str) -> str:
     if "{answer}" not in template:
         raise ValueError("the template must show the {answer}")
     return template
+
+
+def told_apart(scale: tuple[str, ...]) -> tuple[str, ...]:
+    """A scale of grades, from the worst to the best, no two of them alike. Raises `ValueError`."""
+    plain = [grade.strip().lower() for grade in scale]
+    if len(set(plain)) != len(plain) or not all(plain):
+        raise ValueError("every grade needs a text of its own")
+    return scale
+
+
+def in_words(grade: float) -> str:
+    """A grade from 0 to 1."""
+    return "approved" if grade >= 1 else "disapproved" if grade <= 0 else "in between"

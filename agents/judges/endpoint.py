@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from agents.judges.asking import filled, shows_the_answer
+from agents.judges.asking import filled, in_words, shows_the_answer, told_apart
 from agents.judges.calls import Endpoint
 from agents.judges.judge import scored
 from agents.parts import PartConfig, Parts
@@ -47,6 +47,7 @@ class EndpointConfig(PartConfig):
     at_once: int = Field(default=8, gt=0)
 
     _shows_the_answer = field_validator("template")(shows_the_answer)
+    _told_apart = field_validator("scale")(told_apart)
 
     @field_validator("url")
     @classmethod
@@ -61,14 +62,6 @@ class EndpointConfig(PartConfig):
         if name and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ValueError("name a variable of the environment, never the key itself")
         return name
-
-    @field_validator("scale")
-    @classmethod
-    def _can_be_told_apart(cls, scale: tuple[str, ...]) -> tuple[str, ...]:
-        plain = [grade.strip().lower() for grade in scale]
-        if len(set(plain)) != len(plain) or not all(plain):
-            raise ValueError("every grade needs a text of its own")
-        return scale
 
     def asked(self, about: Task, answer: str) -> str:
         return filled(self.template, about, answer)
@@ -88,8 +81,7 @@ class EndpointConfig(PartConfig):
         grade = self.grade(call.answer)
         if grade is None:
             return scored(_NAME, 0.0, "no grade", known=False, call=call)
-        reason = "approved" if grade == 1 else "disapproved" if grade == 0 else "in between"
-        return scored(_NAME, grade, reason, call=call)
+        return scored(_NAME, grade, in_words(grade), call=call)
 
     def endpoint(self) -> Endpoint:
         """Raises `EngineUnusable` where the key or the extra `server` is missing."""

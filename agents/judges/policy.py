@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from agents.domains.domain import Problem
 from agents.domains.wrong import goes_along, right_until
-from agents.judges.asking import filled, shows_the_answer
+from agents.judges.asking import filled, in_words, shows_the_answer, told_apart
 from agents.judges.judge import scored
 from agents.parts import Example, PartConfig, Parts
 from bus.events import CURRENT, Attempt, Turn, Verdict
@@ -44,14 +44,7 @@ class PolicyJudgeConfig(PartConfig):
     max_tokens: int = Field(default=8, gt=0)
 
     _shows_the_answer = field_validator("template")(shows_the_answer)
-
-    @field_validator("scale")
-    @classmethod
-    def _can_be_told_apart(cls, scale: tuple[str, ...]) -> tuple[str, ...]:
-        plain = [grade.strip().lower() for grade in scale]
-        if len(set(plain)) != len(plain) or not all(plain):
-            raise ValueError("every grade needs a text of its own")
-        return scale
+    _told_apart = field_validator("scale")(told_apart)
 
     @property
     def uses(self) -> tuple[str, ...]:
@@ -117,7 +110,7 @@ class PolicyJudge:
         grade = self._config.grade(turn.text, answer)
         if grade is None:
             return scored(_NAME, 0.0, "no grade", turn, known=False)
-        return scored(_NAME, grade, _in_words(grade), turn)
+        return scored(_NAME, grade, in_words(grade), turn)
 
     def _mean(self, said: Sequence[Verdict]) -> Verdict:
         """Of the grades that say something."""
@@ -126,11 +119,7 @@ class PolicyJudge:
         grades = [one.reward for one in said if one.known]
         if not grades:
             return scored(_NAME, 0.0, "no grade", known=False, combined=tuple(said))
-        return scored(_NAME, mean := fmean(grades), _in_words(mean), combined=tuple(said))
-
-
-def _in_words(grade: float) -> str:
-    return "approved" if grade >= 1 else "disapproved" if grade <= 0 else "in between"
+        return scored(_NAME, mean := fmean(grades), in_words(mean), combined=tuple(said))
 
 
 def _alike(one: str, other: str) -> float:

@@ -8,7 +8,7 @@ versions proposed and sampled them, and its path to the root. Knows no screen.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -48,12 +48,9 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One version of a path, and how much it consumed itself."""
+class Counts:
+    """How much versions consumed."""
 
-    version: int
-    id: str
-    created_at: datetime
     judgments: int
     refusals: int
     trained: int
@@ -63,16 +60,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
+class Step(Counts):
+    """One version of a path, and how much it consumed itself."""
+
+    version: int
+    id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind(Counts):
     """How much stands behind a version, its own batch and those of all its forebears."""
 
     versions: int
-    judgments: int
-    refusals: int
-    trained: int
-    dropped: int
-    samples: int
-    correct: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +91,9 @@ class Lineage:
 
     @property
     def behind(self) -> Behind:
-        return Behind(
-            versions=len(self.path) - 1,
-            judgments=sum(step.judgments for step in self.path),
-            refusals=sum(step.refusals for step in self.path),
-            trained=sum(step.trained for step in self.path),
-            dropped=sum(step.dropped for step in self.path),
-            samples=sum(step.samples for step in self.path),
-            correct=sum(step.correct for step in self.path),
-        )
+        names = [each.name for each in fields(Counts)]
+        sums = {name: sum(getattr(step, name) for step in self.path) for name in names}
+        return Behind(versions=len(self.path) - 1, **sums)
 
     def counted(self, name: str) -> dict[str, int]:
         """How many sources have each value of a field, the most frequent first."""

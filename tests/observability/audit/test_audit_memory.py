@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.audit import write
+from benchmarks.audit import events, write
 from bus.sqlite.bus import SqliteBus
 from observability.audit.audit import audit
 from observability.audit.facts import links, pages, spool
@@ -29,7 +29,7 @@ def small(patch: pytest.MonkeyPatch) -> None:
 
 def peak_of(run: Path, number: int) -> int:
     run.mkdir()
-    asyncio.run(write(run, number))
+    asyncio.run(write(run / "log.sqlite", events(number)))
     bus = SqliteBus(run / "log.sqlite", read_only=True)
     tracemalloc.start()
     try:
