@@ -37,6 +37,9 @@ from trainer.updates.nll import NllConfig
 from trainer.updates.update import Reference, Update
 
 SIZE = 4
+_BUILDING = threading.Lock()
+"""transformers lets nobody build another model meanwhile: it would lack what ties its tensors. A
+process has one thread that builds; two rooms of one test have two."""
 
 
 class Crash(Exception):
@@ -60,6 +63,12 @@ class Watched:
 
     def __call__(self, scored: Scored) -> Tensor:
         return self._update(scored)
+
+
+def _loaded(folder: Path) -> torch.nn.Module:
+    with _BUILDING:
+        model: torch.nn.Module = AutoModelForCausalLM.from_pretrained(folder)
+    return model
 
 
 async def until(condition: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
@@ -131,9 +140,7 @@ class Classroom:
                 ),
                 batch=batch or BatchConfig(size=SIZE, max_staleness=100, timeout_seconds=60),
                 make_seed=self._make_seed,
-                make_learner=lambda path, policy: self._learner(
-                    AutoModelForCausalLM.from_pretrained(path)
-                ),
+                make_learner=lambda path, policy: self._learner(_loaded(path)),
                 executor=executor,
                 switch=switch,
             )
@@ -141,7 +148,8 @@ class Classroom:
 
     def _make_seed(self) -> Seeded:
         self.seeds += 1
-        model = make_model(TINY, seed=3)
+        with _BUILDING:
+            model = make_model(TINY, seed=3)
         aside = self.folder / "checkpoints" / ".seed"
         save_model(model, make_tokenizer(), aside)
         return Seeded(learner=self._learner(model), folder=aside, metrics={})
