@@ -111,6 +111,9 @@ class MemoryBus:
     def cut(self) -> Cut:
         return cut_of(self.heads(), self._groups)
 
+    def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
+        return self._log.order[topic, partition][start:end]
+
     def find(self, event_id: str) -> Record | None:
         found = self._log.ids.get(event_id)
         if found is not None and found.offset < self._starts.get((found.topic, found.partition), 0):

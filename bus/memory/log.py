@@ -17,6 +17,9 @@ class MemoryLog:
         self.streams: dict[Stream, list[Record]] = {
             (topic.name, part): [] for topic in topics.values() for part in range(topic.partitions)
         }
+        self.order: dict[Stream, list[int]] = {stream: [] for stream in self.streams}
+        """Of each record how many there were with it."""
+        self._num_records = 0
         self.ids: dict[str, Record] = {}
         self.closed = False
         self._waiters: dict[asyncio.Event, None] = {}
@@ -32,6 +35,8 @@ class MemoryLog:
                 stream = self.streams[record.topic, record.partition]
                 placed = replace(record, offset=len(stream))
                 stream.append(placed)
+                self._num_records += 1
+                self.order[record.topic, record.partition].append(self._num_records)
                 if record.event_id:
                     self.ids[record.event_id] = placed
         self.wake()

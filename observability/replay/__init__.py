@@ -1,0 +1,1 @@
+"""What a run was at a position of its log."""

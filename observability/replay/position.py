@@ -1,0 +1,197 @@
+"""`--at`: a moment of a log, as a person says it, as a position: where every partition ends. Reads
+a few records of each partition, however long the log is. Knows no role.
+
+    12                          a version: all that was committed up to it
+    0f3a…                       an event, by its id: likewise
+    2026-11-29T20:15            a time, of UTC where it does not say of which zone
+    end                         what is there now
+    tasks/0=12,tasks/1=9        the position itself; of what is not named, nothing
+    {"tasks/0": 12}             the same, in JSON; @FILE reads either from a file
+
+Dates do not grow along a log: every event has that of the moment in which it was made, by the clock
+of who made it. So a time means all that was committed up to the last commit that has an event dated
+up to then; in each partition that one is looked for as if its dates grew.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bus.errors import BusError, Unreadable
+from bus.events import Weights
+from bus.groups import Stream, name_of, stream_of
+from bus.log import HasOrder, Log
+from bus.records import Record
+from bus.topics import TOPICS
+from bus.versions import Versions
+
+Vector = dict[Stream, int]
+"""The end of every partition of a log: so many of its records are before the position."""
+
+END = "end"
+_ID = re.compile("[0-9a-f]{32}")
+_LONGEST_NUMBER = 9
+_LONGEST_SHOWN = 60
+_DAWN = datetime.min.replace(tzinfo=UTC)
+
+
+class UnknownPosition(Exception):
+    """A log has no such position: one sentence."""
+
+
+def position(log: Log, at: str) -> Vector:
+    """The position that `at` means on a log. Raises `UnknownPosition`, and `BusError` where the log
+    cannot be read."""
+    if at == END:
+        return log.heads()
+    if _ID.fullmatch(at):
+        return _committed_up_to(log, _found(log, at), f"--at {at}")
+    if at.isdecimal() and len(at) <= _LONGEST_NUMBER:
+        return _committed_up_to(log, _version(log, int(at)), f"--at {at}")
+    if "=" in at or at.startswith(("{", "@")):
+        return _checked(log, _said(at))
+    try:
+        time = datetime.fromisoformat(at)
+    except ValueError:
+        raise UnknownPosition(
+            f"--at {at}: name a version, the id of an event, a time such as 2026-11-29T20:15, end, "
+            "or where partitions end, as in tasks/0=12,tasks/1=9"
+        ) from None
+    return _dated_up_to(log, time if time.tzinfo else time.replace(tzinfo=UTC), f"--at {at}")
+
+
+def named(vector: Mapping[Stream, int]) -> dict[str, int]:
+    """A position as JSON has it: partitions by their names, those of which it has something."""
+    return {name_of(stream): end for stream, end in sorted(vector.items()) if end}
+
+
+def text_of(vector: Mapping[Stream, int]) -> str:
+    """A position as `--at` takes it."""
+    return ",".join(f"{name}={end}" for name, end in named(vector).items())
+
+
+def _version(log: Log, number: int) -> Record:
+    versions = Versions(log)
+    found = versions.numbered(number)
+    if found is None:
+        newest = versions.newest()
+        there = "there is none" if newest is None else f"the newest is {newest.number}"
+        raise UnknownPosition(f"--at {number}: there is no such version on the log: {there}")
+    return _found(log, found.id)
+
+
+def _found(log: Log, event_id: str) -> Record:
+    record = log.find(event_id)
+    if record is None:
+        raise UnknownPosition(f"--at {event_id}: there is no such event on the log")
+    return record
+
+
+def _committed_up_to(log: Log, record: Record, said: str) -> Vector:
+    stream = (record.topic, record.partition)
+    return _below(log, _commit(log, stream, record.offset, said), said)
+
+
+def _dated_up_to(log: Log, time: datetime, said: str) -> Vector:
+    last = 0
+    for stream, head in log.heads().items():
+        date = partial(_date, log, stream)
+        if end := bisect_right(range(head), time, key=date):
+            last = max(last, _commit(log, stream, end - 1, said))
+    return _below(log, last, said)
+
+
+def _below(log: Log, last: int, said: str) -> Vector:
+    """What was committed up to a commit."""
+    vector = {}
+    for stream, head in log.heads().items():
+        commit = partial(_commit, log, stream, said=said)
+        vector[stream] = bisect_right(range(head), last, key=commit)
+    if not all(_is_whole(log, *one, vector) for one in vector.items()):
+        raise UnknownPosition(
+            f"{said}: this log was copied, partition after partition, and has lost in which order "
+            "it was committed: name where partitions end, as in tasks/0=12,tasks/1=9"
+        )
+    return vector
+
+
+def _is_whole(log: Log, stream: Stream, end: int, vector: Vector) -> bool:
+    """Whether the last version or answer to a version has what it rests on."""
+    topic = TOPICS.get(stream[0])
+    if not end or topic is None or topic.answers != Weights.topic:
+        return True
+    record = next(iter(log.read(*stream, end - 1, end)))
+    cause = log.find(record.headers.get("ce_causationid", ""))
+    if cause is not None and cause.offset >= vector[cause.topic, cause.partition]:
+        return False
+    try:
+        event = record.event()
+    except Unreadable:
+        return True
+    consumed = event.positions if isinstance(event, Weights) else {}
+    return all(ranges[-1][1] <= vector[stream_of(name)] for name, ranges in consumed.items())
+
+
+def _commit(log: Log, stream: Stream, offset: int, said: str) -> int:
+    try:
+        if isinstance(log, HasOrder) and (found := log.commits(*stream, offset, offset + 1)):
+            return found[0]
+    except BusError:
+        pass
+    raise UnknownPosition(
+        f"{said}: this log does not say in which order {name_of(stream)} was committed: name where "
+        "partitions end, as in tasks/0=12,tasks/1=9"
+    )
+
+
+def _date(log: Log, stream: Stream, offset: int) -> datetime:
+    """Of a record; where it does not say one, of the nearest before it that does."""
+    for at in range(offset, -1, -1):
+        record = next(iter(log.read(*stream, at, at + 1)))
+        with suppress(ValueError):
+            date = datetime.fromisoformat(record.headers.get("ce_time", ""))
+            return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return _DAWN
+
+
+def _said(at: str) -> dict[str, Any]:
+    """Partitions by their names, and where each is to end."""
+    text, shown = at, at if len(at) <= _LONGEST_SHOWN else f"{at[:_LONGEST_SHOWN]}…"
+    try:
+        if at.startswith("@"):
+            text = Path(at[1:]).read_text(encoding="utf-8").strip()
+        if text.startswith("{"):
+            found = json.loads(text)
+            return dict(found.get("position", found))
+        pairs = [one.strip().partition("=") for one in text.split(",")]
+        return {name: int(end) for name, _, end in pairs}
+    except OSError as error:
+        raise UnknownPosition(f"--at {shown}: {error.strerror or error}") from None
+    except (ValueError, TypeError, AttributeError):
+        raise UnknownPosition(
+            f"--at {shown}: a position says where partitions end, as in tasks/0=12,tasks/1=9"
+        ) from None
+
+
+def _checked(log: Log, said: Mapping[str, Any]) -> Vector:
+    heads = log.heads()
+    vector = dict.fromkeys(heads, 0)
+    for name, end in said.items():
+        try:
+            stream = stream_of(name)
+        except ValueError:
+            stream = (name, -1)
+        if stream not in heads:
+            raise UnknownPosition(f"--at: there is no partition {name} on the log")
+        if type(end) is not int or end < 0:
+            raise UnknownPosition(f"--at: {name} cannot end at {end!r}: name an offset from 0 on")
+        if end > heads[stream]:
+            raise UnknownPosition(f"--at: {name} ends at {heads[stream]}, before {end}")
+        vector[stream] = end
+    return vector
