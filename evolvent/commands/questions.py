@@ -59,7 +59,7 @@ def query(
         _check_new(out, answers.FORMS)
     from evolvent.opened.opened import answered
 
-    answer, num_unreadable = on_log(folder, lambda log: answered(log, sql))
+    answer, num_unreadable = on_log(folder, lambda log: answered(folder, log, sql))
     if num_unreadable:
         print(f"evolvent: {num_unreadable:,} records cannot be read: left out", file=sys.stderr)
     if out is not None:
@@ -76,7 +76,7 @@ def _show_tables(folder: "RunFolder", as_json: bool) -> None:
     from evolvent.opened.opened import query_of
     from evolvent.tables import columns_table
 
-    found = on_log(folder, lambda log: list(query_of(log).columns()))
+    found = on_log(folder, lambda log: list(query_of(folder, log).columns()))
     whole = [{"name": name, "about": about, "columns": dict(of)} for name, about, of in found]
     display(as_json, whole, lambda: columns_table(found))
 

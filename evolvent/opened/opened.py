@@ -3,15 +3,21 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from bus.groups import stream_of
 from bus.log import Log
 from evolvent.commands.options import on_log
 from evolvent.errors import UsageError
 from evolvent.run.folder import RunFolder
+from observability.archive.place import ArchiveError
+from observability.archive.watermark import newest_watermark
 from observability.query.query import Query, QueryRefused
 from observability.query.tables import TABLES
 from observability.query.views import VIEWS
+
+if TYPE_CHECKING:
+    from observability.query.archived import ArchivedTables
 
 Looked = TypeVar("Looked")
 
@@ -48,7 +54,7 @@ class OpenRun:
 
     def query(self, sql: str) -> Any:
         """The answer to a question in SQL as a `pyarrow.Table`."""
-        return self._look(lambda log: answered(log, sql)[0])
+        return self._look(lambda log: answered(self._folder, log, sql)[0])
 
     def _look(self, look: Callable[[Log], Looked]) -> Looked:
         # The thread of a notebook has an event loop already.
@@ -56,10 +62,10 @@ class OpenRun:
             return aside.submit(on_log, self._folder, look).result()
 
 
-def query_of(log: Log) -> Query:
+def query_of(folder: RunFolder, log: Log) -> Query:
     """Raises `UsageError` without the extra that it needs."""
     try:
-        return Query(log)
+        return Query(log, _archived(folder, log))
     except ModuleNotFoundError as error:
         raise UsageError(
             f"questions in SQL need the extra `query` ({error}): install it with "
@@ -67,10 +73,28 @@ def query_of(log: Log) -> Query:
         ) from None
 
 
-def answered(log: Log, sql: str) -> tuple[Any, int]:
+def _archived(folder: RunFolder, log: Log) -> "ArchivedTables | None":
+    """The tables of the archive that is read, or of the one that the log says it is in; None where
+    that cannot be read, since the log has all of it or says so."""
+    from observability.archive.log import ArchiveLog
+    from observability.query.archived import ArchivedTables
+
+    if isinstance(log, ArchiveLog):
+        return ArchivedTables(log.archive, log.heads())
+    mark = newest_watermark(log)
+    if mark is None:
+        return None
+    try:
+        archive = folder.archive_of(mark).archive
+    except ArchiveError:
+        return None
+    return ArchivedTables(archive, {stream_of(name): end for name, end in mark.ends.items()})
+
+
+def answered(folder: RunFolder, log: Log, sql: str) -> tuple[Any, int]:
     """The answer to a question, and how many records could not be read for it. Raises
     `UsageError`."""
-    query = query_of(log)
+    query = query_of(folder, log)
     try:
         return query.ask(sql), query.num_unreadable
     except QueryRefused as error:

@@ -16,7 +16,7 @@ from bus.groups import Stream
 from bus.records import Record
 from observability.archive.attempts import EMBEDS
 from observability.archive.columns import ENVELOPE, NULL, columns_of, headers_of
-from observability.archive.manifest import File, Manifest, damaged, read
+from observability.archive.manifest import File, Manifest, TableFile, damaged, read
 from observability.archive.place import ArchiveError, Place
 
 _FILES = 16
@@ -86,6 +86,11 @@ class Archive:
                 found += some.to_pylist()
         return found
 
+    def table(self, file: TableFile) -> pa.Buffer:
+        """A file of a table, whole. Raises `FileNotFoundError` where a longer one has taken its
+        place."""
+        return pa.py_buffer(self._compared(file))
+
     def _group(self, file: File, group: int, first: int, start: int, end: int) -> Iterator[Record]:
         names = [*ENVELOPE, "body", "raw"]
         if file.topic in EMBEDS:
@@ -154,16 +159,21 @@ class Archive:
 
     def _checked(self, file: File) -> pq.ParquetFile:
         try:
-            view = self.place.read(file.name)
+            view = self._compared(file)
         except FileNotFoundError:
             return self._checked(self._longer(file))
-        if file.name not in self._whole and hashlib.sha256(view).hexdigest() != file.sha256:
-            raise damaged(self.place, f"the sha256 of {file.name} is another")
-        self._whole.add(file.name)
         opened = pq.ParquetFile(pa.BufferReader(pa.py_buffer(view)))
         if opened.metadata.num_rows != file.end - file.first:
             raise damaged(self.place, f"{file.name} has {opened.metadata.num_rows} records")
         return opened
+
+    def _compared(self, file: File | TableFile) -> memoryview:
+        """What a file holds, which is what was written."""
+        view = self.place.read(file.name)
+        if file.name not in self._whole and hashlib.sha256(view).hexdigest() != file.sha256:
+            raise damaged(self.place, f"the sha256 of {file.name} is another")
+        self._whole.add(file.name)
+        return view
 
     def _longer(self, file: File) -> File:
         """What has taken the place of a file since the manifest was read."""

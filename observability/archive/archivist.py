@@ -1,12 +1,11 @@
 """Writes what a log says into an archive, exactly once, whatever is killed. Knows no driver.
 
-    a moment of the log -> files, each written aside, flushed, renamed -> manifest -> moment
+    a moment of the log -> files, their tables, each written aside, flushed, renamed -> manifest
 
 Files end where the log says, at every `block` records of a partition; the last of each, which is
 shorter, gives way to a longer one. What the manifest does not name is made again, and is the same.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -22,9 +21,11 @@ from observability.archive import manifest
 from observability.archive.archive import Archive
 from observability.archive.attempts import EMBEDS, Attempts
 from observability.archive.columns import RANGED, REPEATED, SCHEMA, Rows
-from observability.archive.manifest import File, Manifest
+from observability.archive.manifest import File, Manifest, TableFile
 from observability.archive.place import ArchiveError, Place
+from observability.archive.tables import FORM, Sheets, measured, tables_of, tabulated
 from observability.audit.duties import reading_order
+from observability.query.tables import event_of
 
 BLOCK = 4096
 """Records of a file."""
@@ -32,7 +33,7 @@ BLOCK = 4096
 GROUP_RECORDS, GROUP_BYTES = 1024, 8 * 1024 * 1024
 """Of rows that are unpacked together, at most so many, or as many as make up so much."""
 
-_NAME = re.compile(r"[a-z.]+/\d+/\d{12}-\d{12}\.parquet")
+_NAME = re.compile(r"(tables/[a-z_]+/)?[a-z.]+/\d+/\d{12}-\d{12}\.parquet")
 
 AT_ONCE = 8
 """Files that are named by the manifest together."""
@@ -48,7 +49,7 @@ class Archivist:
     def __init__(self, log: Log, place: Place, run: str, *, block: int = BLOCK) -> None:
         self._log, self._place = log, place
         found = manifest.read(place)
-        self.manifest = found or Manifest(run=run, block=block)
+        self.manifest = found or Manifest(run=run, block=block, form=FORM)
         if self.manifest.run != run:
             raise ArchiveError(
                 f"{place} is the archive of run {self.manifest.run}, this is run {run}: choose "
@@ -57,6 +58,7 @@ class Archivist:
         if found is None and (there := [name for name in place.sizes() if not _is_ours(name)]):
             raise ArchiveError(f"{place} is no archive and holds {there[0]}: choose another --dir")
         self._check_same()
+        self._name(self.manifest.of_form(FORM))
         self._sweep()
 
     def catch_up(
@@ -67,20 +69,42 @@ class Archivist:
         """Archive all that the log says now; False when it was told to stop before."""
         cut = self._log.cut()
         self._check_ends(cut)
-        ends, files = self.manifest.ends, list[File]()
+        if not self._complete(stops):
+            return False
+        ends, files, tables = self.manifest.ends, list[File](), list[TableFile]()
         whole = sum(cut.heads.values())
         done = sum(ends.get(stream, 0) for stream in cut.heads)
         for stream in sorted(cut.heads, key=lambda at: (reading_order(at[0]), at)):
             for first, end in self._ranges(ends.get(stream, 0), cut.heads[stream]):
                 if stops():
                     return False
-                files.append(self._write(stream, first, end, cut))
+                file, made = self._write(stream, first, end, cut)
+                files.append(file)
+                tables += made
                 done += end - max(first, ends.get(stream, 0))
                 show("archiving", done, whole)
                 if len(files) == AT_ONCE:
-                    self._name(self.manifest.with_files(files))
-                    files = []
-        self._name(self.manifest.with_files(files).at(cut))
+                    self._name(self.manifest.with_files(files, tables))
+                    files, tables = [], []
+        self._name(self.manifest.with_files(files, tables).at(cut))
+        return True
+
+    def _complete(self, stops: Callable[[], bool]) -> bool:
+        """The tables of files that have none, as those of an older evolvent; False when it was told
+        to stop before."""
+        there = {(one.stream, one.first, one.end) for one in self.manifest.tables}
+        archive = Archive(self._place, self.manifest)
+        for file in self.manifest.files:
+            if (file.stream, file.first, file.end) in there or not tables_of(file.topic):
+                continue
+            if stops():
+                return False
+            with tabulated(self._place, file.stream, file.first, file.end) as sheets:
+                for count, record in enumerate(archive.records(file.stream, file.first, file.end)):
+                    if count % GROUP_RECORDS == 0:
+                        sheets.flush()
+                    sheets.add(record, event_of(record))
+            self._name(self.manifest.with_files((), sheets.files))
         return True
 
     def _ranges(self, known: int, head: int) -> Iterator[tuple[int, int]]:
@@ -90,18 +114,23 @@ class Archivist:
             if (end := min(first + block, head)) > known:
                 yield first, end
 
-    def _write(self, stream: Stream, first: int, end: int, cut: Cut) -> File:
-        file = File(topic=stream[0], partition=stream[1], first=first, end=end, size=0, sha256="")
-        with self._place.writing(file.name) as path:
-            self._fill(path, stream, first, end, cut)
-            with path.open("rb") as written:
-                digest = hashlib.file_digest(written, "sha256").hexdigest()
-            named = file.model_copy(update={"size": path.stat().st_size, "sha256": digest})
+    def _write(
+        self, stream: Stream, first: int, end: int, cut: Cut
+    ) -> tuple[File, list[TableFile]]:
+        file = File(topic=stream[0], partition=stream[1], first=first, end=end)
+        with (
+            tabulated(self._place, stream, first, end) as sheets,
+            self._place.writing(file.name) as path,
+        ):
+            self._fill(path, sheets, stream, first, end, cut)
+            named = file.model_copy(update=measured(path))
             fault_point("archive.written")
         fault_point("archive.renamed")
-        return named
+        return named, sheets.files
 
-    def _fill(self, path: Path, stream: Stream, first: int, end: int, cut: Cut) -> None:
+    def _fill(
+        self, path: Path, sheets: Sheets, stream: Stream, first: int, end: int, cut: Cut
+    ) -> None:
         causes = (EMBEDS.get(stream[0], ""), stream[1])
         attempts = None
         if causes in cut.heads:
@@ -123,9 +152,12 @@ class Archivist:
                     break
                 expected += 1
                 part = None if attempts is None else attempts.part_of(record)
-                rows.add(record, next(commits), part)
+                event = event_of(record)
+                rows.add(record, event, next(commits), part)
+                sheets.add(record, event)
                 if len(rows) == GROUP_RECORDS or rows.num_bytes >= GROUP_BYTES:
                     writer.write_table(rows.table())
+                    sheets.flush()
                     rows = Rows()
             if len(rows):
                 writer.write_table(rows.table())
@@ -146,7 +178,7 @@ class Archivist:
         """Files that are there become part of the archive; those that they replace go."""
         if new == self.manifest:
             return
-        former = {file.name for file in self.manifest.files} - {file.name for file in new.files}
+        former = self.manifest.names - new.names
         manifest.write(self._place, new)
         self.manifest = new
         fault_point("archive.named")
@@ -156,7 +188,7 @@ class Archivist:
     def _sweep(self) -> None:
         """Remove what a writer has left that was killed."""
         self._place.tidy()
-        named = {file.name for file in self.manifest.files} | {manifest.FILE}
+        named = self.manifest.names | {manifest.FILE}
         for name in sorted(self._place.sizes().keys() - named):
             if _is_ours(name):
                 self._place.remove(name)

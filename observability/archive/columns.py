@@ -14,7 +14,6 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 
 from bus.codec import CONTENT_TYPE, SPECVERSION, TYPE_PREFIX
-from bus.errors import Unreadable
 from bus.events import Attempt, Evaluation, Event, Judgment, Task
 from bus.records import Record
 
@@ -95,8 +94,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self._columns["offset"])
 
-    def add(self, record: Record, commit: int | None, part: Part | None) -> None:
-        row = _envelope_of(record) | _asked(record)
+    def add(
+        self, record: Record, event: Event | None, commit: int | None, part: Part | None
+    ) -> None:
+        """`event` is None where the record cannot be read."""
+        row = _envelope_of(record) | _asked(event)
         row |= {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         row |= {"commit": commit, "key": record.key}
         body = record.value
@@ -192,12 +194,8 @@ def _derived(row: Mapping[str, Any], key: str) -> dict[str, str]:
     return found
 
 
-def _asked(record: Record) -> dict[str, Any]:
-    """What people ask of the body; nothing where it cannot be read."""
-    try:
-        event = record.event()
-    except Unreadable:
-        return {}
+def _asked(event: Event | None) -> dict[str, Any]:
+    """What people ask of the body."""
     if isinstance(event, Evaluation):
         return {"held_out": event.held_out}
     found: dict[str, Any] = {}
@@ -212,7 +210,7 @@ def _asked(record: Record) -> dict[str, Any]:
     return found | _of_task(attempt.task if isinstance(attempt, Attempt) else attempt)
 
 
-def _of_task(task: Event) -> dict[str, Any]:
+def _of_task(task: Event | None) -> dict[str, Any]:
     if not isinstance(task, Task):
         return {}
     level = task.level if abs(task.level) < 1 << 63 else None

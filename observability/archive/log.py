@@ -23,7 +23,7 @@ class ArchiveLog:
                 f"the archive {archive.place} is not finished: give the same `evolvent archive` "
                 "again"
             )
-        self._archive, self._cut = archive, cut
+        self.archive, self._cut = archive, cut
         self._ids = Ids(archive, dict(cut.heads))
 
     def read(
@@ -31,7 +31,7 @@ class ArchiveLog:
     ) -> Iterator[Record]:
         head = self._head(topic, partition)
         end = head if end is None else min(end, head)
-        yield from self._archive.records((topic, partition), start, end)
+        yield from self.archive.records((topic, partition), start, end)
 
     def heads(self) -> dict[Stream, int]:
         return dict(self._cut.heads)
@@ -46,10 +46,10 @@ class ArchiveLog:
     def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
         """Raises `BusError` where the log did not keep their order."""
         end = min(end, self._head(topic, partition))
-        found = self._archive.commits((topic, partition), start, end)
+        found = self.archive.commits((topic, partition), start, end)
         known = [one for one in found if one is not None]
         if len(known) < len(found):
-            raise BusError(f"{self._archive.place} does not say in which order it was committed.")
+            raise BusError(f"{self.archive.place} does not say in which order it was committed.")
         return known
 
     def find(self, event_id: str) -> Record | None:
@@ -77,6 +77,6 @@ class ArchiveLog:
     def _head(self, topic: str, partition: int) -> int:
         if (topic, partition) not in self._cut.heads:
             raise BusError(
-                f"There is no partition {topic}/{partition} in the archive {self._archive.place}."
+                f"There is no partition {topic}/{partition} in the archive {self.archive.place}."
             )
         return self._cut.heads[topic, partition]

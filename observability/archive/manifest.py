@@ -1,6 +1,6 @@
 """What an archive says of itself: its files, each with its range, its sha256 and a hash over all of
-its partition up to there; and the moment of the log that they hold. A file that it does not name
-is not there. Knows no Parquet.
+its partition up to there; the tables made of them; and the moment of the log that they hold. A file
+that it does not name is not there. Knows no Parquet.
 
 The same log gives the same manifest, byte for byte, whoever was killed on the way.
 """
@@ -18,23 +18,22 @@ from bus.log import Cut, Held
 from observability.archive.place import ArchiveError, Place
 
 FILE = "manifest.json"
-FORMAT = 1
+TABLES = "tables"
+FORMAT = 2
+"""2: with tables."""
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class File(_Part):
-    """The records [first, end) of a partition. `chain` is a hash over this file and all before."""
-
+class _Ranged(_Part):
     topic: str
     partition: int
     first: int
     end: int
-    size: int
-    sha256: str
-    chain: str = ""
+    size: int = 0
+    sha256: str = ""
 
     @property
     def stream(self) -> Stream:
@@ -43,6 +42,23 @@ class File(_Part):
     @property
     def name(self) -> str:
         return f"{self.topic}/{self.partition}/{self.first:012d}-{self.end:012d}.parquet"
+
+
+class File(_Ranged):
+    """The records [first, end) of a partition. `chain` is a hash over this file and all before."""
+
+    chain: str = ""
+
+
+class TableFile(_Ranged):
+    """What those say that a table has; `unreadable` records were left out."""
+
+    table: str
+    unreadable: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{TABLES}/{self.table}/{super().name}"
 
 
 class Reached(_Part):
@@ -61,13 +77,15 @@ class Moment(_Part):
 
 
 class Manifest(_Part):
-    """`block` is how many records a file has, but for the last of a partition; `moment` is None
-    until all up to one is there."""
+    """`block` is how many records a file has, but for the last of a partition; `form` says which
+    columns `tables` have; `moment` is None until all up to one is there."""
 
     format: int = FORMAT
     run: str
     block: int
     files: tuple[File, ...] = ()
+    form: str = ""
+    tables: tuple[TableFile, ...] = ()
     moment: Moment | None = None
 
     @property
@@ -85,10 +103,27 @@ class Manifest(_Part):
         said = "\n".join(f"{name_of(stream)} {chain}" for stream, chain in sorted(last.items()))
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def with_files(self, new: Iterable[File]) -> "Manifest":
+    def with_files(self, new: Iterable[File], tables: Iterable[TableFile]) -> "Manifest":
         """One that names these too; a longer file takes the place of the one with its beginning."""
         found = {(file.stream, file.first): file for file in (*self.files, *new)}
-        return self.model_copy(update={"files": chained([found[at] for at in sorted(found)])})
+        made = {(one.table, one.stream, one.first): one for one in (*self.tables, *tables)}
+        return self.model_copy(
+            update={
+                "files": chained([found[at] for at in sorted(found)]),
+                "tables": tuple(made[at] for at in sorted(made)),
+            }
+        )
+
+    def of_form(self, form: str) -> "Manifest":
+        """One whose tables have these columns, so that none with others is named."""
+        if form == self.form:
+            return self
+        return self.model_copy(update={"format": FORMAT, "form": form, "tables": ()})
+
+    @property
+    def names(self) -> set[str]:
+        """Of all files."""
+        return {file.name for file in (*self.files, *self.tables)}
 
     def at(self, cut: Cut) -> "Manifest":
         """One whose files are whole up to this moment."""
@@ -167,7 +202,7 @@ def damaged(place: Place, how: str) -> ArchiveError:
 
 def _amiss(manifest: Manifest, sizes: Mapping[str, int]) -> str:
     """Which file is not as the manifest says, "" where all are."""
-    for file in manifest.files:
+    for file in (*manifest.files, *manifest.tables):
         if file.name not in sizes:
             return f"{file.name} is missing"
         if sizes[file.name] != file.size:

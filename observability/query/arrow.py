@@ -1,16 +1,16 @@
 """The log as Arrow tables, built column by column in batches of bounded size. Knows no SQL."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
-from bus.errors import Unreadable
-from bus.events import EVENTS
+from bus.groups import Stream
 from bus.log import Log
 from observability.query.columns import Column, Kind, Table
+from observability.query.tables import event_of, is_said_on
 
 BATCH_ROWS = 2048
 """So many rows are objects of Python at a time."""
@@ -46,48 +46,52 @@ def schema(table: Table) -> Any:
 
 
 class Reading:
-    """Reads tables from a log. `num_unreadable` records were left out: no table has them."""
+    """Reads tables from a log. `unreadable` records of a topic were left out: no table has them."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self.num_unreadable = 0
+        self.unreadable: dict[str, int] = {}
 
-    def batches(self, tables: Iterable[Table]) -> Iterator[tuple[Table, Any]]:
-        """Record batches of tables, of each in the order of the log; a topic is read once."""
+    def batches(
+        self, tables: Iterable[Table], starts: Mapping[Stream, int]
+    ) -> Iterator[tuple[Table, Any]]:
+        """Record batches of tables, of each in the order of the log, of a partition from its start
+        on; a topic is read once."""
         wanted = list(tables)
         for topic in dict.fromkeys(topic for table in wanted for topic in table.topics):
-            yield from self._topic(topic, [table for table in wanted if topic in table.topics])
+            of_topic = [table for table in wanted if topic in table.topics]
+            yield from self._topic(topic, of_topic, starts)
 
-    def _topic(self, topic: str, tables: list[Table]) -> Iterator[tuple[Table, Any]]:
+    def _topic(
+        self, topic: str, tables: list[Table], starts: Mapping[Stream, int]
+    ) -> Iterator[tuple[Table, Any]]:
         rows: dict[str, list[Any]] = {table.name: [] for table in tables}
-        for record, event in self._events(topic):
+        for record, event in self._events(topic, starts):
             for table in tables:
                 gathered = rows[table.name]
                 gathered += table.rows(record, event)
                 if len(gathered) >= BATCH_ROWS:
-                    yield table, _batch(table, gathered)
+                    yield table, batch(table, gathered)
                     rows[table.name] = []
         for table in tables:
             if rows[table.name]:
-                yield table, _batch(table, rows[table.name])
+                yield table, batch(table, rows[table.name])
 
-    def _events(self, topic: str) -> Iterator[tuple[Any, Any]]:
-        expected = {one.topic: one for one in EVENTS.values()}.get(topic)
+    def _events(self, topic: str, starts: Mapping[Stream, int]) -> Iterator[tuple[Any, Any]]:
         heads = self._log.heads()
+        self.unreadable[topic] = 0
         for partition in sorted(part for name, part in heads if name == topic):
-            for record in self._log.read(topic, partition, 0, heads[topic, partition]):
-                try:
-                    event = record.event()
-                except Unreadable:
-                    self.num_unreadable += 1
-                    continue
-                if expected is None or isinstance(event, expected):
+            start, end = starts.get((topic, partition), 0), heads[topic, partition]
+            for record in self._log.read(topic, partition, start, end):
+                event = event_of(record)
+                if event is not None and is_said_on(topic, event):
                     yield record, event
                 else:
-                    self.num_unreadable += 1
+                    self.unreadable[topic] += 1
 
 
-def _batch(table: Table, rows: list[Any]) -> Any:
+def batch(table: Table, rows: list[Any]) -> Any:
+    """Rows as an Arrow record batch."""
     return pa.record_batch([_array(column, rows) for column in table.columns], schema=schema(table))
 
 

@@ -20,10 +20,11 @@ VIEWS: dict[str, tuple[str, str]] = {
         """
         SELECT version, j.id AS judgment, j.attempt, j.task, j.family, j.level, j.success,
                w.parent - j.oldest_version AS staleness
-        FROM (SELECT version, parent, unnest(places) AS range FROM weights) w
-        JOIN judgments j ON j.partition = w.range.partition
-             AND j.place >= w.range.first AND j.place < w.range.until
-        WHERE w.range.topic = 'judgments'
+        FROM (SELECT version, parent, range.partition AS partition,
+                     unnest(generate_series(range.first, range.until - 1)) AS place
+              FROM (SELECT version, parent, unnest(places) AS range FROM weights)
+              WHERE range.topic = 'judgments') w
+        JOIN judgments j USING (partition, place)
         """,
     ),
     "success": (

@@ -12,12 +12,15 @@ from bus.bus import Bus
 from bus.cursor import Cursor
 from bus.events import Watermark
 from bus.log import Cut, Held, Log
+from evolvent.commands.options import on_log
+from evolvent.opened.opened import query_of
 from evolvent.run.archive import _bases
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import check_recovery
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace
 from observability.archive.manifest import FILE
+from observability.query.query import Query
 from tests.evolvent.conftest import Refused, Shown, events, evolvent
 from tests.evolvent.run.test_old_run import RECORDS, unpacked
 
@@ -75,6 +78,21 @@ def test_what_commands_say_is_what_they_say_of_the_log(made: Path, run: Path, sh
     assert of_archive == of_log
     of_log, of_archive = both("dead")
     assert of_archive == of_log
+    of_log, of_archive = both("query", "FROM reward_by_judge")
+    assert of_archive == of_log
+
+
+def test_a_question_to_a_run_is_answered_by_its_archive_and_what_came_since(made: Path) -> None:
+    folder = RunFolder(made)
+
+    def look(log: Log) -> None:
+        query = query_of(folder, log)
+        found = query.ask("SELECT count(*) AS n FROM judgments")
+        assert query._archived is not None and query._archived.ends["judgments", 0] > 100
+        assert found.equals(Query(log).ask("SELECT count(*) AS n FROM judgments"))
+        assert query.ask("SELECT * FROM watermarks").num_rows == 1
+
+    on_log(folder, look)
 
 
 @pytest.mark.long

@@ -57,10 +57,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def rows(folder: Path) -> list[tuple[str, int, int]]:
-    """Topic, partition and offset of whatever lies in the files of a folder, named or not."""
+    """Topic, partition and offset of whatever lies in the files of events of a folder, named or
+    not."""
     columns = ["topic", "partition", "offset"]
     found = []
-    for path in folder.rglob("*.parquet"):
+    for path in folder.glob("*/*/*.parquet"):
         for row in pq.ParquetFile(path).read(columns=columns).to_pylist():
             found.append((row["topic"], row["partition"], row["offset"]))
     return sorted(found)

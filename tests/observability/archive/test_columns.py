@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bus.codec import encode
 from bus.records import Record
 from observability.archive.columns import SCHEMA, Part, Rows, columns_of, headers_of
+from observability.query.tables import event_of
 from tests.bus.examples import EXAMPLES
 
 NAMES = ["ce_type", "ce_id", "ce_source", "ce_time", "ce_dataschema", "ce_correlationid"]
@@ -36,7 +37,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
 
 def restored(record: Record, commit: int | None = None, part: Part | None = None) -> Record:
     rows = Rows()
-    rows.add(record, commit, part)
+    rows.add(record, event_of(record), commit, part)
     columns = columns_of(rows.table(), SCHEMA.names)
     row = {name: values[0] for name, values in columns.items()}
     return Record(
@@ -69,7 +70,7 @@ def test_headers_of_every_event_follow_from_its_columns_alone() -> None:
         )
         assert restored(record) == record
         rows = Rows()
-        rows.add(record, 5, None)
+        rows.add(record, event, 5, None)
         assert rows.table().column("headers").to_pylist() == [None]
 
 
@@ -77,9 +78,8 @@ def test_what_people_ask_by_is_a_column() -> None:
     rows = Rows()
     for event in (EXAMPLES["judgment"], EXAMPLES["evaluation"], EXAMPLES["weights"]):
         key, headers, value = encode(event)
-        rows.add(
-            Record(topic="", partition=0, offset=0, key=key, headers=headers, value=value), 5, None
-        )
+        record = Record(topic="", partition=0, offset=0, key=key, headers=headers, value=value)
+        rows.add(record, event, 5, None)
     judged, measured, version = rows.table().to_pylist()
     assert judged["type"] == "judgment" and json.loads(judged["body"])["critic_version"] == 2
     assert (judged["run"], judged["agent"], judged["commit"]) == ("demo", "critic-0", 5)

@@ -72,7 +72,7 @@ def edit(archive: Path) -> None:
 
 
 def newer(archive: Path) -> None:
-    changed(archive, lambda body: body.update(format=2))
+    changed(archive, lambda body: body.update(format=3))
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
