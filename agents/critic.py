@@ -38,27 +38,30 @@ class Critic:
         self._name = name
 
     async def handle(self, event: Attempt) -> Sequence[Judgment]:
-        verdicts = await self._judge.judge(event)
-        if len(verdicts) != len(event.samples):
-            raise Rejected(
-                f"{self._name} gave {len(verdicts)} verdicts for {len(event.samples)} samples"
-            )
-        numbers = (
-            one
-            for verdict in verdicts
-            for one in (verdict.reward, *verdict.scores.values(), *verdict.seats.values())
-        )
-        if not all(map(isfinite, numbers)):
-            raise Rejected(f"{self._name} gave a reward or a score that is no number")
+        verdicts = proper(await self._judge.judge(event), event, self._name)
         judgment = Judgment(
             id=derive_id(self._run, AGENT, event.id),
             run=self._run,
             agent=AGENT,
             attempt=event,
-            verdicts=brief(verdicts),
+            verdicts=verdicts,
             critic=self._name,
         )
         return [judgment]
+
+
+def proper(verdicts: tuple[Verdict, ...], attempt: Attempt, name: str) -> tuple[Verdict, ...]:
+    """What the judge `name` said of an attempt, as a judgment has it. Raises `Rejected`."""
+    if len(verdicts) != len(attempt.samples):
+        raise Rejected(f"{name} gave {len(verdicts)} verdicts for {len(attempt.samples)} samples")
+    numbers = (
+        one
+        for verdict in verdicts
+        for one in (verdict.reward, *verdict.scores.values(), *verdict.seats.values())
+    )
+    if not all(map(isfinite, numbers)):
+        raise Rejected(f"{name} gave a reward or a score that is no number")
+    return brief(verdicts)
 
 
 def brief(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:

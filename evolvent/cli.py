@@ -10,7 +10,17 @@ try:
 
     import typer
 
-    from evolvent.commands import about, archive, control, evolve, kafka, look, questions, serve
+    from evolvent.commands import (
+        about,
+        archive,
+        control,
+        evolve,
+        kafka,
+        look,
+        questions,
+        replay,
+        serve,
+    )
     from evolvent.errors import UsageError, disk_sentence, name_sentence
     from evolvent.output import flushed, nobody_reads, print_anyhow
 except KeyboardInterrupt:
@@ -57,6 +67,7 @@ for command in (
     about.families,
 ):
     app.command()(command)
+app.add_typer(replay.app)
 app.add_typer(kafka.app)
 
 

@@ -5,7 +5,7 @@ since the first record of it arrived. What is not learned from is dropped with a
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Self
@@ -15,15 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from bus.errors import Unreadable
 from bus.events import SOLVED_BY_TRY, DeadLetter, Event, Judgment, LevelCount, Refusal
 from bus.hands import Hands, hand_of
-from bus.records import Delivery
-from trainer.checkpoint.manifest import Consumed, Dropped, id_of_record
+from bus.records import Delivery, Position
+from trainer.checkpoint.manifest import Consumed, Dropped, Manifest, id_of_record
 
 GROUP = "trainer"
 
 Age = Callable[[int, int], int]
 """How many versions behind the second a version is, the first."""
 
-_REFUSED = "refused by the task gate"
+STALE = "stale"
+"""How the reason begins where an attempt was too old to be learned from."""
+
+_REFUSED, _DUPLICATE = "refused by the task gate", "duplicate"
 
 _ENDS = 3
 """After so many ends of the trainer in a row with the same judgments batches grow smaller."""
@@ -68,6 +71,21 @@ class Batch:
     @classmethod
     def empty(cls) -> Self:
         return cls(judgments=(), trained=(), dropped=(), num_tasks=0)
+
+    @classmethod
+    def recorded(cls, manifest: Manifest, read: Mapping[Position, Event]) -> Self:
+        """What a version was learned from, as its manifest names it; `read` is what lies there.
+        Raises `KeyError` with the position of what is missing."""
+        judged = (read[one.position] for one in manifest.trained)
+        refused = (read[one.position] for one in manifest.dropped if one.reason == _REFUSED)
+        dead = [d for d in manifest.dropped if d.topic != "refusals" and d.reason != _DUPLICATE]
+        return cls(
+            judgments=tuple(one for one in judged if isinstance(one, Judgment)),
+            trained=manifest.trained,
+            dropped=manifest.dropped,
+            num_tasks=len(manifest.trained) + len(dead),
+            refused=tuple(one for one in refused if isinstance(one, Refusal)),
+        )
 
     def levels(self) -> tuple[LevelCount, ...]:
         """Tasks, samples without a hint and right answers by family and level."""
@@ -185,7 +203,7 @@ class Gathering:
             reason = self._reason_to_drop(arrived, parent, seen)
             seen.add(arrived.consumed.id)
             if reason is not None:
-                num_dead += arrived.consumed.topic != "refusals" and reason != "duplicate"
+                num_dead += arrived.consumed.topic != "refusals" and reason != _DUPLICATE
                 dropped.append(Dropped(**arrived.consumed.model_dump(), reason=reason))
                 if isinstance(arrived.event, Refusal) and reason == _REFUSED:
                     refused.append(arrived.event)
@@ -219,7 +237,7 @@ class Gathering:
         if event is None:
             return arrived.reason
         if event.id in self._recent or event.id in seen:
-            return "duplicate"
+            return _DUPLICATE
         if isinstance(event, DeadLetter):
             return f"dead letter of {event.group}: {event.reason}"
         if isinstance(event, Refusal):
@@ -230,6 +248,6 @@ class Gathering:
             oldest = event.attempt.oldest_version
             age = 0 if oldest is None else self._age(oldest, parent)
             if age > self._config.max_staleness:
-                return f"stale: {age} versions old"
+                return f"{STALE}: {age} versions old"
             return None
         return f"a {event.type()} is nothing to learn from"

@@ -15,7 +15,7 @@ from torch import Tensor
 from bus.events import Judgment
 from trainer.batch import Batch
 from trainer.config import Format, LearnerConfig, ScheduleConfig, WarmupConfig
-from trainer.filters.filter import Filter
+from trainer.filters.filter import Filter, chosen_for
 from trainer.gradient import Gradient
 from trainer.optimizer import Optimizer, trainable
 from trainer.replay import Replay
@@ -82,7 +82,7 @@ class Learner:
         """
         random = Random(f"{self.seed}/{version}")
         losses, norms, scales, skipped = [], [], [], 0
-        chosen = self.filter.choose(batch.judgments, Random(f"{self.seed}/filter/{version}"))
+        chosen = chosen_for(version, self.filter, batch.judgments, self.seed)
         every = self.config.restart_every
         restarts = (version - 1) // every if every else 0
         batch = replace(batch, judgments=_of(batch, chosen), restarts=restarts)

@@ -6,6 +6,7 @@ A pairwise judge whose order is swapped, against a liking for one place (Zheng e
 """
 
 import asyncio
+from collections.abc import Sequence
 from itertools import permutations
 from random import Random
 from statistics import fmean
@@ -90,7 +91,25 @@ class Choice:
         answers = list(dict.fromkeys(one.answer for one in attempt.samples if one.ended))
         pairs = list(permutations(answers, 2))
         turns = await asyncio.gather(*(self._asked(attempt, *pair) for pair in pairs))
-        said = dict(zip(pairs, turns, strict=True))
+        return self._told(attempt, answers, dict(zip(pairs, turns, strict=True)))
+
+    def again(self, attempt: Attempt, said: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        """What the recorded choices say; of an answer without them, nothing."""
+        heard = {
+            sample.answer: [one.turn for one in verdict.combined if one.turn is not None]
+            for sample, verdict in zip(attempt.samples, said, strict=True)
+            if sample.ended
+        }
+        turns = {
+            (answer, other): turn
+            for answer, replies in heard.items()
+            for other, turn in zip((one for one in heard if one != answer), replies, strict=False)
+        }
+        return self._told(attempt, list(heard), turns)
+
+    def _told(
+        self, attempt: Attempt, answers: Sequence[str], said: dict[tuple[str, str], Turn]
+    ) -> tuple[Verdict, ...]:
         verdicts = {answer: self._verdict(answer, said) for answer in answers}
         cut_off = scored(_NAME, 0.0, "not ended")
         return tuple(verdicts[one.answer] if one.ended else cut_off for one in attempt.samples)

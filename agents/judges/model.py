@@ -5,13 +5,17 @@ self-rewarding (Yuan et al. 2024, arXiv 2401.10020). What it said stands in the 
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from agents.judges.asking import filled, shows_the_answer
+from agents.judges.judge import scored
 from agents.parts import PartConfig, Parts
-from bus.events import CURRENT, Attempt, Verdict
+from bus.events import CURRENT, Attempt, Turn, Verdict
+
+_NAME = "model"
 
 
 class ModelConfig(PartConfig):
@@ -59,6 +63,11 @@ class Model:
         known = dict(zip(answers, verdicts, strict=True))
         return tuple(known[sample.answer] for sample in attempt.samples)
 
+    def again(self, attempt: Attempt, said: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        """What the recorded replies say; without one, nothing."""
+        unheard = scored(_NAME, 0.0, "no reply", known=False)
+        return tuple(self._heard(one.turn) if one.turn else unheard for one in said)
+
     async def _judge(self, attempt: Attempt, answer: str) -> Verdict:
         [turn] = await self._policy.sample(
             filled(self._config.template, attempt.task, answer),
@@ -67,13 +76,16 @@ class Model:
             seat="judge",
             trainable=False,
         )
+        return self._heard(turn)
+
+    def _heard(self, turn: Turn) -> Verdict:
         reply = turn.text.strip().lower()
         yes, no = (reply.startswith(word.lower()) for word in (self._config.yes, self._config.no))
         return Verdict(
-            scores={"model": float(yes)},
+            scores={_NAME: float(yes)},
             reward=float(yes),
             reason="approved" if yes else "disapproved" if no else "the judge said neither",
-            provenance="model",
+            provenance=_NAME,
             turn=turn,
             known=yes or no,
         )

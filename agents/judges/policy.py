@@ -95,6 +95,15 @@ class PolicyJudge:
         cut_off = scored(_NAME, 0.0, "not ended")
         return tuple(known[one.answer] if one.ended else cut_off for one in attempt.samples)
 
+    def again(self, attempt: Attempt, said: Sequence[Verdict]) -> tuple[Verdict, ...]:
+        """What the recorded replies say; without one, nothing."""
+        found = []
+        for sample, verdict in zip(attempt.samples, said, strict=True):
+            turns = [one.turn for one in verdict.combined or (verdict,) if one.turn is not None]
+            heard = [self._one(turn, sample.answer) for turn in turns]
+            found.append(self._mean(heard) if sample.ended else scored(_NAME, 0.0, "not ended"))
+        return tuple(found)
+
     async def _judged(self, attempt: Attempt, answer: str) -> Verdict:
         turns = await self._policy.sample(
             filled(self._config.template, attempt.task, answer),

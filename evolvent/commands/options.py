@@ -143,6 +143,14 @@ def display(as_json: bool, value: Any, table: "Any") -> None:
     terminal().print(rendered)
 
 
+def check_folder(out: Path) -> None:
+    """Raises `UsageError` unless a new folder can be made there."""
+    if out.exists():
+        raise UsageError(f"{out} is there already: name a new folder")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"{out}: there is no folder {out.absolute().parent}; make it first")
+
+
 def seconds_of(option: str, text: str) -> float:
     """A time as people write it: 90s, 5m, 2h. Raises `UsageError`."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")

@@ -15,6 +15,7 @@ from evolvent.commands.options import (
     AsJson,
     InArchive,
     Run,
+    check_folder,
     display,
     on_log,
     run_folder,
@@ -162,7 +163,7 @@ def export(
     from evolvent.opened.export import export_model, export_set
 
     folder = run_folder(run, archive)
-    _check_folder(out)
+    check_folder(out)
     if what == "model":
         if form is not None:
             raise UsageError(f"--form {form} is of rows: leave it out for a model")
@@ -184,13 +185,6 @@ def example(
     print(f"{directory} is a run of the recipe words, made small. Look at it:")
     for words in ("status {}", 'query {} "SELECT * FROM versions"', "lineage {} 1"):
         print(f"  evolvent {words.format(shown)}")
-
-
-def _check_folder(out: Path) -> None:
-    if out.exists():
-        raise UsageError(f"{out} is there already: name a new folder")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"{out}: there is no folder {out.absolute().parent}; make it first")
 
 
 def _lineage(log: "Log", run: Path, of: str, whole: bool) -> "Lineage | Taught":

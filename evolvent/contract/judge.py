@@ -3,7 +3,7 @@
 from math import isfinite
 from random import Random
 
-from agents.judges.judge import Judge
+from agents.judges.judge import Judge, Records
 from bus.events import Attempt, Sample, Verdict
 from evolvent.contract.ground import attempt, task, turn
 from evolvent.contract.promise import Promise, Subject, expect
@@ -50,6 +50,14 @@ async def a_bad_answer_is_data(subject: Subject) -> None:
         expect(len(verdicts) == len(samples), "an odd answer has no verdict")
 
 
+async def by_what_it_left_it_judges_the_same(subject: Subject) -> None:
+    judge: Judge = subject.build()
+    if isinstance(judge, Records):
+        tried = _attempt(subject)
+        said = await judge.judge(tried)
+        expect(judge.again(tried, said) == said, "by its own verdicts it judges otherwise")
+
+
 async def what_a_model_said_is_not_learned_from(subject: Subject) -> None:
     for verdict in await _judge(subject, _attempt(subject)):
         if verdict.turn is not None:
@@ -77,5 +85,6 @@ PROMISES: tuple[Promise, ...] = (
     rewards_and_scores_are_numbers,
     the_same_attempt_is_judged_the_same,
     a_bad_answer_is_data,
+    by_what_it_left_it_judges_the_same,
     what_a_model_said_is_not_learned_from,
 )

@@ -26,9 +26,14 @@ def check_endpoints(
         return
     for judge in recipe.all_judges:
         if isinstance(judge, EndpointConfig) and problems:
-            # In a thread of its own: whoever asks may be within a loop of events.
-            with ThreadPoolExecutor(1) as thread:
-                thread.submit(asyncio.run, _ask(judge, problems[0])).result()
+            check_endpoint(judge, problems[0])
+
+
+def check_endpoint(judge: EndpointConfig, problem: Problem) -> None:
+    """Asks about the right answer of a problem. Raises `UsageError`."""
+    # In a thread of its own: whoever asks may be within a loop of events.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _ask(judge, problem)).result()
 
 
 async def _ask(judge: EndpointConfig, problem: Problem) -> None:

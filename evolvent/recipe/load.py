@@ -54,14 +54,24 @@ def load_recipe(
 
 
 def changed_recipe(
-    recipe: Recipe, overrides: Sequence[str] | None = None, bus: str | None = None
+    recipe: Recipe,
+    overrides: Sequence[str] | None = None,
+    bus: str | None = None,
+    *,
+    to_run: bool = True,
 ) -> Recipe:
-    """`recipe` with other settings, as `load_recipe` takes them; raises `UsageError`."""
-    return _recipe(recipe.name, recipe.model_dump(mode="json"), overrides, bus)
+    """`recipe` with other settings, as `load_recipe` takes them; raises `UsageError`. Of one that
+    nobody is `to_run` nothing is asked but that every setting means something."""
+    return _recipe(recipe.name, recipe.model_dump(mode="json"), overrides, bus, to_run=to_run)
 
 
 def _recipe(
-    name: str, settings: dict[str, Any], overrides: Sequence[str] | None, bus: str | None
+    name: str,
+    settings: dict[str, Any],
+    overrides: Sequence[str] | None,
+    bus: str | None,
+    *,
+    to_run: bool = True,
 ) -> Recipe:
     if bus is not None:
         _set_bus(settings, bus)
@@ -76,9 +86,8 @@ def _recipe(
     known = installed().recipe
     try:
         recipe = known.model_validate(settings)
-        _check(recipe)
-        for redirected in _redirected(recipe):
-            _check(redirected)
+        for each in (recipe, *_redirected(recipe)) if to_run else ():
+            _check(each)
     except ValidationError as error:
         raise UsageError(f"recipe {name}: {explain(error, known)}") from None
     except ValueError as error:

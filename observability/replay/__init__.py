@@ -1,1 +1,1 @@
-"""What a run was at a position of its log."""
+"""What a run was at a position of its log, and what it would have been."""

@@ -38,7 +38,7 @@ TINY = [
     "evaluator.every=1000",
 ]
 NEW_FOLDER = re.compile(r"^evolvent (run|seed)\b")
-RUN_SELDOM = ("archive", "events", "export", "learning", "lineage", "recipes")
+RUN_SELDOM = ("archive", "events", "export", "learning", "lineage", "recipes", "replay")
 """Pages whose commands are much like those of others."""
 
 RUNS_HERE = ("evolvent ", "python -m evolvent.contract ")

@@ -12,3 +12,10 @@ class Filter(Protocol):
         """The judgments to learn from, whole or with fewer of their samples; the same for the same
         `random`. What is left out is consumed all the same and never comes again."""
         ...
+
+
+def chosen_for(
+    version: int, filter: Filter, judgments: Sequence[Judgment], seed: int
+) -> Sequence[Judgment]:
+    """What a filter leaves of the batch of a version, the same whoever asks."""
+    return filter.choose(judgments, Random(f"{seed}/filter/{version}"))

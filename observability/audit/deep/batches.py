@@ -3,14 +3,14 @@ nothing with what gathered them.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from statistics import fmean
 
-from bus.errors import BusError, Unreadable
 from bus.events import Judgment
 from bus.log import Log
 from observability.audit.facts.chains import Chains
 from observability.audit.findings import Findings
+from observability.replay.recorded import events_at
 from trainer.checkpoint.manifest import Manifest
 
 
@@ -23,11 +23,12 @@ class Batches:
         self._findings = findings
 
     def check(self, manifest: Manifest) -> None:
-        judgments = list(self._judgments(manifest))
-        if None in judgments:
+        places = [one.position for one in manifest.trained if one.topic == Judgment.topic]
+        read = events_at(self._log, places)
+        batch = [one for at in places if isinstance(one := read.get(at), Judgment)]
+        if len(batch) < len(places):
             # What cannot be read is reported where it lies.
             return
-        batch = [one for one in judgments if one is not None]
         said = {(one.family, one.level): one for one in manifest.weights.batch}
         levels = {
             place: (one.tasks, one.samples, one.correct) for place, one in sorted(said.items())
@@ -38,18 +39,6 @@ class Batches:
         for name, value in _metrics(batch, manifest.version - 1, self._chains).items():
             if name in metrics and not math.isclose(metrics[name], value, rel_tol=1e-9):
                 self._differs(manifest, f"metric {name}")
-
-    def _judgments(self, manifest: Manifest) -> Iterator[Judgment | None]:
-        for consumed in manifest.trained:
-            if consumed.topic != Judgment.topic:
-                continue
-            place = (consumed.topic, consumed.partition, consumed.offset)
-            try:
-                record = next(self._log.read(*place, consumed.offset + 1), None)
-                event = None if record is None else record.event()
-            except (BusError, Unreadable):
-                event = None
-            yield event if isinstance(event, Judgment) else None
 
     def _differs(self, manifest: Manifest, what: str) -> None:
         self._findings.gather(

@@ -6,9 +6,10 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from agents.judges.judge import Judge, Records
+from agents.judges.judge import Judge
 from bus.events import Judgment, Verdict
 from observability.audit.findings import Findings
+from observability.replay.again import ask_again, is_same
 
 Combine = Callable[[Sequence[Verdict]], float]
 
@@ -48,7 +49,7 @@ class Verdicts:
             return
         combined = [self._combine(parts) for parts in said]
         if any(
-            not _same(one.reward, reward)
+            not math.isclose(one.reward, reward, rel_tol=1e-9, abs_tol=1e-12)
             for one, reward in zip(judgment.verdicts, combined, strict=True)
         ):
             self._wrong(place, findings)
@@ -62,10 +63,7 @@ class Verdicts:
         findings: Findings,
     ) -> None:
         try:
-            if isinstance(judge, Records):
-                found = judge.again(judgment.attempt, said)
-            else:
-                found = self._loop.run_until_complete(judge.judge(judgment.attempt))
+            found = self._loop.run_until_complete(ask_again(judge, judgment.attempt, said))
         except Exception as error:  # whatever a verifier raises on what it never said of itself
             findings.gather(
                 "I12",
@@ -74,12 +72,7 @@ class Verdicts:
                 place,
             )
             return
-        if len(found) != len(said) or any(
-            not _same(one.reward, again.reward)
-            or one.known != again.known
-            or not _same_seats(one.seats, again.seats)
-            for one, again in zip(said, found, strict=True)
-        ):
+        if len(found) != len(said) or not all(map(is_same, said, found)):
             self._wrong(place, findings)
 
     def _wrong(self, place: str, findings: Findings) -> None:
@@ -89,11 +82,3 @@ class Verdicts:
             "the rewards in {number} judgments are not those that their judges give: {examples}",
             place,
         )
-
-
-def _same(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-
-
-def _same_seats(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return one.keys() == other.keys() and all(_same(one[seat], other[seat]) for seat in one)
