@@ -19,7 +19,7 @@ ALL = "all"
 
 
 @dataclass(slots=True)
-class _Told:
+class Told:
     """Of whom something holds: of `everybody`, or not, but for the `others`."""
 
     everybody: bool = False
@@ -42,7 +42,7 @@ class Controls:
     """The state of the roles after every `Control` that was `take`n, in the order of the log."""
 
     def __init__(self) -> None:
-        self._paused, self._stopped = _Told(), _Told()
+        self._paused, self._stopped = Told(), Told()
         self.objective: Control | None = None
         """The last that changed the source's settings."""
         self.warned: Control | None = None
@@ -53,7 +53,7 @@ class Controls:
         self._warn(event)
         match event.command:
             case "start":
-                self._stopped = _Told()
+                self._stopped = Told()
             case "pause":
                 self._paused.tell(event.role, True)
             case "resume":

@@ -49,11 +49,14 @@ class Cursor:
 
     def advance(self, offsets: Iterable[int]) -> "Cursor":
         """This cursor with `offsets` done too; those already done change nothing."""
-        fresh = sorted({offset for offset in offsets if offset >= self.base})
-        if not fresh:
-            return self
         base, runs = self.base, self.runs
-        added = list(_runs_of(fresh))
+        if isinstance(offsets, range) and offsets.step == 1:
+            start, end = max(offsets.start, base), offsets.stop
+            added = [(start, end)] if start < end else []
+        else:
+            added = list(_runs_of(sorted({offset for offset in offsets if offset >= base})))
+        if not added:
+            return self
         if not runs and len(added) == 1:
             start, end = added[0]
             return Cursor(end) if start == base else Cursor(base, (added[0],))
@@ -115,6 +118,8 @@ def _start(run: Run) -> int:
 
 def _runs_of(offsets: list[int]) -> Iterator[Run]:
     """The runs of sorted, distinct offsets."""
+    if not offsets:
+        return
     if offsets[-1] - offsets[0] == len(offsets) - 1:
         yield offsets[0], offsets[-1] + 1
         return

@@ -1,8 +1,12 @@
-"""`evolvent replay`: what a log would have become by other settings. Nothing in the run changes."""
+"""`evolvent replay`: what a run was, and what its log would have become by other settings. Nothing
+of that changes in the run.
+"""
 
 import asyncio
+import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,8 +19,14 @@ from evolvent.commands.options import (
     Set,
     check_folder,
     display,
+    on_log,
     run_folder,
 )
+from evolvent.errors import UsageError
+
+if TYPE_CHECKING:
+    from bus.log import Log
+    from observability.replay.state import State
 
 app = typer.Typer(
     name="replay",
@@ -24,6 +34,46 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+@app.command()
+def observe(
+    run: Run,
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="POSITION",
+            help="A version, the id of an event, a time, or where partitions end (tasks/0=12,…).",
+        ),
+    ] = "end",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Read the log from its beginning, not from a snapshot.")
+    ] = False,
+    archive: InArchive = None,
+    as_json: AsJson = False,
+) -> None:
+    """The state of every agent at a position: its digest, what was open, queued and served."""
+    from observability.replay import shown
+    from observability.replay.observe import observe as observed
+    from observability.replay.position import UnknownPosition, position
+    from observability.replay.snapshots import Snapshots
+    from observability.terminal.steps import told
+
+    def say(sentence: str) -> None:
+        print(f"evolvent: {sentence}", file=sys.stderr)
+
+    folder = run_folder(run, archive)
+    snapshots = Snapshots(folder.replay, folder.run_id, say)
+    with told() as show:
+
+        def look(log: "Log") -> "State":
+            return observed(log, position(log, at), snapshots, fresh=fresh, show=show)
+
+        try:
+            state = on_log(folder, look)
+        except UnknownPosition as error:
+            raise UsageError(str(error)) from None
+    print(json.dumps(shown.as_json(state)) if as_json else shown.as_text(state))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 RUN/recipe.json   the recipe it was started with, its id     RUN/log.sqlite   the log, or a broker
 RUN/checkpoints/  one folder per version                     RUN/report/      pictures, page
 RUN/logs/         one file per process                       RUN/lock         held while it runs
-RUN/hands/        what each process is working on
+RUN/hands/        what each process is working on     RUN/replay/      states at positions, a cache
 """
 
 import asyncio
@@ -58,6 +58,7 @@ class RunFolder:
         self.copying_file = path / "copying.json"
         self.logs = path / "logs"
         self.report = path / "report"
+        self.replay = path / "replay"
 
     @property
     def exists(self) -> bool:

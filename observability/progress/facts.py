@@ -1,4 +1,4 @@
-"""The facts that `Progress` gathers, one small record each. Knows no bus and no screen."""
+"""The facts that `Known` gathers, one small record each. Knows no bus and no screen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,6 +82,7 @@ class Backlog:
 class Dead:
     """A record that no role could use, where its letter lies, and why."""
 
+    created_at: datetime
     topic: str
     offset: int
     origin: str

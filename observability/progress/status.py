@@ -2,12 +2,13 @@
 Knows no bus; its keys are only ever added to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bus.events import Curriculum, Evaluation
 from bus.topics import DEAD_SUFFIX
 from observability.progress.facts import Version
+from observability.progress.known import Known
 from observability.progress.progress import Progress
 
 
@@ -48,34 +49,41 @@ def as_json(progress: Progress) -> dict[str, Any]:
                                     held_out, seen, interval, accuracy_by_level, quantities};
                                     beyond 256 of them older ones are left out, every other
     """
-    newest, evaluation = progress.newest, progress.newest_evaluation
-    levels = progress.held_out_levels
+    return known_as_json(progress) | {
+        "tokens_per_second": progress.tokens_per_second,
+        "versions_per_minute": progress.versions_per_minute,
+        "lag": _lag(progress),
+        "control": control_as_json(progress, progress.groups),
+    }
+
+
+def known_as_json(known: Known) -> dict[str, Any]:
+    """What of this records say, whatever group has read them and however long it took."""
+    newest, evaluation = known.newest, known.newest_evaluation
+    levels = known.held_out_levels
     return {
-        "run": progress.run or None,
-        "recipe": progress.recipe or None,
-        "seed": progress.seed,
-        "started_at": progress.started_at.isoformat() if progress.started_at else None,
+        "run": known.run or None,
+        "recipe": known.recipe or None,
+        "seed": known.seed,
+        "started_at": known.started_at.isoformat() if known.started_at else None,
         "version": newest.number if newest else None,
-        "versions": progress.versions.total,
+        "versions": known.versions.total,
         "published_at": newest.created_at.isoformat() if newest else None,
         "policies": {
             name: {"version": one.version, "versions": one.versions}
-            for name, one in progress.policies.items()
+            for name, one in known.policies.items()
         },
         "evaluated": evaluation.weights_version if evaluation else None,
         "held_out": levels.held_out(evaluation) if evaluation else None,
-        "held_out_interval": _interval(progress, evaluation) if evaluation else None,
+        "held_out_interval": _interval(known, evaluation) if evaluation else None,
         "seen": levels.seen(evaluation) if evaluation else None,
         "accuracy_by_level": _accuracy_by_level(evaluation) if evaluation else {},
         "quantities": dict(evaluation.quantities) if evaluation else {},
-        "curriculum": _curriculum(progress.newest_curriculum),
-        "tokens_per_second": progress.tokens_per_second,
-        "versions_per_minute": progress.versions_per_minute,
+        "curriculum": _curriculum(known.newest_curriculum),
         "staleness": _staleness(newest),
-        "lag": _lag(progress),
-        "counts": dict(progress.counts),
+        "counts": dict(known.counts),
         "dead": {
-            "count": sum(n for name, n in progress.counts.items() if name.endswith(DEAD_SUFFIX)),
+            "count": sum(n for name, n in known.counts.items() if name.endswith(DEAD_SUFFIX)),
             "last": [
                 {
                     "topic": dead.topic,
@@ -84,33 +92,32 @@ def as_json(progress: Progress) -> dict[str, Any]:
                     "group": dead.group,
                     "reason": dead.reason,
                 }
-                for dead in progress.dead
+                for dead in known.dead
             ],
         },
         "refusals": {
-            "count": progress.counts.get("refusals", 0),
-            "share": progress.refused_share,
+            "count": known.counts.get("refusals", 0),
+            "share": known.refused_share,
         },
         "lessons": {
-            "count": progress.counts.get("lessons", 0),
-            "solved_by_try": progress.solved_by_try,
+            "count": known.counts.get("lessons", 0),
+            "solved_by_try": known.solved_by_try,
         },
-        "control": _control(progress),
-        "guard": _guard(progress),
-        "plugins": _plugins(progress),
+        "guard": _guard(known),
+        "plugins": _plugins(known),
         "metrics": _metrics(newest),
-        "evaluations_without_progress": progress.evaluations_without_progress,
-        "trained_for_nothing": progress.moves.for_nothing,
+        "evaluations_without_progress": known.evaluations_without_progress,
+        "trained_for_nothing": known.moves.for_nothing,
         "curve": [
             {
                 "version": version,
                 "held_out": levels.held_out(each),
                 "seen": levels.seen(each),
-                "interval": _interval(progress, each),
+                "interval": _interval(known, each),
                 "accuracy_by_level": _accuracy_by_level(each),
                 "quantities": dict(each.quantities),
             }
-            for version, each in progress.evaluations.items()
+            for version, each in known.evaluations.items()
         ],
     }
 
@@ -122,8 +129,8 @@ def _accuracy_by_level(evaluation: Evaluation) -> dict[str, dict[str, float]]:
     return suites
 
 
-def _interval(progress: Progress, evaluation: Evaluation) -> list[float] | None:
-    interval = progress.held_out_levels.interval(evaluation)
+def _interval(known: Known, evaluation: Evaluation) -> list[float] | None:
+    interval = known.held_out_levels.interval(evaluation)
     return list(interval) if interval else None
 
 
@@ -154,17 +161,19 @@ def _lag(progress: Progress) -> dict[str, dict[str, int]]:
     return lag
 
 
-def _control(progress: Progress) -> dict[str, Any]:
-    objective = progress.controls.objective
+def control_as_json(known: Known, groups: Sequence[str]) -> dict[str, Any]:
+    """What an operator or a guard has said that holds for these."""
+    controls = known.controls
+    objective = controls.objective
     return {
-        "paused": progress.paused,
-        "stopped": progress.stopped,
+        "paused": [group for group in groups if controls.is_paused(group)],
+        "stopped": [group for group in groups if controls.is_stopped(group)],
         "objective": None if objective is None else objective.settings,
     }
 
 
-def _guard(progress: Progress) -> dict[str, Any] | None:
-    warned = progress.controls.warned
+def _guard(known: Known) -> dict[str, Any] | None:
+    warned = known.controls.warned
     if warned is None:
         return None
     guard, reason = warned.finding
@@ -177,8 +186,8 @@ def _guard(progress: Progress) -> dict[str, Any] | None:
     }
 
 
-def _plugins(progress: Progress) -> list[dict[str, Any]]:
-    newest = progress.newest_start.plugins if progress.newest_start else ()
+def _plugins(known: Known) -> list[dict[str, Any]]:
+    newest = known.newest_start.plugins if known.newest_start else ()
     return [
         {"name": plugin.name, "sha256": plugin.sha256, "parts": list(plugin.parts)}
         for plugin in newest

@@ -72,6 +72,8 @@ LIGHT = (
     "observability.query.answers",
     "observability.query.query",
     "observability.report.report",
+    "observability.replay.observe",
+    "observability.replay.shown",
     "observability.terminal.curve",
     "observability.terminal.live",
     "observability.terminal.summary",

@@ -2,9 +2,7 @@
 still open, and what is checked across that edge. Its form on disk; knows no log.
 """
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bus.cursor import Cursor
 from bus.groups import name_of, stream_of
+from observability.audit.facts import sealed
 from observability.audit.facts.epochs import Run
 from observability.audit.reading import Stream
 
@@ -111,32 +110,18 @@ class Snapshot(_Part):
 
 def write(snapshot: Snapshot, file: Path) -> None:
     """Whole or not at all. Raises `OSError`."""
-    body = snapshot.model_dump_json()
-    text = json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "snapshot": body})
-    aside = file.with_name(f"{file.name}.{os.getpid()}.aside")
-    try:
-        with aside.open("w", encoding="utf-8") as written:
-            written.write(text)
-            written.flush()
-            os.fsync(written.fileno())
-        aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
+    sealed.write(snapshot.model_dump_json(), file)
 
 
 def read(file: Path) -> Snapshot:
     """Raises `RefusedSnapshot`."""
     try:
-        found = json.loads(file.read_bytes())
-        body, digest = found["snapshot"], found["sha256"]
-        whole = hashlib.sha256(body.encode()).hexdigest() == digest
-        form = json.loads(body)["format"] if whole else FORMAT
+        body = sealed.read(file)
+        form = json.loads(body)["format"]
     except OSError as error:
         raise RefusedSnapshot(f"{file} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         raise RefusedSnapshot(f"{file} is no snapshot of an audit, or damaged") from None
-    if not whole:
-        raise RefusedSnapshot(f"{file} is damaged: its sha256 is another; audit the whole run")
     if form != FORMAT:
         raise RefusedSnapshot(
             f"{file} is of another version of evolvent (format {form}): audit the whole run"
