@@ -53,3 +53,10 @@ def name_sentence(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in _OF_A_NAME:
         return f"{error.strerror} ({str(error.filename)[:60]}): name another file or folder"
     return None
+
+
+def needs_archive(error: ModuleNotFoundError) -> UsageError:
+    """What whoever lacks a library of archives is to do."""
+    return UsageError(
+        f"an archive needs the extra `archive` ({error}): install it with uv sync --extra archive"
+    )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evolvent.retention import ARCHIVIST
+
 if TYPE_CHECKING:
     from agents.judges.judge import Judge
     from agents.parts import Parts, RoleConfig
@@ -106,6 +108,20 @@ def _guard(place: "Workplace") -> Opened:
     )
 
 
+def _archivist(place: "Workplace") -> Opened:
+    from evolvent.retention import Retention
+
+    retention = Retention(
+        place.recipe.retention,
+        place.bus,
+        place.parts.log,
+        place.path,
+        place.parts.run,
+        place.voice.say,
+    )
+    return _running(place, retention, ARCHIVIST)
+
+
 def _trainer(place: "Workplace") -> Opened:
     from bus.events import Weights
     from evolvent.learning import build_trainer
@@ -162,11 +178,21 @@ _GUARD = Row(
 )
 """The service of a run whose recipe has guards."""
 
+_ARCHIVIST = Row(
+    name=ARCHIVIST,
+    does="keeps: archives what the log says, and trims it",
+    open=_archivist,
+    reads=("weights",),
+    exclusive=True,
+)
+"""The service of a run whose recipe says that its log is kept short."""
+
 
 def services(recipe: "Recipe") -> dict[str, Row]:
     """Those of a run, by name, in the order of the loop."""
     rows = [row for row in ROWS if row.name not in recipe.run.without]
     rows += [_GUARD] if recipe.guards else []
+    rows += [_ARCHIVIST] if recipe.retention.every_versions else []
     rows += [_row(config) for config in recipe.roles]
     return {row.name: row for row in rows}
 
@@ -174,6 +200,7 @@ def services(recipe: "Recipe") -> dict[str, Row]:
 def names_in(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The services of a run with these stored settings, by name. Needs none of its plug-ins."""
     added: tuple[str, ...] = (GUARD,) if settings.get("guards") else ()
+    added += (ARCHIVIST,) if settings.get("retention", {}).get("every_versions") else ()
     added += tuple(str(role["type"]) for role in settings.get("roles", ()))
     without = settings.get("run", {}).get("without", ())
     return tuple(name for name in NAMES + added if name not in without)
@@ -197,7 +224,8 @@ def check(recipe: "Recipe") -> None:
     without, added = recipe.run.without, [config.type for config in recipe.roles]
     if unknown := [name for name in without if name not in NAMES]:
         raise ValueError(f"run.without: there is no role {unknown[0]}: there are {_all(NAMES)}")
-    if twice := [name for name in added if added.count(name) > 1 or name in (*NAMES, GUARD)]:
+    ours = (*NAMES, GUARD, ARCHIVIST)
+    if twice := [name for name in added if added.count(name) > 1 or name in ours]:
         raise ValueError(f"roles: there is already a role {twice[0]}")
     for config in recipe.roles:
         if unknown := [topic for topic in config.topics if topic not in TOPICS]:

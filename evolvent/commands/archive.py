@@ -28,8 +28,8 @@ def archive(
     as_json: AsJson = False,
 ) -> None:
     """Keep all that a run's log says in Parquet files; again, and it goes on where it stopped."""
+    from evolvent.errors import needs_archive
     from evolvent.process import until_told
-    from evolvent.run.folder import needs_archive
     from observability.terminal.steps import told
 
     try:
@@ -67,7 +67,7 @@ def trim(
     as_json: AsJson = False,
 ) -> None:
     """Remove from a run's log what is archived and done; whoever reads it notices nothing."""
-    from evolvent.run.archive import KEPT
+    from evolvent.retention import KEPT
     from evolvent.run.archive import trim as trim_run
 
     found = asyncio.run(trim_run(run_folder(run), KEPT if keep is None else keep, dry=dry_run))

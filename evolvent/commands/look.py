@@ -36,6 +36,7 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
     from evolvent.reserve import reserve_of
     from evolvent.roles import names_in
     from evolvent.run import deaths
+    from observability.archive.watermark import Archived, archived
     from observability.progress import lag
     from observability.progress.disk import DiskWatch
     from observability.progress.judged import Judged, judged_of_newest
@@ -45,16 +46,21 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
 
     folder = run_folder(run, archive)
     order = names_in(folder.settings)
-    progress, groups, votes, judged = on_log(
+    progress, groups, votes, judged, kept = on_log(
         folder,
         lambda log: (
             known_of(log),
             lag.standings(log, order),
             votes_of_newest(log, voted_behind(folder.settings)),
             judged_of_newest(log, _verifier(folder)),
+            archived(log),
         ),
     )
-    verdicts: dict[str, Votes | Judged | None] = {"votes": votes, "judged": judged}
+    named: dict[str, Votes | Judged | Archived | None] = {
+        "votes": votes,
+        "judged": judged,
+        "archived": kept,
+    }
     now = datetime.now(UTC)
     disk = DiskWatch(folder.path, reserve_of(folder.settings, folder.path)).now()
     crashes = deaths.read(folder.logs).values()
@@ -62,7 +68,7 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
         "groups": lag.as_json(groups, now),
         "disk": disk.as_json(),
         "crashes": [asdict(crash) for crash in crashes],
-        **{name: None if each is None else each.as_json() for name, each in verdicts.items()},
+        **{name: None if each is None else each.as_json() for name, each in named.items()},
     }
     display(
         as_json,
@@ -70,7 +76,7 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
         lambda: summary(
             progress,
             disk=disk,
-            verdicts={label: str(each) for label, each in verdicts.items() if each is not None},
+            named={label: str(each) for label, each in named.items() if each is not None},
             groups=lag.lag_table(groups, now),
             crashes=[str(crash) for crash in crashes],
         ),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from agents.domains.domain import Domain, Problem
-from evolvent.errors import UsageError
+from evolvent.errors import UsageError, needs_archive
 from evolvent.preflight.data import check_answers, check_rows
 from evolvent.preflight.devices import check_devices
 from evolvent.preflight.endpoints import check_endpoints
@@ -17,6 +17,9 @@ from evolvent.preflight.memory import check_memory, check_records
 from evolvent.preflight.reader import Reader, fresh, reader_of
 from evolvent.preflight.rehearsal import Need, Rehearsal, unreadable
 from evolvent.recipe.recipe import Recipe
+from evolvent.retention import ARCHIVIST
+from observability.archive import manifest
+from observability.archive.place import place_of
 from trainer.config import LEAST_POSITIONS
 
 HOLD_A_MODEL = ("solver", "evaluator", "trainer")
@@ -36,6 +39,7 @@ def check(
     services `roles` of it on this machine (None: all); `show` is told what is being done."""
     show("reading the recipe's domain")
     check_devices(recipe, roles)
+    _check_archive(run, recipe, roles)
     reader = reader_of(run, recipe)
     domain = built(recipe.domain)
     check_answers(recipe, domain)
@@ -52,6 +56,18 @@ def check(
     if (free := free_bytes()) is not None:
         here = set(HOLD_A_MODEL if roles is None else roles) - set(recipe.run.without)
         check_memory(recipe, here, reader.sizes, needs, free)
+
+
+def _check_archive(run: Path, recipe: Recipe, roles: Collection[str] | None) -> None:
+    """Raises `ArchiveError` for one that cannot be reached or gone on with."""
+    config = recipe.retention
+    if config.every_versions is None or (roles is not None and ARCHIVIST not in roles):
+        return
+    try:
+        from observability.archive.keeper import FOLDER
+    except ModuleNotFoundError as error:
+        raise needs_archive(error) from None
+    manifest.read(place_of(config.archive or run / FOLDER))
 
 
 def positions(recipe: Recipe, domain: Domain) -> int:

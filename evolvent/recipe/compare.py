@@ -16,7 +16,7 @@ _SAID_OF_IT = {"name", "description", "family", "paper"}
 
 GROUND = frozenset(
     {"seed", "run", "domain", "model", "warmup", "engine", "evaluator", "checkpoints", "disk"}
-    | {"bus"}
+    | {"bus", "retention"}
 )
 """Sections that are no part of a method: what is asked of which model, for how long, and how that
 is measured and kept."""

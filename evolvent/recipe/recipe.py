@@ -25,6 +25,7 @@ from bus.hands import HANDLE_SECONDS
 from evolvent.errors import UsageError
 from evolvent.recipe.digest import digest_of, operated_as
 from evolvent.reserve import DiskConfig
+from evolvent.retention import RetentionConfig
 from trainer.batch import BatchConfig
 from trainer.config import (
     CheckpointsConfig,
@@ -98,6 +99,7 @@ class Recipe(BaseModel):
     learner: LearnerConfig = LearnerConfig()
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     disk: DiskConfig = DiskConfig()
+    retention: RetentionConfig = RetentionConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     phases: tuple[PhaseConfig, ...] = ()
     guards: tuple[AnyGuardConfig, ...] = ()
@@ -195,7 +197,7 @@ class Recipe(BaseModel):
 
     def gone_on_with(self, wanted: "Recipe") -> "Recipe":
         """This recipe with what `wanted`, otherwise the same, says of how and where it is run."""
-        said = wanted.model_fields_set & {"run", "bus", "checkpoints", "disk"}
+        said = wanted.model_fields_set & {"run", "bus", "checkpoints", "disk", "retention"}
         update: dict[str, Any] = {
             name: _updated(getattr(self, name), getattr(wanted, name)) for name in said
         }

@@ -7,12 +7,10 @@ RUN/hands/        what each process is working on     RUN/replay/      states at
 """
 
 import asyncio
-import errno
-import fcntl
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -25,7 +23,7 @@ from bus.errors import BusError
 from bus.events import Plugin, Watermark
 from bus.hands import Hands
 from bus.log import Log
-from evolvent.errors import UsageError
+from evolvent.errors import UsageError, needs_archive
 from evolvent.plugins import installed
 from evolvent.recipe.digest import former_digests
 from evolvent.recipe.explain import explain
@@ -33,7 +31,7 @@ from evolvent.recipe.load import read_bus
 from evolvent.recipe.recipe import Recipe
 from observability.archive.place import ArchiveError, place_of
 from observability.archive.watermark import newest_watermark
-from trainer.checkpoint.files import make_folder, sync
+from trainer.checkpoint.files import locked, make_folder, sync
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
 if TYPE_CHECKING:
@@ -186,20 +184,17 @@ class RunFolder:
     def locked(self, file: str = "lock", doing: str = "running") -> Iterator[None]:
         """Hold the run: only one `evolvent run` at a time, or whatever is `doing` under a file of
         its own. Freed by the end of the process."""
-        try:
-            make_folder(self.path)
-            descriptor = os.open(self.path / file, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ExitStack() as stack:
+            try:
+                make_folder(self.path)
+                stack.enter_context(locked(self.path / file))
+            except BlockingIOError:
+                raise UsageError(
+                    f"another evolvent is {doing} {self.path}: stop it first"
+                ) from None
+            except OSError as error:
+                raise UsageError(f"{self.path} cannot be written: {error.strerror}") from None
             yield
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
-                raise
-            raise UsageError(f"another evolvent is {doing} {self.path}: stop it first") from None
-        finally:
-            os.close(descriptor)
 
     def hands(self, name: str, recipe: Recipe) -> Hands:
         """What the processes of a name have in hand, remembered in the folder."""
@@ -229,7 +224,7 @@ class RunFolder:
             return opened
         return ReadBus(self.whole(opened.log), opened)
 
-    def _archive_at(self, location: str | Path) -> "ArchiveLog":
+    def _archive_at(self, location: str) -> "ArchiveLog":
         try:
             from observability.archive.archive import opened
             from observability.archive.log import ArchiveLog
@@ -239,8 +234,11 @@ class RunFolder:
 
     def archive_of(self, mark: Watermark) -> "ArchiveLog":
         """The archive that a watermark names. Raises `ArchiveError`."""
-        named = mark.location
-        return self._archive_at(named if "://" in named else self.path / named)
+        try:
+            from observability.archive.keeper import archive_of
+        except ModuleNotFoundError as error:
+            raise needs_archive(error) from None
+        return archive_of(self.path, self.run_id, mark)
 
     def whole(self, log: Log) -> Log:
         """A log of the run with what was trimmed of it, from the archive that it names last."""
@@ -270,12 +268,6 @@ class RunFolder:
                 await opened.close()
         except BusError as error:
             raise UsageError(str(error)) from None
-
-
-def needs_archive(error: ModuleNotFoundError) -> UsageError:
-    return UsageError(
-        f"an archive needs the extra `archive` ({error}): install it with uv sync --extra archive"
-    )
 
 
 def check_name(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bus.bus import Bus
+from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.plugins import named
 from evolvent.process import log_to_file
@@ -51,8 +51,9 @@ async def start(
         make_folder(folder.logs)
         log_to_file(folder.logs / "evolvent.log")
         told.begin()
+        log = folder.whole(bus.log)
         watch = Watch(
-            bus.log,
+            log,
             tuple(services(recipe)),
             DiskWatch(folder.path, recipe.disk.reserve(folder.path)),
         )
@@ -74,7 +75,7 @@ async def start(
             watch.close()
         if not watch.answers:
             raise refused or _silent(folder, recipe, failed)
-        report = None if refused else await _report(bus, folder, watch.progress, console, told)
+        report = None if refused else await _report(log, folder, watch.progress, console, told)
         if refused is None or watch.progress.newest is not None:
             console.print(
                 summary(
@@ -94,7 +95,7 @@ async def start(
 
 
 async def _report(
-    bus: Bus, folder: RunFolder, progress: Progress, console: Console, told: Interrupts
+    log: Log, folder: RunFolder, progress: Progress, console: Console, told: Interrupts
 ) -> Path | None:
     """The report's page, unless there is nothing to draw, or no time."""
     from observability.report.report import write_report
@@ -102,7 +103,7 @@ async def _report(
     if progress.newest is None or told.hurried.is_set():
         return None
     with console.status("drawing the report"):
-        drawing = asyncio.ensure_future(asyncio.to_thread(write_report, bus.log, folder.path))
+        drawing = asyncio.ensure_future(asyncio.to_thread(write_report, log, folder.path))
         hurried = asyncio.ensure_future(told.hurried.wait())
         await asyncio.wait({drawing, hurried}, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()

@@ -1,10 +1,47 @@
 """What a log says of its archives. Knows no file."""
 
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
 from bus.errors import Unreadable
 from bus.events import Watermark
+from bus.groups import name_of
 from bus.log import Log
 
 _PAGE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """How much of a log its newest archive has: so many `events` since `at`, its own watermarks
+    not counted, and so many of the log have come since."""
+
+    location: str
+    events: int
+    at: datetime
+    newer: int
+
+    def __str__(self) -> str:
+        return f"{self.events:,} events in {self.location}, {self.newer:,} newer ones"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+
+def archived(log: Log) -> Archived | None:
+    """None where a log speaks of no archive."""
+    mark = newest_watermark(log)
+    if mark is None:
+        return None
+    events = sum(mark.ends.values())
+    heads = {name_of(at): end for at, end in log.heads().items() if at[0] != Watermark.topic}
+    return Archived(
+        location=mark.location,
+        events=events,
+        at=mark.created_at,
+        newer=sum(heads.values()) - events,
+    )
 
 
 def newest_watermark(log: Log, location: str | None = None) -> Watermark | None:

@@ -28,20 +28,20 @@ def summary(
     *,
     restarts: int | None = None,
     disk: Disk | None = None,
-    verdicts: Mapping[str, str] | None = None,
+    named: Mapping[str, str] | None = None,
     report: Path | None = None,
     go_on: str = "",
     groups: RenderableType | None = None,
     crashes: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> RenderableType:
-    """Accuracy by level at the start and now, the run's figures, how the newest version's tasks
-    were judged, the last crash of every role, where the report lies; below the box how
-    far the `groups` are, what else a person should know, and the command that goes on."""
+    """Accuracy by level at the start and now, the run's figures, what else is `named`, the last
+    crash of every role, where the report lies; below the box how far the `groups` are, what else a
+    person should know, and the command that goes on."""
     parts: list[RenderableType] = [_headline(progress), Text()]
     if progress.newest_evaluation is not None and progress.newest_evaluation.scores:
         parts += [_accuracy(progress), Text()]
-    parts.append(_figures(progress, restarts, disk, verdicts or {}, crashes))
+    parts.append(_figures(progress, restarts, disk, named or {}, crashes))
     if report is not None:
         parts += [Text(), Text.assemble(("report    ", "dim"), (str(report), "bold"))]
     panel = Panel(
@@ -136,7 +136,7 @@ def _figures(
     progress: Progress,
     restarts: int | None,
     disk: Disk | None,
-    verdicts: Mapping[str, str],
+    named: Mapping[str, str],
     crashes: Sequence[str],
 ) -> Table:
     totals, number = progress.totals, progress.versions.total
@@ -158,7 +158,7 @@ def _figures(
         grid.add_row("measured", measured)
     for tried in tries(progress):
         grid.add_row("tries", tried)
-    for label, said in verdicts.items():
+    for label, said in named.items():
         grid.add_row(label, said)
     for line in frontier(progress):
         grid.add_row("curriculum", line)

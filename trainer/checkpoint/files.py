@@ -1,6 +1,9 @@
-"""Files that outlive a power cut. Knows no checkpoint."""
+"""Files that outlive a power cut, and one that a single process holds. Knows no checkpoint."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -33,3 +36,15 @@ def write_synced(path: Path, text: str) -> None:
         aside.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file, which is made, until the end or that of the process. Raises `BlockingIOError`
+    while another holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

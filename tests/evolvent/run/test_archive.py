@@ -14,11 +14,11 @@ from bus.events import Watermark
 from bus.log import Cut, Held, Log
 from evolvent.commands.options import on_log
 from evolvent.opened.opened import query_of
-from evolvent.run.archive import _bases
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import check_recovery
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace
+from observability.archive.keeper import _bases
 from observability.archive.manifest import FILE
 from observability.query.query import Query
 from tests.evolvent.conftest import Refused, Shown, events, evolvent
