@@ -4,7 +4,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +77,17 @@ def build_trainer(
         ),
         batch=recipe.trainer,
         make_seed=lambda: make_seed(recipe, parts, checkpoints.seed_folder, place.voice.progress),
-        make_learner=lambda path, policy: make_learner(
-            recipe,
-            parts.encoding(_encoder(path)),
-            AutoModelForCausalLM.from_pretrained(path),
-            _prompting(path),
-            policy,
-        ),
+        make_learner=partial(learner_from, recipe, parts),
         executor=place.executor,
         switch=switch,
         hands=place.hands,
     )
+
+
+def learner_from(recipe: Recipe, parts: Parts, path: Path, policy: str = CURRENT) -> Learner:
+    """An empty learner for the checkpoint folder and the policy it is given."""
+    model = AutoModelForCausalLM.from_pretrained(path)
+    return make_learner(recipe, parts.encoding(_encoder(path)), model, _prompting(path), policy)
 
 
 def make_learner(
@@ -134,15 +134,7 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
         check_learned(model, reads)
         if isinstance(recipe.engine, LocalConfig):
             check_served(folder, save_model(model, tokenizer, folder))
-    examples = Examples(
-        parts.domain,
-        recipe.seed,
-        prompting,
-        end=end_of_answer(model, tokenizer),
-        context=reads,
-        proposer=recipe.source if isinstance(recipe.source, LearnedConfig) else PLAIN,
-        roles=recipe.shown_roles,
-    )
+    examples = _examples(recipe, parts, model, tokenizer, prompting)
     loss = warm_up(
         model.to(_device(recipe)),
         lambda index: examples.row(index, recipe.warmup.proposal_share, recipe.warmup.role_share),
@@ -154,17 +146,44 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
     learner = make_learner(recipe, parts.encoding(examples.answer), model, prompting)
     if recipe.lora.rank:
         save_description(learner.model, folder)
+    _remember(learner, recipe, parts, examples)
+    metrics = {"warmup_steps": float(recipe.warmup.steps)}
+    metrics["warmup_seconds"] = time.monotonic() - started
+    if math.isfinite(loss):
+        metrics["warmup_loss"] = loss
+    return Seeded(learner=learner, folder=folder, metrics=metrics)
+
+
+def remember(learner: Learner, recipe: Recipe, parts: Parts, folder: Path) -> None:
+    """Give a learner that holds the version 0 in `folder` the memory that it had there."""
+    model, tokenizer = (
+        kind.from_pretrained(folder) for kind in (AutoModelForCausalLM, AutoTokenizer)
+    )
+    examples = _examples(recipe, parts, model, tokenizer, _prompting(folder))
+    _remember(learner, recipe, parts, examples)
+
+
+def _remember(learner: Learner, recipe: Recipe, parts: Parts, examples: Examples) -> None:
     for index in range(recipe.learner.replay_capacity if parts.domain.warmup_levels else 0):
         learner.replay.add(WARMUP_SOLVED, examples.solution(index))
         if recipe.warmup.proposal_share > 0:
             learner.replay.add(WARMUP_PROPOSED, examples.proposal(index))
         if recipe.warmup.role_share > 0:
             learner.replay.add(WARMUP_ROLES, examples.role(index))
-    metrics = {"warmup_steps": float(recipe.warmup.steps)}
-    metrics["warmup_seconds"] = time.monotonic() - started
-    if math.isfinite(loss):
-        metrics["warmup_loss"] = loss
-    return Seeded(learner=learner, folder=folder, metrics=metrics)
+
+
+def _examples(
+    recipe: Recipe, parts: Parts, model: Any, tokenizer: Any, prompting: Prompting
+) -> Examples:
+    return Examples(
+        parts.domain,
+        recipe.seed,
+        prompting,
+        end=end_of_answer(model, tokenizer),
+        context=longest(model.config.to_dict()),
+        proposer=recipe.source if isinstance(recipe.source, LearnedConfig) else PLAIN,
+        roles=recipe.shown_roles,
+    )
 
 
 def _device(recipe: Recipe) -> torch.device:

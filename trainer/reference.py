@@ -10,8 +10,10 @@ from torch import Tensor
 from bus.events import Weights
 from bus.log import Log
 from bus.versions import Versions
+from trainer.batch import Batch
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.checkpoint.manifest import DamagedCheckpoint
+from trainer.learner import Learner
 from trainer.updates.update import Reference
 
 
@@ -36,3 +38,12 @@ class References:
                 raise DamagedCheckpoint(f"version 0 of {Path(parent.location).parent} is not there")
             self._first = self._checkpoints.weights(first)
         return self._first
+
+    def learn(
+        self, learner: Learner, batch: Batch, version: int, parent: Weights
+    ) -> dict[str, float]:
+        """Version `version` of a learner that holds `parent`, with the weights that it compares
+        with or starts from again; the metrics of the batch. Raises `DamagedCheckpoint`."""
+        reference = self.weights(learner.update.reference, parent)
+        base = self.weights("first" if learner.restarts(version) else None, parent)
+        return learner.learn(batch, version, reference, base)

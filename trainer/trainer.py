@@ -23,22 +23,21 @@ from typing import ParamSpec, TypeVar
 
 from bus.bus import Bus, Subscription
 from bus.control import Switch
-from bus.events import CURRENT, Weights, derive_id
+from bus.events import CURRENT
 from bus.faults import fault_point
 from bus.hands import Hands, hand_of
 from bus.topics import completed_by
 from bus.versions import Versions
 from trainer.batch import GROUP, Batch, BatchConfig, Gathering, arrival
-from trainer.checkpoint.checkpoint import Checkpoints, Snapshot
+from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.checkpoint.manifest import Consumed, Manifest, is_thinned
-from trainer.checkpoint.probe import make_probe
 from trainer.checkpoint.recovery import Agreed, agreed, newest_whole, published, set_aside
+from trainer.checkpoint.version import Author
 from trainer.learner import Learner
 from trainer.needs import Needs
 from trainer.phases import Phases
 from trainer.reference import References
 
-AGENT = "trainer"
 TOPICS = completed_by(GROUP)
 
 _LOOK_SECONDS = 0.5
@@ -104,6 +103,12 @@ class Trainer:
         self._subscription = subscription
         self._lineage = lineage
         self._checkpoints = lineage.checkpoints
+        self._author = Author(
+            run=lineage.run,
+            recipe_digest=lineage.recipe_digest,
+            seed=lineage.seed,
+            checkpoints=lineage.checkpoints,
+        )
         self._batch = batch
         self._make_seed = make_seed
         self._make_learner = make_learner
@@ -260,11 +265,8 @@ class Trainer:
         return manifest
 
     def _learn(self, version: int, policy: str, batch: Batch) -> dict[str, float]:
-        learner, made_from = self._states[policy].learner, self._states[policy].manifest.weights
-        find = self._references.weights
-        reference = find(learner.update.reference, made_from)
-        base = find("first" if learner.restarts(version) else None, made_from)
-        return learner.learn(self._phases.learned(batch, policy), version, reference, base)
+        state, said = self._states[policy], self._phases.learned(batch, policy)
+        return self._references.learn(state.learner, said, version, state.manifest.weights)
 
     def _write(
         self,
@@ -276,54 +278,10 @@ class Trainer:
         policy: str = CURRENT,
     ) -> Manifest:
         """Make the next version durable; from here on it exists and will be published."""
-        started = time.monotonic()
-        number = 0 if parent is None else parent.version + 1
         epoch = self._subscription.epoch
-        parent_id = None if parent is None else parent.weights.id
-        fault_point("trainer.before_stage")
-        published = learner.published()
-        snapshot = Snapshot(
-            model={name: tensor.cpu() for name, tensor in published.items()},
-            state=learner.state(),
-            shared_from=shared_from,
-            probe=make_probe(learner.model, published),
-            format=learner.format,
+        return self._author.write(
+            learner, parent, batch, metrics, shared_from, epoch=epoch, policy=policy
         )
-        staged = self._checkpoints.stage(snapshot, number, epoch)
-        fault_point("trainer.staged")
-        metrics["seconds_checkpoint"] = time.monotonic() - started
-        weights = Weights(
-            id=derive_id(self._lineage.run, AGENT, parent_id or "seed model", epoch),
-            run=self._lineage.run,
-            agent=AGENT,
-            number=number,
-            parent=None if parent is None else parent.version,
-            parent_id=parent_id,
-            location=self._checkpoints.location(number, epoch),
-            files=staged.files,
-            format=learner.format,
-            step=learner.num_steps,
-            epoch=epoch,
-            positions=batch.positions(),
-            trained=len(batch.trained),
-            dropped=len(batch.dropped),
-            consumed=(0 if parent is None else parent.weights.consumed) + batch.num_tasks,
-            batch=batch.levels(),
-            metrics=metrics,
-            seed=self._lineage.seed,
-            policy=policy,
-        )
-        manifest = Manifest(
-            recipe=self._lineage.recipe_digest,
-            trained=batch.trained,
-            dropped=batch.dropped,
-            files=staged.files,
-            state=staged.state,
-            weights=weights,
-        )
-        staged.commit(manifest)
-        fault_point("trainer.renamed")
-        return manifest
 
     def _prune(self) -> None:
         self._checkpoints.prune(self._lineage.needs.now())

@@ -105,3 +105,48 @@ def rejudge(
     with told() as show:
         found = asyncio.run(judged_again(folder, wanted, out, show))
     display(as_json, found, lambda: differences_shown(found))
+
+
+@app.command()
+def retrain(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    run: Run,
+    until: Annotated[int, typer.Option(min=1, help="The last version to make again.")],
+    first: Annotated[
+        int | None, typer.Option("--from", min=0, help="Version to go on from. [default: 0]")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="new", help="Begin with a new version 0 instead.")
+    ] = None,
+    settings: Set = None,
+    recipe: RecipeName = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder where the versions stay.")] = None,
+    archive: InArchive = None,
+    plugins: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train again from the recorded judgments, by the same settings or others, and compare."""
+    from evolvent.replay.otherwise import Settings
+    from evolvent.replay.shown import retrained_shown
+    from evolvent.replay.versions import Range, retrained_by
+    from observability.terminal.steps import told
+
+    if start not in (None, "new"):
+        raise UsageError(f"--start {start}: there is new, and without it a version of the run")
+    if start is not None and first is not None:
+        raise UsageError("--start new begins with another version 0: leave out --from")
+    if (first or 0) >= until:
+        raise UsageError(f"--from {first} must lie below --until {until}")
+    folder = run_folder(run, archive)
+    if out is not None:
+        check_folder(out)
+    try:
+        from evolvent.replay.retrain import retrain as trained_again
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"training needs the extra `local` ({error}): install it with `uv sync --extra local`"
+        ) from None
+    versions = Range(until=until, first=first or 0, anew=start is not None)
+    wanted = retrained_by(folder, Settings(recipe=recipe, overrides=settings or []), versions)
+    with told() as show:
+        found = asyncio.run(trained_again(folder, wanted, versions, out, show))
+    display(as_json, found, lambda: retrained_shown(found))

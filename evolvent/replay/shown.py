@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+_SHOWN = 20
+
 
 def differences_shown(found: Mapping[str, Any]) -> RenderableType:
     """What `rejudge` found: one sentence, then what differs."""
@@ -27,6 +29,51 @@ def differences_shown(found: Mapping[str, Any]) -> RenderableType:
     for table in tables:
         shown += [Text(), table]
     return Group(*shown)
+
+
+def retrained_shown(found: Mapping[str, Any]) -> RenderableType:
+    """What `retrain` found: one sentence, then what differs, and both curves."""
+    made = found["same"] + found["differ"]
+    begun = "a new version 0" if found["from"] == "new" else f"version {found['from']}"
+    said = f"from {begun} to version {found['until']}"
+    if made:
+        said += f": of {made:,} versions {found['same']:,} have the same weights, bit for bit"
+    shown: list[RenderableType] = [Text(said)]
+    if not found["resumed"]:
+        lost = "has lost what training resumes from: a fresh optimiser went on from its weights"
+        shown.append(Text(f"{begun} {lost}"))
+    other = [row for row in found["versions"] if not row["same"]]
+    tables = [_others(other)] if other else []
+    tables += [_curves(found["curve"])] if found["curve"] else []
+    for table in tables:
+        shown += [Text(), table]
+    return Group(*shown)
+
+
+def _others(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table(("version", "largest difference", "loss was", "is"), 3)
+    for row in rows[:_SHOWN]:
+        much = (
+            "weights gone"
+            if row["largest_difference"] is None
+            else _number(row["largest_difference"])
+        )
+        table.add_row(str(row["version"]), much, _number(row["was_loss"]), _number(row["loss"]))
+    if len(rows) > _SHOWN:
+        table.add_row(f"{len(rows) - _SHOWN:,} more")
+    return table
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table(("version", "held out was", "is", "seen was", "is"), 4)
+    for row in rows:
+        pairs = [(row["was"][name], row["now"][name]) for name in ("held_out", "seen")]
+        table.add_row(str(row["version"]), *(f"{value:.1%}" for pair in pairs for value in pair))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _missing(found: Mapping[str, Any]) -> list[Text]:

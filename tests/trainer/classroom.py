@@ -201,6 +201,11 @@ def check_exactly_once(room: Classroom, judged: list[Judgment]) -> None:
         parent = weights
 
 
+def _patch(monkeypatch: pytest.MonkeyPatch, fault_point: Callable[[str], None]) -> None:
+    for module in ("trainer.trainer", "trainer.checkpoint.version"):
+        monkeypatch.setattr(f"{module}.fault_point", fault_point)
+
+
 def crash_at(monkeypatch: pytest.MonkeyPatch, point: str, version: int) -> None:
     """The trainer dies the `version`-th time it comes to `point`, counted from 0."""
     passed = 0
@@ -212,7 +217,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, point: str, version: int) -> None:
             if passed == version + 1:
                 raise Crash(name)
 
-    monkeypatch.setattr("trainer.trainer.fault_point", fault_point)
+    _patch(monkeypatch, fault_point)
 
 
 def halt_at(
@@ -231,5 +236,5 @@ def halt_at(
                 reached.set()
                 go_on.wait(20)
 
-    monkeypatch.setattr("trainer.trainer.fault_point", fault_point)
+    _patch(monkeypatch, fault_point)
     return reached, go_on.set

@@ -89,13 +89,13 @@ class Checkpoints:
             raise
 
     def _write_aside(self, snapshot: Snapshot, aside: Path, folder: Path) -> "Staged":
-        published = _PUBLISHED[snapshot.format]
+        published = published_file(snapshot.format)
         make_folder(self.root)
         for path in (aside / STATE, aside / published):
             path.parent.mkdir(parents=True, exist_ok=True)
         names = sorted(_shared(snapshot) - {published})
         for name in names:
-            _link(snapshot.shared_from / name, aside / name)
+            link_or_copy(snapshot.shared_from / name, aside / name)
         save_file(_filed(snapshot), aside / published, metadata={"format": "pt"})
         save_file(snapshot.state, aside / STATE)
         names.append(published)
@@ -130,7 +130,7 @@ class Checkpoints:
         verify_files(folder, manifest.files | (manifest.state if has_state else {}))
         try:
             return Snapshot(
-                model=_learned(load_file(folder / _PUBLISHED[kind]), kind),
+                model=_learned(load_file(folder / published_file(kind)), kind),
                 state=load_file(folder / STATE) if has_state else {},
                 shared_from=folder,
                 format=kind,
@@ -142,7 +142,7 @@ class Checkpoints:
         """The published tensors of a version by their names in the model that learns, digest
         checked; raises `DamagedCheckpoint`."""
         folder = self.run / version.location
-        name = _PUBLISHED[version.format]
+        name = published_file(version.format)
         verify_files(folder, {name: version.files[name]})
         return _learned(load_file(folder / name), version.format)
 
@@ -180,6 +180,11 @@ class Staged:
         sync(self.folder.parent)
 
 
+def published_file(kind: Format) -> str:
+    """Which file of a version has the weights that were learned."""
+    return _PUBLISHED[kind]
+
+
 def _shared(snapshot: Snapshot) -> set[str]:
     names = {path.name for path in snapshot.shared_from.iterdir() if path.is_file()}
     adapter = {ADAPTER_CONFIG} if snapshot.format == "lora" else set()
@@ -201,7 +206,7 @@ def _learned(tensors: dict[str, Tensor], kind: Format) -> dict[str, Tensor]:
     return {name.removesuffix(".weight") + _NAMED: value for name, value in tensors.items()}
 
 
-def _link(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """Hard link, so that a thousand versions share one tokenizer; copy where links fail."""
     try:
         os.link(source, target)
