@@ -1,13 +1,13 @@
 """What a long log's past costs whoever asks for it: questions in SQL of an archive's columns and of
-the log, the lineage of a version among many, what a task taught, data sets. The log is made up for
-it, on SQLite.
+the log, the lineage of a version among many, what a task taught, data sets, the state of every
+agent at a position. The log is made up for it, on SQLite.
 
     python benchmarks/replay.py [--events 1000000] [--versions 10000] [--quick]
 
 Seconds are of the processor, all threads together: what one core takes. The last line is one JSON
 object; the exit code is 1 where a bar is missed: a second for the lineage of the newest version,
-and from a million events on 500,000 of them a second, in columns. Of a shorter archive what is
-opened first is most of it.
+five for a state from snapshots, and from a million events on 500,000 of them a second in columns
+and 50,000 in the fold. Of a shorter log what is opened first is most of it.
 """
 
 import argparse
@@ -39,6 +39,8 @@ from observability.lineage.lineage import lineage
 from observability.lineage.taught import taught
 from observability.query.archived import ArchivedTables
 from observability.query.query import Query
+from observability.replay.observe import observe
+from observability.replay.snapshots import Snapshots
 
 QUESTIONS = {
     "success": "SELECT level, sum(correct) AS right, sum(tasks) AS tasks FROM success GROUP BY 1",
@@ -56,8 +58,11 @@ READS = {
     "latency": ("tasks", "judgments"),
 }
 """Topics that a question is about, where these are not the judgments alone."""
-COLUMNAR, LONG = 500_000, 1_000_000
-"""Events of these a second, of so many."""
+COLUMNAR, FOLDED, LONG = 500_000, 50_000, 1_000_000
+"""Events of these a second, of so many; the log is read meanwhile."""
+FROM_SNAPSHOT_SECONDS = 5.0
+SHARE = 0.63
+"""Of every partition: a position in the middle."""
 
 _METRICS = ("loss", "grad_norm", "tokens", "samples", "reward", "staleness_mean", "staleness_max")
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -155,6 +160,27 @@ def columnar(log: Log, place: Place) -> dict[str, Any]:
     return figures
 
 
+def observed(log: Log, place: Place, folder: Path) -> dict[str, Any]:
+    """The state at the end and in the middle: of the log, of its archive, from snapshots."""
+    middle = {at: int(end * SHARE) for at, end in log.heads().items()}
+    whole, seconds = timed(lambda: observe(log).digest)
+    kept = Snapshots(folder, RUN)
+    _, leaving_seconds = timed(lambda: observe(log, None, kept))
+    again, again_seconds = timed(lambda: observe(log, None, kept).digest)
+    early, early_seconds = timed(lambda: observe(log, middle, kept).digest)
+    found, archive_seconds = timed(lambda: observe(ArchiveLog(opened(place, RUN))).digest)
+    count, longest = sum(log.heads().values()), max(again_seconds, early_seconds)
+    is_slow = count >= LONG and count / seconds < FOLDED
+    return {
+        "fold_events_per_second": round(count / seconds),
+        "fold_leaving_snapshots_events_per_second": round(count / leaving_seconds),
+        "fold_of_archive_events_per_second": round(count / archive_seconds),
+        "from_snapshot_seconds": round(longest, 3),
+        "wrong_states": len({whole, again, found}) - 1 + int(early != observe(log, middle).digest),
+        "slow_folds": int(is_slow or longest >= FROM_SNAPSHOT_SECONDS),
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
@@ -171,11 +197,12 @@ def main() -> int:
         asyncio.run(write(path, chain(events(arguments.events), versions(number, share))))
         bus = SqliteBus(path, read_only=True)
         figures = archived(bus, place) | looked_back(bus, Path(folder), number, share)
-        figures |= columnar(bus, place)
+        figures |= columnar(bus, place) | observed(bus, place, Path(folder) / "replay")
         asyncio.run(bus.close())
     show(figures)
     wanted = {"learners": 1, "exported": arguments.events // 3, "events": arguments.events}
-    return exit_code(figures, wanted, ("slow_lineages", "slow_questions", "wrong_answers"))
+    none = ("slow_lineages", "slow_questions", "slow_folds", "wrong_answers", "wrong_states")
+    return exit_code(figures, wanted, none)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def encode(event: Event) -> tuple[str, dict[str, str], bytes]:
     key = event.key
     headers = _CONSTANT_HEADERS[type(event)].copy()
     headers["ce_id"] = event.id
-    headers["ce_source"] = _source(event.run, event.agent)
+    headers["ce_source"] = source_of(event.run, event.agent)
     headers["ce_subject"] = key
     headers["ce_time"] = _rfc3339(event.created_at)
     headers["ce_correlationid"] = event.correlation
@@ -115,7 +115,8 @@ def _body(event: Event) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _source(run: str, agent: str) -> str:
+def source_of(run: str, agent: str) -> str:
+    """Who said something, as the header `ce_source` has it."""
     return f"/{quote(run, safe='')}/{quote(agent, safe='')}"
 
 

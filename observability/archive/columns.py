@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import pyarrow as pa
 
-from bus.codec import CONTENT_TYPE, SPECVERSION, TYPE_PREFIX
+from bus.codec import CONTENT_TYPE, SPECVERSION, TYPE_PREFIX, source_of
 from bus.events import Attempt, Evaluation, Event, Judgment, Task
 from bus.records import Record
 
@@ -184,7 +184,7 @@ def _derived(row: Mapping[str, Any], key: str) -> dict[str, str]:
         found["ce_correlationid"] = correlation
         found["traceparent"] = f"00-{correlation}-{row['id'][16:]}-01"
     if row["run"] is not None:
-        found["ce_source"] = f"/{quote(row['run'], safe='')}/{quote(row['agent'], safe='')}"
+        found["ce_source"] = source_of(row["run"], row["agent"])
     if row["time"] is not None:
         found["ce_time"] = _time_of(row["time"])
     if row["cause"] is not None:

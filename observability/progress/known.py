@@ -4,6 +4,7 @@ Knows no log and no screen, and never the bodies of tasks, attempts, judgments a
 
 from collections import Counter, deque
 from datetime import datetime
+from functools import cache
 from itertools import chain
 from math import isfinite
 
@@ -36,6 +37,7 @@ _STARTS = 1024
 _STANDSTILL_SECONDS = 30.0
 
 
+@cache
 def is_folded(topic: str) -> bool:
     """Whether `Known.take` reads the records of a topic."""
     return topic in FOLDED or topic.endswith(DEAD_SUFFIX)

@@ -44,8 +44,9 @@ class State:
         self._chains[stream] = hashlib.sha256(chain).digest()
         counts = self.known.counts
         counts[topic] = counts.get(topic, 0) + 1
-        event = self.known.take(record) if is_folded(topic) else None
-        self.waiting.take(record, event)
+        self.waiting.take(record)
+        if is_folded(topic) and (event := self.known.take(record)) is not None:
+            self.waiting.hear(event)
 
     @property
     def num_events(self) -> int:

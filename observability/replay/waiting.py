@@ -49,19 +49,23 @@ class Waiting:
         self._unlearned: dict[Stream, dict[int, str]] = {}
         self._learned: dict[Stream, Cursor] = {}
 
-    def take(self, record: Record, event: Event | None) -> None:
-        """The next record of a partition, and its event where it has been read."""
-        topic = record.topic
+    def take(self, record: Record) -> None:
+        """The next record of a partition."""
+        topic, offset = record.topic, record.offset
         if topic in _ANSWERED:
             self._ask(record)
         elif topic in _LEARNS:
-            stream, offset = (topic, record.partition), record.offset
+            stream = (topic, record.partition)
             if not self._learned.get(stream, _START).is_done(offset):
                 self._unlearned.setdefault(stream, {})[offset] = _id_of(record.event_id)
         if topic in _ANSWERS:
             cause = record.headers.get("ce_causationid")
             if cause and (topic != "curricula" or agent_of(record) == duties.ANSWERS_ALL):
                 self._end(_ANSWERS[topic], cause)
+
+    def hear(self, event: Event) -> None:
+        """What the body of a record says of others: what a version learned from, what was laid
+        aside."""
         if isinstance(event, Weights):
             self._learn(event)
         elif isinstance(event, DeadLetter):

@@ -16,6 +16,7 @@ from bus.memory.bus import MemoryBus
 from bus.records import Record
 from bus.sqlite.bus import SqliteBus
 from observability.archive.place import ArchiveError
+from observability.archive.together import TogetherLog
 from observability.audit.facts import sealed
 from observability.replay.observe import observe
 from observability.replay.snapshots import MOST, NEWEST, Snapshots
@@ -81,6 +82,16 @@ def test_an_archive_gives_it_wherever_its_files_end(tmp_path: Path, block: int) 
         assert observe(found).digest == WHOLE.digest
         half = {stream: end // 2 for stream, end in found.heads().items()}
         assert observe(found, half).digest == observe(sqlite, half).digest != WHOLE.digest
+
+
+def test_a_log_that_was_trimmed_has_it_with_its_archive(tmp_path: Path) -> None:
+    bus = filled(MemoryBus(), EVENTS)
+    archived(bus.log, tmp_path / "archive")
+    asyncio.run(bus.trim({stream: end - 1 for stream, end in WHOLE.ends.items()}))
+    whole = TogetherLog(bus.log, lambda: read(tmp_path / "archive"))
+    kept = Kept(tmp_path / "replay")
+    assert observe(whole, None, kept.snapshots).digest == WHOLE.digest
+    assert observe(whole, None, kept.snapshots).digest == WHOLE.digest and not kept.said
 
 
 def test_a_snapshot_spares_what_lies_before_it(kept: Kept, log: ReadingBus) -> None:
