@@ -527,14 +527,24 @@ class Plugin(Part):
     parts: tuple[str, ...]
 
 
+class Parent(Part):
+    """What a fork was made of: the run, where it had its log, the newest version there (None: it
+    had none), and of every partition ("topic/partition") how much of it is the parent's."""
+
+    run: str
+    place: str
+    version: int | None
+    ends: dict[str, int]
+
+
 class Control(Event):
     """What the operator says to the roles: a run starts (with its recipe, its seed and the plug-ins
     of its parts), or one version is to be evaluated, or a role pauses, resumes or stops, or the
     source asks by other settings from the next version on. What a guard says bears its name and its
-    reason."""
+    reason. The first that a fork says itself is a start that names its `parent`."""
 
     topic: ClassVar[str] = "control"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     command: Literal["start", "evaluate", "pause", "resume", "stop", "objective"]
     role: str = "all"
@@ -544,6 +554,7 @@ class Control(Event):
     plugins: tuple[Plugin, ...] = ()
     guard: str = ""
     reason: str = ""
+    parent: Parent | None = None
 
     @property
     def key(self) -> str:

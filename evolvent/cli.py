@@ -57,6 +57,7 @@ for command in (
     evolve.agent,
     evolve.copy,
     evolve.upgrade,
+    replay.fork,
     archive.archive,
     archive.trim,
     serve.serve,

@@ -170,6 +170,10 @@ class KafkaBus:
         with self._journal.state.lock:
             return cut_of(self._journal.state.heads, self._journal.state.groups)
 
+    def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
+        """Numbers that grow from entry to entry of the journal, of the records [start, end)."""
+        return self._thread.call(self._order.commits((topic, partition), start, end - start))
+
     def find(self, event_id: str) -> Record | None:
         self._thread.call(self._journal.catch_up())
         found = self._thread.call(self._ids.find(event_id)) if event_id else None
@@ -229,6 +233,7 @@ class KafkaBus:
         )
         self._journal = Journal(self._cluster, self._topics)
         self._scanner = Scanner(self._cluster, self._journal)
+        self._order = Scanner(self._cluster, self._journal)
         self._pages = Pages(self._cluster, self._journal, self._scanner)
         self._ids = Ids(self._journal, self._scanner, f"{self._cluster.app}-{ids[JOURNAL]}")
         self._beats = Beats(self._cluster, lease_seconds)
@@ -275,7 +280,11 @@ class KafkaBus:
         for task in self._always:
             await end(task)
         await asyncio.gather(
-            self._beats.stop(), self._pages.stop(), self._scanner.stop(), self._journal.stop()
+            self._beats.stop(),
+            self._pages.stop(),
+            self._scanner.stop(),
+            self._order.stop(),
+            self._journal.stop(),
         )
         self._ids.close()
 

@@ -42,11 +42,12 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
     from observability.progress.judged import Judged, judged_of_newest
     from observability.progress.status import as_json as status_json
     from observability.progress.votes import Votes, votes_of_newest
+    from observability.replay.forks import forks, said_of
     from observability.terminal.summary import summary
 
     folder = run_folder(run, archive)
     order = names_in(folder.settings)
-    progress, groups, votes, judged, kept = on_log(
+    progress, groups, votes, judged, kept, past = on_log(
         folder,
         lambda log: (
             known_of(log),
@@ -54,6 +55,7 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
             votes_of_newest(log, voted_behind(folder.settings)),
             judged_of_newest(log, _verifier(folder)),
             archived(log),
+            forks(log),
         ),
     )
     named: dict[str, Votes | Judged | Archived | None] = {
@@ -68,6 +70,7 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
         "groups": lag.as_json(groups, now),
         "disk": disk.as_json(),
         "crashes": [asdict(crash) for crash in crashes],
+        "parent": past[-1].parent.model_dump() if past else None,
         **{name: None if each is None else each.as_json() for name, each in named.items()},
     }
     display(
@@ -79,6 +82,7 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
             named={label: str(each) for label, each in named.items() if each is not None},
             groups=lag.lag_table(groups, now),
             crashes=[str(crash) for crash in crashes],
+            notes=[said_of(past)] if past else [],
         ),
     )
 

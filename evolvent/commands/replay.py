@@ -1,9 +1,10 @@
-"""`evolvent replay`: what a run was, and what its log would have become by other settings. Nothing
-of that changes in the run.
+"""`evolvent replay` and `evolvent fork`: what a run was, what its log would have become by other
+settings, and a new run from there on. Nothing of that changes in the run.
 """
 
 import asyncio
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 
 from evolvent.commands.options import (
     AsJson,
+    BusUrl,
     InArchive,
     Plugins,
     RecipeName,
@@ -150,3 +152,42 @@ def retrain(  # noqa: PLR0913, PLR0917 - each is an option of the command
     with told() as show:
         found = asyncio.run(trained_again(folder, wanted, versions, out, show))
     display(as_json, found, lambda: retrained_shown(found))
+
+
+def fork(
+    run: Run,
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION|POSITION",
+            help="A version, an event's id, a time, end, or offsets as in tasks/0=12,weights/0=3.",
+        ),
+    ],
+    directory: Annotated[Path, typer.Option("--dir", help="Folder of the new run.")],
+    recipe: RecipeName = None,
+    bus: BusUrl = None,
+    settings: Set = None,
+    archive: InArchive = None,
+    plugins: Plugins = None,
+) -> None:
+    """Make a new run that begins as this one was at a position. This one is only read."""
+    from evolvent.replay.fork import Wish, fork_run
+    from observability.terminal.steps import told
+
+    wish = Wish(at=at, recipe=recipe, bus=bus, settings=settings or [])
+    with told() as show:
+        made = asyncio.run(fork_run(run_folder(run, archive), directory, wish, show))
+    version = made.parent.version
+    begun = "before version 0" if version is None else f"at version {version}"
+    print(
+        f"{directory} is the run {made.run}, forked from {made.parent.run} {begun}: "
+        f"{made.copied.checkpoints:,} checkpoints and {made.copied.events:,} events, in "
+        f"{made.copied.place}."
+    )
+    if made.fresh:
+        numbers = " and ".join(map(str, made.fresh))
+        print(
+            f"What training resumes from was gone at version {numbers}: it goes on from the "
+            "weights with a fresh optimiser."
+        )
+    print(f"Go on with: evolvent run --dir {shlex.quote(str(directory))}")

@@ -34,11 +34,14 @@ from evolvent.run.folder import RunFolder
 from trainer.checkpoint.files import make_folder, sync, write_synced
 from trainer.checkpoint.manifest import (
     CHECKPOINTS,
+    DamagedCheckpoint,
     checkpoint_folders,
     is_thinned,
     read_manifest,
     verify_files,
 )
+
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ async def copy_run(
     there = RunFolder(target)
     config = changed_bus(here.settings, settings, bus).named(target)
     config = partitioned_alike(config, here.bus(), settings)
-    _check_apart(here.path, target)
+    check_apart(here.path, target)
     with ExitStack() as locks:
         locks.enter_context(here.locked())
         locks.enter_context(there.locked())
@@ -75,23 +78,38 @@ async def _copy(here: RunFolder, there: RunFolder, config: BusConfig, show: Show
     stored = {**json.loads(here.recipe_file.read_bytes()), "run_id": here.run_id}
     stored["recipe"] = {**here.settings, "bus": config.model_dump(mode="json")}
     _check_folder(here, there, stored)
-    place = config.place(there.path)
-    async with AsyncExitStack() as logs:
-        source = await logs.enter_async_context(here.log())
-        await _check_other_log(here.bus(), here.path, config, there.path)
-        target = await asyncio.to_thread(_durable(config).build, there.path, create=True)
-        logs.push_async_callback(target.close)
+    async with here.log() as source:
+        await check_other_log(here, config, there.path)
         show("waiting until nobody works on the log", 0, 1)
         await check_at_rest(source.log, str(here.path))
+        folders = list(checkpoint_folders(here.path))
+        return await transferred(source.log, here, folders, there, config, stored, show)
+
+
+async def transferred(
+    source: Log,
+    here: RunFolder,
+    folders: Sequence[Path],
+    there: RunFolder,
+    config: BusConfig,
+    stored: dict[str, Any],
+    show: Show,
+) -> Copied:
+    """All that the log `source` holds, and these checkpoints of the run in `here`, in `there`;
+    `stored` is what the folder says of the run in the end. What was begun goes on."""
+    place = config.place(there.path)
+    async with AsyncExitStack() as logs:
+        target = await asyncio.to_thread(_durable(config).build, there.path, create=True)
+        logs.push_async_callback(target.close)
         await check_at_rest(target.log, place)
-        await asyncio.to_thread(check_begins_alike, source.log, target.log, place, show)
+        await asyncio.to_thread(check_begins_alike, source, target.log, place, show)
         _begin(there, stored)
-        await asyncio.to_thread(_copy_checkpoints, here.path, there.path, show)
-        events = await copy_records(source.log, target, show)
-        await copy_cursors(source.log, target, show)
-        await asyncio.to_thread(check_equal, source.log, target.log, show)
+        await asyncio.to_thread(_copy_checkpoints, here.path, folders, there.path, show)
+        events = await copy_records(source, target, show)
+        await copy_cursors(source, target, show)
+        await asyncio.to_thread(check_equal, source, target.log, show)
         await _audit(target.log, here.path, there.path, show)
-        groups = len(await asyncio.to_thread(source.log.groups))
+        groups = len(await asyncio.to_thread(source.groups))
     there.copying_file.rename(there.recipe_file)
     sync(there.path)
     checkpoints = len(list(checkpoint_folders(there.path)))
@@ -116,7 +134,7 @@ def _durable(config: BusConfig) -> BusConfig:
     return config
 
 
-def _check_apart(source: Path, target: Path) -> None:
+def check_apart(source: Path, target: Path) -> None:
     if source.resolve() == target.resolve():
         raise UsageError(f"{target} is the run itself: choose another folder")
 
@@ -141,8 +159,9 @@ def _check_folder(here: RunFolder, there: RunFolder, stored: dict[str, Any]) -> 
     )
 
 
-async def _check_other_log(source: BusConfig, at: Path, target: BusConfig, to: Path) -> None:
-    """Two names of one log would have it copied into itself."""
+async def check_other_log(here: RunFolder, target: BusConfig, to: Path) -> None:
+    """Two names of one log would have it copied into itself. Raises `UsageError`."""
+    source, at = here.bus(), here.path
     if not (isinstance(source, KafkaConfig) and isinstance(target, KafkaConfig)):
         return
     clusters = []
@@ -165,27 +184,37 @@ def _begin(there: RunFolder, stored: dict[str, Any]) -> None:
         write_synced(begun, json.dumps(stored, indent=1))
 
 
-def _copy_checkpoints(source: Path, target: Path, show: Show) -> None:
-    folders = list(checkpoint_folders(source))
+def _copy_checkpoints(source: Path, folders: Sequence[Path], target: Path, show: Show) -> None:
     for number, folder in enumerate(folders):
         show("checkpoints", number, len(folders))
         copied = target / folder.relative_to(source)
         if copied.exists():
             continue
         aside = copied.with_name(f".{copied.name}")
-        shutil.rmtree(aside, ignore_errors=True)
         make_folder(aside.parent)
-        shutil.copytree(folder, aside, copy_function=_link_or_copy)
-        manifest = read_manifest(aside)
-        # Old checkpoints have lost what training resumes from, and by rule all but their manifest.
-        state = manifest.state if (aside / "state").is_dir() else {}
-        files = {} if is_thinned(aside) else manifest.files
-        verify_files(aside, {**files, **state})
-        for path in (*aside.rglob("*"), aside):
-            sync(path)
+        for tries_left in reversed(range(_TRIES)):
+            shutil.rmtree(aside, ignore_errors=True)
+            try:
+                _copy_checkpoint(folder, aside)
+                break
+            except (OSError, DamagedCheckpoint):
+                # Where a run is on the move its trainer may just thin a version out.
+                if not tries_left:
+                    raise
         aside.rename(copied)
     if folders:
         sync(target / CHECKPOINTS)
+
+
+def _copy_checkpoint(folder: Path, aside: Path) -> None:
+    shutil.copytree(folder, aside, copy_function=_link_or_copy)
+    manifest = read_manifest(aside)
+    # Old checkpoints have lost what training resumes from, and by rule all but their manifest.
+    state = manifest.state if (aside / "state").is_dir() else {}
+    files = {} if is_thinned(aside) else manifest.files
+    verify_files(aside, {**files, **state})
+    for path in (*aside.rglob("*"), aside):
+        sync(path)
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -5,16 +5,23 @@ and no folder.
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from heapq import merge
+from operator import itemgetter
 
 from bus.bus import Bus
 from bus.cursor import Cursor
-from bus.log import Log
+from bus.errors import BusError
+from bus.events import Weights
+from bus.log import HasOrder, Log
 from bus.records import Position, Record
 from evolvent.errors import UsageError
 
 MEMBER = "copy"
 _BATCH_RECORDS = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
+_WINDOW = 64
+"""Of each partition so many records are in memory at once."""
 _DONE_AT_A_TIME = 50_000
 _LEASE_SECONDS = 15.0
 _PAUSE_SECONDS = 0.5
@@ -62,17 +69,33 @@ def check_begins_alike(source: Log, target: Log, name: str, show: Show) -> None:
 
 
 async def copy_records(source: Log, target: Bus, show: Show) -> int:
-    """Append what the target does not have yet, each at its offset; how many records there are."""
+    """Append what the target does not have yet, each at its offset, in the order of their commits
+    where the source knows that; how many records there are."""
     ends = await asyncio.to_thread(source.heads)
     heads = await asyncio.to_thread(target.log.heads)
     whole, there = sum(ends.values()), sum(heads.values())
-    for stream, end in ends.items():
-        batches = _batches(source.read(*stream, heads[stream], end))
-        while batch := await asyncio.to_thread(next, batches, ()):
-            await target.append(batch)
-            there += len(batch)
-            show("events", there, whole)
+    numbered = [_numbered(source, stream, heads[stream], end) for stream, end in ends.items()]
+    batches = _batches(record for _, record in merge(*numbered, key=itemgetter(0)))
+    while batch := await asyncio.to_thread(next, batches, ()):
+        await target.append(batch)
+        there += len(batch)
+        show("events", there, whole)
     return whole
+
+
+def _numbered(
+    source: Log, stream: tuple[str, int], start: int, end: int
+) -> Iterator[tuple[int, Record]]:
+    """The records of a partition with the numbers of their commits, 0 where nothing says them."""
+    for first in range(start, end, _WINDOW):
+        last = min(first + _WINDOW, end)
+        commits: Sequence[int] = ()
+        if isinstance(source, HasOrder):
+            with suppress(BusError):
+                commits = source.commits(*stream, first, last)
+        if len(commits) < last - first:
+            commits = [0] * (last - first)
+        yield from zip(commits, source.read(*stream, first, last), strict=True)
 
 
 async def copy_cursors(source: Log, target: Bus, show: Show) -> None:
@@ -141,6 +164,10 @@ def _batches(records: Iterator[Record]) -> Iterator[Sequence[Record]]:
             batch, size = [], 0
         batch.append(record)
         size += len(record.value)
+        if record.topic == Weights.topic:
+            # Where a commit is the least that has an order, a version ends one.
+            yield batch
+            batch, size = [], 0
     if batch:
         yield batch
 

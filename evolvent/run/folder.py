@@ -112,10 +112,11 @@ class RunFolder:
         return "run_id" in self._stored()
 
     def check_whole(self) -> None:
-        """Raises `UsageError` when a copy into this folder has not come to its end."""
+        """Raises `UsageError` when a copy or a fork into this folder has not come to its end."""
         if self.copying_file.exists():
             raise UsageError(
-                f"the copy into {self.path} is not finished: give the same `evolvent copy` again"
+                f"the copy into {self.path} is not finished: give the same `evolvent copy` or "
+                "`evolvent fork` again"
             )
 
     def check_free(self) -> None:
@@ -143,9 +144,7 @@ class RunFolder:
             self._write(recipe, self.run_id, only_new=False)
 
     def _write(self, recipe: Recipe, run_id: str, *, only_new: bool) -> None:
-        stored = {"format": _FORMAT, "run_id": run_id, "recipe": recipe.model_dump(mode="json")}
-        if plugins := installed().used_by(recipe):
-            stored["plugins"] = [plugin.model_dump(mode="json") for plugin in plugins]
+        stored = stored_as(recipe, run_id)
         aside = self.path / f".recipe.{uuid4().hex}.json"
         try:
             make_folder(self.logs)
@@ -268,6 +267,14 @@ class RunFolder:
                 await opened.close()
         except BusError as error:
             raise UsageError(str(error)) from None
+
+
+def stored_as(recipe: Recipe, run_id: str) -> dict[str, Any]:
+    """What a folder says of its run."""
+    stored = {"format": _FORMAT, "run_id": run_id, "recipe": recipe.model_dump(mode="json")}
+    if plugins := installed().used_by(recipe):
+        stored["plugins"] = [plugin.model_dump(mode="json") for plugin in plugins]
+    return stored
 
 
 def check_name(path: Path) -> None:

@@ -21,6 +21,7 @@ from evolvent.process import pauses
 from evolvent.recipe.data import check_same
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
+from observability.replay.forks import run_on
 from trainer.checkpoint.recovery import agreed, rests_on
 
 _log = logging.getLogger(__name__)
@@ -154,32 +155,24 @@ def started(folder: RunFolder, recipe: Recipe, number: int) -> Control:
     )
 
 
-def run_on(log: Log) -> str | None:
-    """The run whose events are on the log, None while there are none."""
-    heads = log.heads()
-    for topic in ("control", "weights"):
-        for record in log.read(topic, end=min(1, heads[topic, 0])):
-            try:
-                return record.event().run
-            except Unreadable:
-                continue
-    return None
-
-
 def _holder(log: Log) -> str | None:
     """Whose log it is, None while it is empty."""
     return run_on(log) or "of nobody known" if any(log.heads().values()) else None
 
 
 def _first_start(log: Log) -> Control | None:
+    """Of the run itself, not of the one that it was forked from."""
+    found: Control | None = None
     for record in log.read("control"):
         try:
             event = record.event()
         except Unreadable:
             continue
-        if isinstance(event, Control) and event.command == "start":
-            return event
-    return None
+        if not isinstance(event, Control) or event.command != "start":
+            continue
+        if found is None or event.parent is not None:
+            found = event
+    return found
 
 
 def check_log(folder: RunFolder, recipe: Recipe, log: Log) -> None:

@@ -6,6 +6,7 @@ create or open -> check -> evolve (evolution.py) -> report, summary, how to go o
 import asyncio
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from evolvent.run.supervisor import CannotGoOn
 from evolvent.run.watch import Watch
 from observability.progress.disk import DiskWatch
 from observability.progress.progress import Progress
+from observability.replay.forks import Fork, forks, said_of
 from observability.terminal.summary import summary
 from trainer.checkpoint.files import make_folder
 
@@ -85,7 +87,9 @@ async def start(
                     report=report,
                     go_on=go_on(folder.path),
                     crashes=[str(death) for death in evolution.deaths.last.values()],
-                    notes=_notes(evolution, watch.progress),
+                    notes=_notes(
+                        evolution, watch.progress, await asyncio.to_thread(forks, bus.log)
+                    ),
                 )
             )
         if refused is not None:
@@ -123,10 +127,10 @@ def _came_to_nothing(deaths: Deaths, progress: Progress) -> str:
     return ""
 
 
-def _notes(evolution: Evolution, progress: Progress) -> list[str]:
-    """What a person should know who ended it early."""
+def _notes(evolution: Evolution, progress: Progress, past: Sequence[Fork]) -> list[str]:
+    """Whose fork it is, and what a person should know who ended it early."""
     if progress.newest is not None:
-        return []
+        return [said_of(past)] if past else []
     warming = evolution.warming
     how_far = f" ({warming['done']} of {warming['total']} steps)" if warming else ""
     return [f"There is no version 0 yet: its warm-up{how_far} is lost and begins again."]

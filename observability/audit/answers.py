@@ -29,8 +29,8 @@ Cursors = Mapping[str, Mapping[Stream, Cursor]]
 
 
 class Answers:
-    """What answers the versions of a log; `every` so many of them are measured, None where nothing
-    says it. `before` and `after` are cursors from before and after the log was read."""
+    """What answers the versions of a log. `before` and `after` are cursors from before and after
+    the log was read."""
 
     def __init__(
         self,
@@ -44,7 +44,6 @@ class Answers:
         self._scanned = scanned
         self._before, self._after = before, after
         self._findings = findings
-        self._every = scanned.setting("evaluator", "every")
         self._asked = {number for _, number in scanned.asked}
         self._scored: set[int] = set()
         self._state = (-1, 0) if said is None else said.state
@@ -87,9 +86,13 @@ class Answers:
         scored_numbers = {page.numbers.get(offset, offset) for offset in scored}
         self._scored |= self._asked & scored_numbers
         for offset, number in sorted(page.numbers.items()):
-            wanted = self._every and number >= 0 and number % self._every == 0
-            if wanted and done.is_done(offset) and offset not in scored:
+            if self._is_due(number) and done.is_done(offset) and offset not in scored:
                 self._missing(duties.ANSWERS_SOME, WEIGHTS, offset, page.dead)
+
+    def _is_due(self, number: int) -> bool:
+        """Whether a version is measured, in whichever of its forks that was to be done."""
+        every = self._scanned.settings("evaluator", "every", number)
+        return number >= 0 and all(one and number % one == 0 for one in every)
 
     def _check_all(self, page: "_Versions", part: Part, low: int, high: int) -> None:
         group = duties.ANSWERS_ALL

@@ -148,7 +148,7 @@ class _Look:
             chains=Chains(chain.others, chain.heads),
         )
         learning = Learning(log, scanned, findings, chain.consumed)
-        recipes = Recipes(self.run, findings)
+        recipes = Recipes(self.run, findings, scanned.forks)
         for version in versions.walk():
             learning.take(version)
             if version.manifest is not None:

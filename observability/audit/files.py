@@ -3,7 +3,7 @@ from what is lost. Knows no event.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from observability.audit.facts.chains import Head
@@ -28,13 +28,14 @@ _REMEMBERED = 4096
 
 class Files:
     """Of the versions of the run in folder `run`, one after another. `rules` are those that its
-    recipes ever had (none where nothing says it); every so many versions are measured."""
+    recipes ever had (none where nothing says it), by one of which every so many versions are
+    measured."""
 
     def __init__(
         self,
         run: Path,
         rules: frozenset[Rule],
-        measured_every: int | None,
+        measured_every: Sequence[int | None],
         findings: Findings,
     ) -> None:
         self._rules = rules
@@ -54,12 +55,17 @@ class Files:
             self._findings.count("thinned")
             self._check_rule(folder, manifest.version)
 
-    def check_others(self, heads: Mapping[str, Head], newest: Manifest) -> None:
+    def check_others(
+        self, heads: Mapping[str, Head], newest: Manifest, forked_at: int | None
+    ) -> None:
         """Training must be able to go on from the `heads` of the policies that the `newest` version
-        did not move."""
+        did not move, unless that is how a fork began."""
         for policy, head in heads.items():
             folder = self._run / CHECKPOINTS / folder_name(head.number, head.epoch)
             if policy == newest.weights.policy or (folder / "state").is_dir():
+                continue
+            if forked_at is not None and head.number <= forked_at:
+                self._findings.count("fresh_optimisers")
                 continue
             # A live trainer deletes the state of a version once others have followed it.
             if not any(_moves(one, policy, head.number) for one in checkpoint_folders(self._run)):
@@ -118,7 +124,7 @@ class Files:
             return
         if self._rules and rule not in self._rules:
             self._gather("by a rule that no recipe of the run has", version)
-        elif not is_due(version, newest, rule, self._measured_every):
+        elif not any(is_due(version, newest, rule, every) for every in self._measured_every):
             self._gather("against the rule that is named there", version)
 
     def _gather(self, why: str, version: int) -> None:

@@ -2,12 +2,14 @@
 whether it lies where its key belongs, when it is dated. Reads no body.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
 
 from bus.records import Record
 from bus.topics import DEAD_SUFFIX, TOPICS, partition_of
 from observability.audit.findings import Findings
+from observability.replay.forks import Fork, run_of
 
 CLOCKS_APART_SECONDS = 6 * 3600
 """Clocks of several machines differ, and are put right while a run lives: only what is dated longer
@@ -16,12 +18,19 @@ before its cause than that is a fault."""
 
 class Headers:
     """`run` is what the run is called in its events, None until the first one says it;
-    `partitions` how many a topic has."""
+    `partitions` how many a topic has; `forks` say which records are a parent's."""
 
-    def __init__(self, run: str | None, partitions: dict[str, int], findings: Findings) -> None:
-        self._source = None if run is None else f"/{quote(run, safe='')}/"
+    def __init__(
+        self,
+        run: str | None,
+        partitions: dict[str, int],
+        findings: Findings,
+        forks: Sequence[Fork] = (),
+    ) -> None:
+        self._source = None if run is None else _source_of(run)
         self._partitions = partitions
         self._findings = findings
+        self._forks = forks
 
     def check(self, record: Record, place: str) -> None:
         self._check_run(record, place)
@@ -41,9 +50,14 @@ class Headers:
         source = record.headers.get("ce_source")
         if source is None:
             return
-        if self._source is None:
-            self._source = source[: source.rfind("/") + 1]
-        if not source.startswith(self._source):
+        wanted = self._source
+        if (
+            whose := run_of(self._forks, (record.topic, record.partition), record.offset)
+        ) is not None:
+            wanted = _source_of(whose)
+        elif wanted is None:
+            wanted = self._source = source[: source.rfind("/") + 1]
+        if not source.startswith(wanted):
             self._findings.gather(
                 "I3",
                 "{example} bears the name of another run",
@@ -70,6 +84,10 @@ class Headers:
                 "{number} records were committed before what they answer: {examples}",
                 place,
             )
+
+
+def _source_of(run: str) -> str:
+    return f"/{quote(run, safe='')}/"
 
 
 def agent_of(record: Record) -> str:

@@ -1,8 +1,8 @@
 """Which record was committed before which, where a log keeps the order of its commits. Knows no
 event.
 
-A log that was copied stream by stream has lost that order: there each stream lies in one piece, and
-nothing is said of it.
+A log that was copied stream by stream has lost that order: there each stream lies in one piece, in
+commits of one record each or of many, and nothing is said of it.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Order:
                 self._log = None
                 return UNKNOWN
         commit = self._window[offset - self._start]
-        self.in_one_piece = self.in_one_piece and self._next in (None, commit)
+        self.in_one_piece = self.in_one_piece and self._next in (None, commit, commit + 1)
         self._next = commit + 1
         return UNKNOWN if self.in_one_piece else commit
 

@@ -5,6 +5,7 @@ memory at a time. Reads no file.
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from bus.cursor import Cursor
@@ -53,8 +54,9 @@ class Outcomes:
         self._before, self._after = before, after
         self._findings = findings
         self.open: dict[Stream, list[int]] = {}
-        allowed = scanned.setting("trainer", "max_staleness")
-        self._staleness = Staleness(log, allowed, chains, findings)
+        self._staleness = Staleness(
+            log, partial(scanned.setting, "trainer", "max_staleness"), chains, findings
+        )
 
     def check(self, unpublished: int | None, *, keep_open: bool = False) -> None:
         """After the last version; one of them may be `unpublished`. What is `open` is kept for a

@@ -1,15 +1,17 @@
 """That a run was learned by one recipe: that of its folder, of every start on the log and of every
-manifest. Knows no recipe: what takes their digests is handed in.
+manifest; and so what each of its parents has made, where it is a fork. Knows no recipe: what takes
+their digests is handed in.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from observability.audit.findings import Findings, Spans
 from observability.audit.scanned import Start
+from observability.replay.forks import Fork
 from trainer.checkpoint.manifest import Manifest
 
 RECIPE = "recipe.json"
@@ -21,14 +23,17 @@ Digests = Callable[[Mapping[str, Any]], tuple[str, frozenset[str]]]
 
 @dataclass(slots=True)
 class Recipes:
-    """`versions` by the digest in their manifests."""
+    """`versions` by how many of the `forks` they come after, and by the digest in their
+    manifests."""
 
     run: Path
     findings: Findings
-    versions: dict[str, Spans] = field(default_factory=dict)
+    forks: Sequence[Fork] = ()
+    versions: dict[tuple[int, str], Spans] = field(default_factory=dict)
 
     def take(self, manifest: Manifest) -> None:
-        self.versions.setdefault(manifest.recipe, Spans()).add(manifest.version)
+        after = sum(fork.first_version <= manifest.version for fork in self.forks)
+        self.versions.setdefault((after, manifest.recipe), Spans()).add(manifest.version)
 
     def finish(self, starts: list[Start], digests: Digests) -> None:
         try:
@@ -38,23 +43,32 @@ class Recipes:
             # Whoever reads the folder says so; its plug-ins may be elsewhere.
             self.findings.count("recipes_unread")
             return
-        known = {digest, *former}
+        known: dict[int, set[str]] = {len(self.forks): {digest, *former}}
+        wanted: dict[int, tuple[str, Mapping[str, Any], str]] = {
+            len(self.forks): (digest, stored, RECIPE)
+        }
         for start in starts:
+            after = sum(fork.offset <= start.offset for fork in self.forks)
             try:
                 started, formerly = digests(start.settings)
             except ValueError:
                 self.findings.count("recipes_unread")
                 continue
-            if started != digest:
+            place = f"control/0/{start.offset}"
+            was, settings, said = wanted.setdefault(after, (started, start.settings, place))
+            if started != was:
                 self.findings.violate(
                     "I9",
-                    f"{RECIPE} is not the recipe that control/0/{start.offset} started the run "
-                    f"with: {_first_difference(start.settings, stored)}",
+                    f"{said} is not the recipe that {place} started the run with: "
+                    f"{_first_difference(start.settings, settings)}",
                 )
-            known |= {started, *formerly}
-        for other, versions in self.versions.items():
+            known.setdefault(after, set()).update({started, *formerly})
+        self._check_manifests(known)
+
+    def _check_manifests(self, known: Mapping[int, set[str]]) -> None:
+        for (after, other), versions in self.versions.items():
             several = versions.total > 1
-            if other not in known:
+            if after in known and other not in known[after]:
                 self.findings.violate(
                     "I9",
                     f"the manifest{'s' * several} of version{'s' * several}"

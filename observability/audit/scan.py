@@ -13,7 +13,7 @@ from bus.log import Log
 from bus.records import Record
 from bus.topics import DEAD_SUFFIX
 from observability.audit import duties
-from observability.audit.answers import WEIGHTS
+from observability.audit.answers import CONTROL, WEIGHTS
 from observability.audit.facts.carried import carry, part_since
 from observability.audit.facts.edge import Reading
 from observability.audit.facts.links import CAUSE, EVENT, OBJECTIVE, SAID, Links, Place
@@ -25,6 +25,7 @@ from observability.audit.joining import Joining
 from observability.audit.order import Order
 from observability.audit.reading import Stream, readable
 from observability.audit.scanned import Part, Scanned, Start, identity_of
+from observability.replay.forks import forks_among
 
 Show = Callable[[str, int, int], None]
 """What is being looked at, how much of it is done, and of how much."""
@@ -71,9 +72,11 @@ class _Scan:
         self._links = Links(folder / "links", new)
         self._since = since
         pages = Pages(folder / "pages", [ends[stream] for stream in streams])
-        self._scanned = Scanned(parts=parts, pages=pages, streams=streams)
+        control = readable(log, CONTROL, ends.get(CONTROL, 0), Findings())
+        known = forks_among(control)
+        self._scanned = Scanned(parts=parts, pages=pages, streams=streams, forks=known)
         partitions = Counter(topic for topic, _ in streams)
-        self._headers = Headers(run, partitions, findings)
+        self._headers = Headers(run, partitions, findings, known)
         self._joining = Joining(log, self._scanned, self._headers, findings)
 
     def run(self) -> Scanned:
@@ -167,7 +170,8 @@ class _Scan:
         if not isinstance(event, Control):
             return
         starts = self._scanned.starts
-        if event.command == "start" and (not starts or starts[-1].settings != event.settings):
+        changed = not starts or event.parent is not None or starts[-1].settings != event.settings
+        if event.command == "start" and changed:
             starts.append(Start(offset=record.offset, settings=event.settings))
         elif event.command == "evaluate" and event.weights_version is not None:
             self._scanned.asked.append((record.offset, event.weights_version))

@@ -10,6 +10,7 @@ from observability.audit.facts.links import OFFSET_BITS
 from observability.audit.facts.pages import Pages
 from observability.audit.facts.snapshot import Edge
 from observability.audit.reading import Stream
+from observability.replay.forks import Fork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +72,14 @@ class Words:
 @dataclass(slots=True, kw_only=True)
 class Scanned:
     """What the audit knows of the log up to the ends of its `parts`, in the order of reading.
-    `starts` are those of other settings than the start before, `asked` the offsets in `control` and
-    the versions that somebody had measured; `groups` are those of dead letters."""
+    `forks` are those that it went through, `starts` those of other settings than the start before,
+    `asked` the offsets in `control` and the versions that somebody had measured; `groups` are those
+    of dead letters."""
 
     parts: dict[Stream, Part]
     pages: Pages
     streams: list[Stream]
+    forks: list[Fork] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     asked: list[tuple[int, int]] = field(default_factory=list)
     groups: Words = field(default_factory=Words)
@@ -90,12 +93,38 @@ class Scanned:
     def part_at(self, at: int) -> Part:
         return self.parts[self.streams[at >> OFFSET_BITS]]
 
-    def setting(self, section: str, name: str) -> int | None:
-        """A whole number that the run was first started with, None where nothing says it."""
-        settings = self.starts[0].settings if self.starts else {}
-        found = settings.get(section)
-        value = found.get(name) if isinstance(found, dict) else None
-        return value if isinstance(value, int) else None
+    def recipes(self) -> list[tuple[int, Mapping[str, Any]]]:
+        """What the run, and each of the forks on its way, was first started with, and the first
+        version that is its own."""
+        firsts = {fork.offset: fork.first_version for fork in self.forks}
+        return [
+            (firsts.get(start.offset, 0), start.settings)
+            for number, start in enumerate(self.starts)
+            if number == 0 or start.offset in firsts
+        ]
+
+    def recipe(self, version: int) -> Mapping[str, Any]:
+        """What decided how a version was made, empty where nothing says it."""
+        return next((said for first, said in reversed(self.recipes()) if first <= version), {})
+
+    def setting(self, section: str, name: str, version: int) -> int | None:
+        """A whole number that decided how a version was made, None where nothing says it."""
+        return number_in(self.recipe(version), section, name)
+
+    def settings(self, section: str, name: str, version: int = 0) -> list[int | None]:
+        """What decided that, and what forks after it have said: what a version owes may have been
+        due in one of them."""
+        recipes = self.recipes()
+        own = sum(first <= version for first, _ in recipes)
+        found = [number_in(said, section, name) for _, said in recipes[max(own - 1, 0) :]]
+        return found or [None]
+
+
+def number_in(settings: Mapping[str, Any], section: str, name: str) -> int | None:
+    """A whole number of stored settings."""
+    found = settings.get(section)
+    value = found.get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, int) else None
 
 
 def offset_of(at: int) -> int:

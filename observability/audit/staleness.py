@@ -6,6 +6,8 @@ nothing in it may be learned from, then nothing can be stale; or the log is of a
 does without the header, and the spans say the version.
 """
 
+from collections.abc import Callable
+
 from bus.errors import BusError, Unreadable
 from bus.events import Judgment
 from bus.log import Log
@@ -16,10 +18,16 @@ from observability.audit.scanned import Part
 
 
 class Staleness:
-    """`allowed` is what the recipe says, None while no start event on the log says it; of several
-    policies the `chains` say which versions age an answer."""
+    """`allowed` is what the recipe of a version says, None while no start event on the log says it;
+    of several policies the `chains` say which versions age an answer."""
 
-    def __init__(self, log: Log, allowed: int | None, chains: Chains, findings: Findings) -> None:
+    def __init__(
+        self,
+        log: Log,
+        allowed: Callable[[int], int | None],
+        chains: Chains,
+        findings: Findings,
+    ) -> None:
         self._chains = chains
         self._log = log
         self._allowed = allowed
@@ -37,12 +45,12 @@ class Staleness:
         if drawn is None:
             return
         name = f"{name}, drawn by version {drawn}"
-        staleness = self._chains.age(drawn, number - 1)
+        staleness, allowed = self._chains.age(drawn, number - 1), self._allowed(number)
         if drawn > number - 1:
             self._findings.violate("I11", f"{name}, which did not exist")
-        elif self._allowed is not None and staleness > self._allowed:
+        elif allowed is not None and staleness > allowed:
             self._findings.violate(
-                "I11", f"{name}: {staleness} versions old, {self._allowed} are allowed"
+                "I11", f"{name}: {staleness} versions old, {allowed} are allowed"
             )
 
     def _drawn(self, part: Part, offset: int) -> int | None:

@@ -104,7 +104,7 @@ class Versions:
         self._orphans(head, pending)
         if newest is not None:
             self._state(newest)
-            files.check_others(self.chains.heads, newest)
+            files.check_others(self.chains.heads, newest, self._forked_at)
         self._say_gone()
         files.say_missing()
 
@@ -114,7 +114,7 @@ class Versions:
             rules = rules_of([*starts, *stored_recipes(self.run)])
         except ValueError:
             rules = frozenset()
-        every = self.scanned.setting("evaluator", "every")
+        every = self.scanned.settings("evaluator", "every")
         return Files(self.run, rules, every, self.findings)
 
     def _say_gone(self) -> None:
@@ -146,7 +146,9 @@ class Versions:
                 f"{name} names version {event.parent} ({event.parent_id}) its parent, "
                 f"but follows version {wanted[0]} ({wanted[1]})",
             )
-        if parent is not None and (event.run, event.seed) != (parent.run, parent.seed):
+        begins = {fork.first_version for fork in self.scanned.forks}
+        alike = parent is None or (event.run, event.seed) == (parent.run, parent.seed)
+        if parent is not None and not alike and event.number not in begins:
             findings.violate(
                 "I3",
                 f"{name} is of run {event.run} and seed {event.seed}, its parent of run "
@@ -166,8 +168,8 @@ class Versions:
         if before is not None and event.step < before.step:
             whose = "its parent" if before.number == event.parent else f"version {before.number}"
             violate("I3", f"{name} is at step {event.step}, {whose} at {before.step}")
-        starts = self.scanned.starts
-        due = due_by(starts[0].settings, event.number) if starts else None
+        settings = self.scanned.recipe(event.number)
+        due = due_by(settings, event.number) if settings else None
         if due is not None and event.policy != due:
             violate("I3", f"{name} moved the policy {event.policy!r}, the recipe says {due!r}")
 
@@ -264,9 +266,16 @@ class Versions:
         missing = [name for name in newest.state if not (folder / name).is_file()]
         # A live trainer deletes the state of a version once others have followed it.
         overtaken = any(version > newest.version for version, _ in list_folders(self.run))
-        if (missing or not newest.state) and not overtaken:
+        if missing and newest.version == self._forked_at:
+            self.findings.count("fresh_optimisers")
+        elif (missing or not newest.state) and not overtaken:
             what = ", ".join(missing) or "its state"
             self.findings.violate("I3", f"{folder.name} lacks {what}, which training resumes from")
+
+    @property
+    def _forked_at(self) -> int | None:
+        """The version that the run begins with, where it is a fork."""
+        return self.scanned.forks[-1].parent.version if self.scanned.forks else None
 
     def _folder(self, number: int, epoch: int) -> Path:
         return self.run / CHECKPOINTS / folder_name(number, epoch)

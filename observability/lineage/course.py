@@ -26,6 +26,7 @@ from bus.records import Record
 from bus.topics import DEAD_SUFFIX
 from observability.lineage.chain import Chain, Link
 from observability.lineage.lineage import UnknownEvent, dropped_by
+from observability.replay.forks import forks
 
 One = TypeVar("One", bound=Event)
 
@@ -57,6 +58,7 @@ class Course:
     def __init__(self, log: Log, event_id: str) -> None:
         """Raises `UnknownEvent`, for a record that cannot be read too."""
         self._log = log
+        self._forks = forks(log)
         asked = found(log, event_id)
         root = asked.event.correlation
         self.task = asked if root == event_id else found(log, root)
@@ -73,7 +75,9 @@ class Course:
 
     def _answer(self, said: Said, kind: type[Event], agent: str) -> Said | None:
         """What answers an event: by its id, or looked for where it must lie."""
-        record = self._log.find(derive_id(said.event.run, agent, said.event.id))
+        runs = dict.fromkeys((said.event.run, *(fork.run for fork in self._forks)))
+        ids = (derive_id(run, agent, said.event.id) for run in runs)
+        record = next(filter(None, map(self._log.find, ids)), None)
         if record is None:
             partition = self._log.read(kind.topic, said.record.partition)
             answers = (one for one in partition if _answered(one) == said.event.id)

@@ -61,8 +61,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Counts):
-    """One version of a path, and how much it consumed itself."""
+    """One version of a path, of which `run`, and how much it consumed itself."""
 
+    run: str
     version: int
     id: str
     created_at: datetime
@@ -78,7 +79,8 @@ class Behind(Counts):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
     """`sources` are the judgments of its own batch, or of all the path; `refusals` those of the
-    same versions; `path` leads from the version to the root."""
+    same versions; `path` leads from the version to the root, through the runs that a fork came
+    from."""
 
     run: str
     version: int
@@ -144,6 +146,7 @@ def lineage(log: Log, run: Path, version: int, *, whole: bool = False) -> Lineag
 
 def _step(link: Link) -> Step:
     return Step(
+        run=link.run,
         version=link.number,
         id=link.id,
         created_at=link.created_at,

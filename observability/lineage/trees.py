@@ -38,7 +38,7 @@ def tree_of_lineage(found: Lineage, most: int = MOST) -> Tree:
     if found.refusals:
         children.append((f"{len(found.refusals):,} refused proposals", []))
     path = [
-        f"… {step:,} versions …" if isinstance(step, int) else _step(step)
+        f"… {step:,} versions …" if isinstance(step, int) else _step(step, found.run)
         for step in steps_shown(found.path[1:], most)
     ]
     whole = (
@@ -79,10 +79,11 @@ def _source(source: Source) -> str:
     )
 
 
-def _step(step: Step) -> str:
-    if step.version == 0:
-        return f"version 0, {_when(step)} the root"
-    return f"version {step.version}, {_when(step)} {_judgments(step.judgments)}"
+def _step(step: Step, run: str) -> str:
+    """Of another run where that is its parent's."""
+    whose = "" if step.run == run else f" of {step.run}"
+    what = "the root" if step.version == 0 else _judgments(step.judgments)
+    return f"version {step.version}{whose}, {_when(step)} {what}"
 
 
 def _when(step: Step) -> str:

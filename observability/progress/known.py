@@ -93,7 +93,8 @@ class Known:
                 self.controls.take(event)
                 if event.command == "start":
                     self.newest_start = _start(event)
-                    self.first_start = self.first_start or self.newest_start
+                    if self.first_start is None or event.parent is not None:
+                        self.first_start = self.newest_start
                     self.moves.learns = self.newest_start.learns
                     self._started.append(event.created_at)
             case Weights():

@@ -109,10 +109,11 @@ def _dated_up_to(log: Log, time: datetime, said: str) -> Vector:
 
 def _below(log: Log, last: int, said: str) -> Vector:
     """What was committed up to a commit."""
-    vector = {}
-    for stream, head in log.heads().items():
+    vector, heads = {}, log.heads()
+    for stream, head in heads.items():
         commit = partial(_commit, log, stream, said=said)
         vector[stream] = bisect_right(range(head), last, key=commit)
+    _complete(log, vector, heads, last, said)
     if not all(_is_whole(log, *one, vector) for one in vector.items()):
         raise UnknownPosition(
             f"{said}: this log was copied, partition after partition, and has lost in which order "
@@ -121,10 +122,56 @@ def _below(log: Log, last: int, said: str) -> Vector:
     return vector
 
 
+def _complete(log: Log, vector: Vector, heads: Vector, last: int, said: str) -> None:
+    """Where every record has a number of its own, the other outputs of the same answer follow."""
+    following = {
+        stream: _commit(log, stream, end, said)
+        for stream, end in vector.items()
+        if end < heads[stream]
+    }
+    answer: tuple[str | None, str | None] | None = None
+    for stream, end in vector.items():
+        if end and _commit(log, stream, end - 1, said) == last:
+            answer = _answer(log, stream, end - 1)
+    while following and answer is not None and answer[0] is not None:
+        stream = min(following, key=following.__getitem__)
+        if following[stream] != last + 1 or _answer(log, stream, vector[stream]) != answer:
+            return
+        last += 1
+        vector[stream] += 1
+        del following[stream]
+        if vector[stream] < heads[stream]:
+            following[stream] = _commit(log, stream, vector[stream], said)
+
+
+def _answer(log: Log, stream: Stream, offset: int) -> tuple[str | None, str | None]:
+    """What a record answers, and who says it."""
+    headers = next(iter(log.read(*stream, offset, offset + 1))).headers
+    return headers.get("ce_causationid"), headers.get("ce_source")
+
+
+def check_whole(log: Log, vector: Vector) -> None:
+    """Raises `UnknownPosition` where the last record of a partition answers what is not before the
+    position: there was no such moment."""
+    for stream, end in vector.items():
+        if not _rests(log, stream, end, vector):
+            raise UnknownPosition(
+                f"--at: at this position {name_of(stream)} has the answer to what is not there yet "
+                f"({stream[0]}/{stream[1]}/{end - 1}): name a position that `evolvent replay "
+                "observe` has shown, or a version"
+            )
+
+
 def _is_whole(log: Log, stream: Stream, end: int, vector: Vector) -> bool:
     """Whether the last version or answer to a version has what it rests on."""
     topic = TOPICS.get(stream[0])
-    if not end or topic is None or topic.answers != Weights.topic:
+    if topic is None or topic.answers != Weights.topic:
+        return True
+    return _rests(log, stream, end, vector)
+
+
+def _rests(log: Log, stream: Stream, end: int, vector: Vector) -> bool:
+    if not end:
         return True
     record = next(iter(log.read(*stream, end - 1, end)))
     cause = log.find(record.headers.get("ce_causationid", ""))

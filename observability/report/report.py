@@ -17,6 +17,7 @@ from bus.log import Log
 from bus.records import Record
 from observability.progress.progress import Progress
 from observability.progress.status import as_json
+from observability.replay.forks import forks, said_of
 
 _SHOWN_JUDGMENTS = 3
 _SHOWN_ANSWERS = 4
@@ -130,6 +131,7 @@ def _page(
         status=status,
         progress=progress,
         run_name=run_dir.resolve().name,
+        forked=said_of(forks(log)),
         pictures=pictures,
         changes=_changes(progress),
         means={each["version"]: each for each in status["curve"]},

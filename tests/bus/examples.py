@@ -13,6 +13,7 @@ from bus.events import (
     Judgment,
     Lesson,
     LevelCount,
+    Parent,
     Plugin,
     Promotion,
     Proposal,
@@ -248,6 +249,9 @@ EXAMPLES: dict[str, Event] = {
             ),
             guard="floor",
             reason="the entropy of a token fell",
+            parent=Parent(
+                run="demo-1", place="runs/demo/log.sqlite", version=2, ends={"weights/0": 3}
+            ),
         ),
         DeadLetter(
             id=derive_id(RUN, "solver", "tasks/1/17"),

@@ -124,6 +124,7 @@ COMMANDS = (
     "objective",
     "seed",
     "copy",
+    "fork",
     "upgrade",
     "archive",
     "trim",

@@ -144,13 +144,21 @@ class Scanner:
 
     async def places(self, stream: Stream, start: int, limit: int = PAGE) -> list[Place]:
         """Those of the offsets [start, start + limit) that are on the log; raises `BusError`."""
+        return [place for place, _ in await self._placed(stream, start, limit)]
+
+    async def commits(self, stream: Stream, start: int, limit: int) -> list[int]:
+        """Of the same, which entries gave them their place, in numbers above 0."""
+        return [at + 1 for _, at in await self._placed(stream, start, limit)]
+
+    async def _placed(self, stream: Stream, start: int, limit: int) -> list[tuple[Place, int]]:
+        """With the positions of their entries."""
         with self._journal.state.lock:
             state = self._journal.state
             end = min(state.heads[stream], start + limit)
             offset, position = state.index[stream].before(start)
         if offset < (known := self._known.get(stream, (0, 0)))[0] <= start:
             offset, position = known
-        found: list[Place] = []
+        found: list[tuple[Place, int]] = []
         if start >= end:
             return found
         named = f'["{stream[0]}",{stream[1]},'.encode()
@@ -162,7 +170,7 @@ class Scanner:
                 for other, places, entry_id in self.effects(at, value):
                     for raw, event_id in zip(*places, strict=True) if other == stream else ():
                         if start <= offset < end:
-                            found.append(Place(offset, raw, event_id, entry_id))
+                            found.append((Place(offset, raw, event_id, entry_id), at))
                         offset += 1
                 if offset >= end:
                     self._known[stream] = first, at

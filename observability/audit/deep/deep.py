@@ -5,7 +5,9 @@ Knows no cursor; what takes a domain, a judge or an engine is handed in.
     every record            -> its header, what is embedded in it, its verdicts, its scores
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bus.errors import Unreadable
 from bus.events import Attempt, DeadLetter, Evaluation, Event, Judgment, Lesson, Task
@@ -25,10 +27,11 @@ from observability.audit.facts.pages import BELIEVED, TRAINED
 from observability.audit.findings import Findings
 from observability.audit.reading import readable
 from observability.audit.scan import Show
-from observability.audit.scanned import Part, Scanned
+from observability.audit.scanned import Part, Scanned, number_in
 from trainer.checkpoint.manifest import Manifest
 
 _SHOWN = 256
+_JUDGED_BY = ("domain", "judge", "judges", "critic", "sampler")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +55,9 @@ class Deep:
     def records(self, scanned: Scanned) -> None:
         """After the last version: everything that the scan has seen."""
         bodies = Bodies(self.log, self.findings)
-        samples = Samples(scanned.setting("solver", "samples"), self.findings)
+        recipes = [said for _, said in scanned.recipes()] or [{}]
+        samples = [Samples(number_in(said, "solver", "samples"), self.findings) for said in recipes]
+        again = [_judged_alike(said, recipes[-1]) for said in recipes]
         whole, before = sum(part.end for part in scanned.parts.values()), 0
         lessons = scanned.parts.get((Lesson.topic, 0))
         self._num_lessons = 0 if lessons is None else lessons.end
@@ -62,7 +67,9 @@ class Deep:
             for record in readable(self.log, stream, part.end, Findings()):
                 event = self._event(record, part, scanned)
                 if event is not None:
-                    self._check(record, event, bodies, samples)
+                    after = sum(fork.has(stream, record.offset) for fork in scanned.forks)
+                    after = min(after, len(recipes) - 1)
+                    self._check(record, event, bodies, samples[after], again[after])
                 if record.offset % _SHOWN == 0:
                     self.show("bodies", before + record.offset + 1, whole)
             before += part.end
@@ -93,7 +100,10 @@ class Deep:
         )
         return None
 
-    def _check(self, record: Record, event: Event, bodies: Bodies, samples: Samples) -> None:
+    def _check(
+        self, record: Record, event: Event, bodies: Bodies, samples: Samples, again: bool
+    ) -> None:
+        """With `again` a judgment is one of the judges that are here."""
         place = f"{record.topic}/{record.partition}/{record.offset}"
         bodies.check(record, event, place)
         match event:
@@ -113,12 +123,19 @@ class Deep:
                         "{number} judgments have not one verdict for each sample: {examples}",
                         place,
                     )
+                elif not again:
+                    self.findings.count("not_judged_again")
                 elif self.verdicts is not None:
                     self.verdicts.check(event, place, self.findings)
             case Evaluation():
                 check_scores(event, place, self.findings)
             case DeadLetter():
                 check_letter(self.log, event, place, self.findings)
+
+
+def _judged_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a recipe and that of a fork have the same judges, of the same tasks."""
+    return all(one.get(section) == other.get(section) for section in _JUDGED_BY)
 
 
 def _one_line(text: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 from bus.bus import Bus
 from bus.errors import BusError
 from bus.events import DeadLetter, derive_id
+from bus.log import HasOrder
 from bus.memory.bus import MemoryBus
 from bus.records import Record
 from tests.bus.contract.drivers import Driver, Run
@@ -53,6 +54,31 @@ def test_replay_from_any_position(run: Run) -> None:
         assert list(bus.log.read("control", 0, 700)) == list(bus.log.read("weights")) == []
         with pytest.raises(BusError, match="nowhere"):
             list(bus.log.read("nowhere"))
+
+    run(scenario)
+
+
+def test_a_log_knows_in_which_order_it_was_committed(run: Run) -> None:
+    async def scenario(driver: Driver) -> None:
+        bus, other = driver.open(), driver.open()
+        for index in range(20):
+            said = [control(index)] if index % 2 else [task(3 * index + one) for one in range(3)]
+            await (bus if index % 3 else other).publish(said)
+        log = bus.log
+        assert isinstance(log, HasOrder)
+        numbered = [
+            (number, record.event_id)
+            for stream, end in log.heads().items()
+            for number, record in zip(log.commits(*stream, 0, end), log.read(*stream), strict=True)
+        ]
+        order = {event_id: number for number, event_id in numbered}
+        for index in range(1, 19, 2):
+            before = max(order[task(3 * index - 3 + one).id] for one in range(3))
+            after = min(order[task(3 * index + 3 + one).id] for one in range(3))
+            assert 0 < before < order[control(index).id] < after
+        end = log.heads()["control", 0]
+        assert log.commits("control", 0, 3, 5) == log.commits("control", 0, 0, end)[3:5]
+        assert not log.commits("weights", 0, 0, 0)
 
     run(scenario)
 

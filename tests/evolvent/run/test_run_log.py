@@ -16,7 +16,8 @@ from evolvent.errors import UsageError
 from evolvent.recipe.load import load_recipe
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
-from evolvent.run.log import joined, opened, prepare, reached, run_on, started
+from evolvent.run.log import joined, opened, prepare, reached, started
+from observability.replay.forks import run_on
 
 KAFKA = "kafka://127.0.0.1:9092"
 

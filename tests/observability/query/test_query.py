@@ -21,7 +21,7 @@ from tests.observability.story import Story
 
 LEFT_OUT = {
     "weights": {"number", "files", "positions", "batch", "run"},
-    "control": {"plugins", "run"},
+    "control": {"parent", "plugins", "run"},
     "lesson": {"turn", "run"},
     "deadletter": {"value", "headers", "origin_offset", "group", "origin_topic", "run"},
     "curriculum": {"top", "run"},

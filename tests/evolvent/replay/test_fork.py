@@ -1,0 +1,254 @@
+"""`evolvent fork`: a run begins as another one was, is proved as that one is, and goes on by
+itself."""
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from bus.events import Control, Weights
+from bus.log import Log
+from evolvent.opened.example import write_example
+from evolvent.replay.fork import Wish, fork_run
+from evolvent.run.folder import RunFolder
+from observability.replay.position import position, text_of
+from tests.docs.pages import DOCS
+from tests.evolvent.conftest import Refused, Shown, events, evolvent
+from trainer.checkpoint.manifest import checkpoint_folders, is_thinned
+
+WITH_STATE, WITHOUT, THINNED = 50, 49, 30
+"""Versions of the example that have all, the weights alone, and the manifest alone."""
+
+KILLED_WHILE = """
+import asyncio, os, sys
+from pathlib import Path
+from evolvent.replay.fork import Wish, fork_run
+from evolvent.run.folder import RunFolder
+def show(what, done, whole):
+    if what == sys.argv[4] and (done or what == "audit"):
+        os._exit(9)
+wish = Wish(at=sys.argv[3])
+asyncio.run(fork_run(RunFolder(Path(sys.argv[1])), Path(sys.argv[2]), wish, show))
+"""
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "example"
+    write_example(run)
+    return run
+
+
+def files(run: Path) -> dict[str, bytes]:
+    return {str(at.relative_to(run)): at.read_bytes() for at in run.rglob("*") if at.is_file()}
+
+
+def contents(log: Log, ends: dict[tuple[str, int], int]) -> dict[tuple[str, int], list[object]]:
+    return {stream: [*log.read(*stream, 0, end)] for stream, end in ends.items()}
+
+
+def audited(run: Path, *more: str) -> dict[str, int]:
+    found = evolvent("audit", str(run), "--json", *more)
+    assert found.returncode == 0, found.stdout[-2000:] + found.stderr
+    counts: dict[str, int] = json.loads(found.stdout)["counts"]
+    return counts
+
+
+def check_begins_as(
+    parent: Path, fork: Path, at: str, run: str | None = None
+) -> dict[tuple[str, int], int]:
+    """The fork is its parent up to the position, and then says of which `run` it is a fork."""
+
+    async def look() -> dict[tuple[str, int], int]:
+        async with RunFolder(parent).log() as one, RunFolder(fork).log() as other:
+            ends = position(one.log, at)
+            assert contents(one.log, ends) == contents(other.log, ends)
+            first = next(other.log.read("control", start=ends["control", 0])).event()
+            assert isinstance(first, Control) and first.parent is not None
+            assert first.run == RunFolder(fork).run_id != RunFolder(parent).run_id
+            assert first.parent.run == (run or RunFolder(parent).run_id)
+            assert first.parent.ends == {f"{t}/{p}": end for (t, p), end in ends.items() if end}
+            assert sum(other.log.heads().values()) >= sum(ends.values()) + 1
+            return ends
+
+    return asyncio.run(look())
+
+
+@pytest.mark.parametrize("version", [0, WITHOUT])
+def test_at_a_version_the_fork_is_what_the_run_was(
+    example: Path, version: int, tmp_path: Path, shown: Shown
+) -> None:
+    before, fork = files(example), tmp_path / "fork"
+    said = shown("fork", example, "--at", str(version), "--dir", fork)
+    assert f"at version {version}:" in said and f"evolvent run --dir {fork}" in said
+    assert ("fresh optimiser" in said) == (version != WITH_STATE)
+    assert files(example) == before
+    check_begins_as(example, fork, str(version))
+    counts = json.loads(shown("audit", fork, "--json"))
+    assert counts["ok"] and counts["counts"]["versions"] == version + 1
+    assert counts["counts"].get("fresh_optimisers", 0) == (version != WITH_STATE)
+    assert len([*checkpoint_folders(fork)]) == version + 1
+    status, run = json.loads(shown("status", fork, "--json")), RunFolder(example).run_id
+    assert status["run"] == RunFolder(fork).run_id
+    assert (status["parent"]["run"], status["parent"]["version"]) == (run, version)
+    assert f"forked from {run} at version {version}" in shown("status", fork)
+
+
+def test_a_fork_of_a_fork_by_another_recipe_names_both(
+    example: Path, tmp_path: Path, shown: Shown, refused: Refused
+) -> None:
+    one, two, early = tmp_path / "one", tmp_path / "two", tmp_path / "early"
+    root = RunFolder(example).run_id
+    shown("fork", example, "--at", "end", "--dir", one, "--set", "evaluator.every=3")
+    shown("fork", one, "--at", "end", "--dir", two, "--set", "trainer.max_staleness=4")
+    check_begins_as(one, two, "end")
+    starts = [event for event in events(two, "control") if isinstance(event, Control)]
+    parents = [start.parent.run for start in starts if start.parent]
+    assert parents == [root, RunFolder(one).run_id]
+    assert json.loads(shown("audit", two, "--json"))["ok"]
+    found = json.loads(shown("lineage", two, str(WITH_STATE), "--json"))
+    assert {step["run"] for step in found["path"]} == {root}
+    # Before the first fork said anything, its log was that of the run it came from.
+    shown("fork", one, "--at", "0", "--dir", early)
+    check_begins_as(one, early, "0", root)
+    said = refused("run", "--dir", one, "--recipe", "words")
+    assert "another recipe or other settings" in said
+
+
+def test_what_cannot_be_forked_is_one_sentence(
+    example: Path, tmp_path: Path, refused: Refused
+) -> None:
+    new = tmp_path / "new"
+    for more, why in {
+        (
+            "--at",
+            str(THINNED),
+        ): f"weights of version {THINNED} were thinned out; fork at version 0 or",
+        ("--at", "51"): "no such version on the log: the newest is 50",
+        ("--at", "weights/0=51,tasks/0=3"): "the answer to what is not there yet",
+        ("--at", "weights/0=9999"): "weights/0 ends at 51",
+        ("--at", "50", "--recipe", "nobody"): "there is no recipe nobody",
+        ("--at", "50", "--recipe", "r-zero"): r"\[model\] must be as it is",
+        ("--at", "50", "--set", "model.layers=3"): r"\[model\] must be as it is",
+        ("--at", "50", "--set", "bus.partitions=8"): "a copy has the partitions of its source",
+    }.items():
+        assert re.search(why, refused("fork", example, "--dir", new, *more)), why
+        assert not new.exists()
+    assert "is the run itself" in refused("fork", example, "--at", "50", "--dir", example)
+    shutil.copytree(example, new)
+    assert "is a run already" in refused("fork", example, "--at", "50", "--dir", new)
+
+
+def test_what_is_not_finished_goes_on_by_the_same_words(
+    example: Path, tmp_path: Path, refused: Refused
+) -> None:
+    fork = tmp_path / "fork"
+
+    class Killed(Exception):
+        pass
+
+    def made(at: str, phase: str = "") -> None:
+        def show(what: str, done: int, whole: int) -> None:
+            if what == phase and done:
+                raise Killed
+
+        asyncio.run(fork_run(RunFolder(example), fork, Wish(at=at), show))
+
+    with pytest.raises(Killed):
+        made("end", "events")
+    assert "is not finished" in refused("status", fork)
+    begun = json.loads((fork / "copying.json").read_bytes())
+    assert "another fork or copy" in refused("fork", example, "--at", "49", "--dir", fork)
+    made("end")
+    check_begins_as(example, fork, "end")
+    assert RunFolder(fork).run_id == begun["run_id"]
+
+
+@pytest.mark.long
+def test_the_same_command_goes_on_where_it_was_killed(example: Path, tmp_path: Path) -> None:
+    fork = tmp_path / "fork"
+    for phase in ("checkpoints", "events", "cursors", "comparing", "audit"):
+        words = [str(example), str(fork), str(WITHOUT), phase]
+        done = subprocess.run([sys.executable, "-c", KILLED_WHILE, *words], check=False, text=True)
+        assert done.returncode == 9, phase
+        assert (fork / "copying.json").exists()
+    done = evolvent("fork", str(example), "--at", str(WITHOUT), "--dir", str(fork))
+    assert done.returncode == 0, done.stderr
+    check_begins_as(example, fork, str(WITHOUT))
+    audited(fork)
+
+
+@pytest.mark.long
+def test_at_every_version_a_run_is_forked_and_audited(lived: Path, tmp_path: Path) -> None:
+    newest = max(one.number for one in events(lived, "weights") if isinstance(one, Weights))
+    for version in range(newest + 1):
+        fork = tmp_path / str(version)
+        made = fork_run(RunFolder(lived), fork, Wish(at=str(version)), lambda *_: None)
+        assert asyncio.run(made).parent.version == version
+        check_begins_as(lived, fork, str(version))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("bus", ["sqlite", "kafka"])
+def test_a_fork_learns_on_by_another_recipe_and_nothing_twice(
+    example: Path, bus: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    fork, version = tmp_path / "fork", WITHOUT
+    if bus == "kafka":
+        bus = f"kafka://{request.getfixturevalue('kafka')}/fork-{uuid4().hex[:8]}"
+    words = ["--at", str(version), "--dir", str(fork), "--bus", bus]
+    words += ["--set", "evaluator.every=5", "--set", "solver.samples=4"]
+    done = evolvent("fork", str(example), *words)
+    assert done.returncode == 0, done.stderr
+    ends = check_begins_as(example, fork, str(version))
+    done = evolvent("run", "--dir", str(fork), "--budget", "1s", timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    check_begins_as(example, fork, str(version))
+    counts = audited(fork, "--deep")
+    assert counts["trained_twice"] == 0 and counts["events/weights"] > ends["weights", 0]
+    said = evolvent("lineage", str(fork), str(version + 1)).stdout
+    assert f"version {version} of {RunFolder(example).run_id}" in said
+
+
+def positions(run: Path, *said: str) -> list[str]:
+    async def look() -> list[str]:
+        async with RunFolder(run).log() as bus:
+            return [text_of(await asyncio.to_thread(position, bus.log, at)) for at in said]
+
+    return asyncio.run(look())
+
+
+@pytest.mark.long
+def test_a_fork_goes_to_a_broker_and_a_fork_of_it_comes_back(
+    example: Path, kafka: str, tmp_path: Path
+) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    bus = f"kafka://{kafka}/fork-{uuid4().hex[:8]}"
+    words = ("--at", str(WITHOUT), "--dir", str(there), "--bus", bus)
+    done = evolvent("fork", str(example), *words)
+    assert done.returncode == 0 and kafka in done.stdout, done.stderr
+    check_begins_as(example, there, str(WITHOUT))
+    audited(there)
+    versions = [str(version) for version in range(0, WITHOUT, 7)]
+    assert positions(there, *versions) == positions(example, *versions)
+    done = evolvent("fork", str(there), "--at", "end", "--dir", str(back))
+    assert done.returncode == 0, done.stderr
+    check_begins_as(there, back, "end")
+    audited(back)
+    assert positions(back, *versions) == positions(example, *versions)
+
+
+def test_the_page_forks_the_example(example: Path, tmp_path: Path, shown: Shown) -> None:
+    page = (DOCS / "replay.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```sh\n(evolvent fork .*?)```", page, re.DOTALL)
+    for line in block.splitlines():
+        words = line.replace("runs/example", str(example)).replace("runs/", f"{tmp_path}/").split()
+        shown(*words[1:])
+    assert not is_thinned(next(checkpoint_folders(tmp_path / "again")))

@@ -1,0 +1,90 @@
+"""A log as it was at a position is what it was then, and so is how far every group had come."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bus.bus import Subscription
+from bus.errors import BusError
+from bus.events import Control, Event, derive_id
+from bus.log import Cut
+from bus.memory.bus import MemoryBus
+from bus.records import Positioned, Record
+from bus.sqlite.bus import SqliteBus
+from observability.replay.past import PastLog
+from tests.observability.audit.audited_run import RUN, Life, make
+from tests.observability.story import Story
+
+
+def remembered(subscription: Subscription, bus: SqliteBus, cuts: list[Cut]) -> None:
+    """Has every commit leave behind what the log said right after it."""
+    complete = subscription.complete
+
+    async def completed(done: Sequence[Positioned], outputs: Sequence[Event]) -> None:
+        await complete(done, outputs)
+        cuts.append(bus.cut())
+
+    setattr(subscription, "complete", completed)  # noqa: B010 - a method cannot be assigned
+
+
+@pytest.fixture(scope="module")
+def cuts_and_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Cut], Path]:
+    """A run with poisoned rounds, whose trainer was taken over; every commit of it."""
+    cuts: list[Cut] = []
+
+    async def script(life: Life) -> None:
+        for subscription in (life.solver, life.critic, life.proposer, life.trainer):
+            assert subscription is not None
+            remembered(subscription, life.bus, cuts)
+        await life.live(4)
+        await life.propose()
+
+    return cuts, make(tmp_path_factory.mktemp("runs") / "run", script)
+
+
+def test_every_group_is_as_far_as_it_was_then(cuts_and_run: tuple[list[Cut], Path]) -> None:
+    cuts, run = cuts_and_run
+    bus = SqliteBus(run / "log.sqlite", read_only=True)
+    assert len(cuts) > 50
+    for cut in cuts:
+        past = PastLog(bus, cut.heads)
+        assert past.heads() == cut.heads
+        for group, held in cut.groups.items():
+            then = {stream: one.cursor for stream, one in held.items()}
+            assert past.cursors(group) == then, (group, dict(cut.heads))
+            assert sum(lag.backlog for lag in past.lag(group)) == sum(
+                cut.heads[stream] - cursor.base - cursor.num_done for stream, cursor in then.items()
+            )
+    asyncio.run(bus.close())
+
+
+def test_it_has_the_records_of_then_and_those_that_are_to_follow() -> None:
+    bus, events = MemoryBus(), Story(versions=6).events()
+    asyncio.run(bus.publish(events))
+    ends = {stream: end // 2 for stream, end in bus.heads().items()}
+    control = ends["control", 0]
+    start = Control(id=derive_id(RUN, "x", "y"), run=RUN, agent="x", command="start")
+    then = Record(
+        topic="control",
+        partition=0,
+        offset=control,
+        key="all",
+        headers={"ce_id": start.id},
+        value=b"",
+    )
+    past = PastLog(bus, ends, [then])
+    for stream, end in ends.items():
+        assert [*past.read(*stream)][:end] == [*bus.read(*stream, 0, end)]
+        assert [*past.read(*stream, 1, 3)] == [*bus.read(*stream, 1, 3)][: max(0, end - 1)]
+        numbers = past.commits(*stream, 0, past.heads()[stream])
+        assert len(numbers) == past.heads()[stream] and sorted(numbers) == [*numbers]
+    assert [*past.read("control")][-1] == then == past.find(start.id)
+    for event in events[::7]:
+        found, there = past.find(event.id), bus.find(event.id)
+        assert there is not None
+        is_before = there.offset < ends[there.topic, there.partition]
+        assert found == (there if is_before else None)
+    with pytest.raises(BusError, match="no partition"):
+        next(past.read("riddles"))
