@@ -16,6 +16,7 @@ from bus.events import Weights
 from bus.log import HasOrder, Log
 from bus.records import Position, Record
 from evolvent.errors import UsageError
+from observability.audit.duties import reading_order
 
 MEMBER = "copy"
 _BATCH_RECORDS = 1_000
@@ -74,13 +75,19 @@ async def copy_records(source: Log, target: Bus, show: Show) -> int:
     ends = await asyncio.to_thread(source.heads)
     heads = await asyncio.to_thread(target.log.heads)
     whole, there = sum(ends.values()), sum(heads.values())
-    numbered = [_numbered(source, stream, heads[stream], end) for stream, end in ends.items()]
+    streams = sorted(ends, key=lambda stream: _order_within(stream[0]))
+    numbered = [_numbered(source, stream, heads[stream], ends[stream]) for stream in streams]
     batches = _batches(record for _, record in merge(*numbered, key=itemgetter(0)))
     while batch := await asyncio.to_thread(next, batches, ()):
         await target.append(batch)
         there += len(batch)
         show("events", there, whole)
     return whole
+
+
+def _order_within(topic: str) -> tuple[bool, tuple[bool, int, str]]:
+    """Of one commit: causes before what answers them, and a version, which rests on all, last."""
+    return topic == Weights.topic, reading_order(topic)
 
 
 def _numbered(

@@ -16,7 +16,7 @@ up to then; in each partition that one is looked for as if its dates grew.
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -38,6 +38,7 @@ END = "end"
 _ID = re.compile("[0-9a-f]{32}")
 _LONGEST_NUMBER = 9
 _LONGEST_SHOWN = 60
+_WINDOW = 512
 _DAWN = datetime.min.replace(tzinfo=UTC)
 
 
@@ -93,27 +94,52 @@ def _found(log: Log, event_id: str) -> Record:
     return record
 
 
+class _Commits:
+    """Of a log as it is now, in windows: a broker is asked seldom. Raises `UnknownPosition`."""
+
+    def __init__(self, log: Log, said: str) -> None:
+        self.log, self.heads, self.said = log, log.heads(), said
+        self._windows: dict[tuple[Stream, int], Sequence[int]] = {}
+
+    def of(self, stream: Stream, offset: int) -> int:
+        start = offset - offset % _WINDOW
+        window = self._windows.get((stream, start)) or self._window(stream, start)
+        self._windows[stream, start] = window
+        return window[offset - start]
+
+    def _window(self, stream: Stream, start: int) -> Sequence[int]:
+        end = min(start + _WINDOW, self.heads[stream])
+        with suppress(BusError):
+            found = self.log.commits(*stream, start, end) if isinstance(self.log, HasOrder) else ()
+            if len(found) == end - start:
+                return found
+        raise UnknownPosition(
+            f"{self.said}: this log does not say in which order {name_of(stream)} was committed: "
+            "name where partitions end, as in tasks/0=12,tasks/1=9"
+        )
+
+
 def _committed_up_to(log: Log, record: Record, said: str) -> Vector:
-    stream = (record.topic, record.partition)
-    return _below(log, _commit(log, stream, record.offset, said), said)
+    commits = _Commits(log, said)
+    return _below(commits, commits.of((record.topic, record.partition), record.offset))
 
 
 def _dated_up_to(log: Log, time: datetime, said: str) -> Vector:
-    last = 0
-    for stream, head in log.heads().items():
-        date = partial(_date, log, stream)
-        if end := bisect_right(range(head), time, key=date):
-            last = max(last, _commit(log, stream, end - 1, said))
-    return _below(log, last, said)
+    commits, last = _Commits(log, said), 0
+    for stream, head in commits.heads.items():
+        if end := bisect_right(range(head), time, key=partial(_date, log, stream)):
+            last = max(last, commits.of(stream, end - 1))
+    return _below(commits, last)
 
 
-def _below(log: Log, last: int, said: str) -> Vector:
+def _below(commits: _Commits, last: int) -> Vector:
     """What was committed up to a commit."""
-    vector, heads = {}, log.heads()
-    for stream, head in heads.items():
-        commit = partial(_commit, log, stream, said=said)
-        vector[stream] = bisect_right(range(head), last, key=commit)
-    _complete(log, vector, heads, last, said)
+    log, said = commits.log, commits.said
+    vector = {
+        stream: bisect_right(range(head), last, key=partial(commits.of, stream))
+        for stream, head in commits.heads.items()
+    }
+    _complete(commits, vector, last)
     if not all(_is_whole(log, *one, vector) for one in vector.items()):
         raise UnknownPosition(
             f"{said}: this log was copied, partition after partition, and has lost in which order "
@@ -122,26 +148,21 @@ def _below(log: Log, last: int, said: str) -> Vector:
     return vector
 
 
-def _complete(log: Log, vector: Vector, heads: Vector, last: int, said: str) -> None:
+def _complete(commits: _Commits, vector: Vector, last: int) -> None:
     """Where every record has a number of its own, the other outputs of the same answer follow."""
-    following = {
-        stream: _commit(log, stream, end, said)
-        for stream, end in vector.items()
-        if end < heads[stream]
-    }
-    answer: tuple[str | None, str | None] | None = None
+    of, heads, said = commits.of, commits.heads, None
+    following = {at: of(at, end) for at, end in vector.items() if end < heads[at]}
     for stream, end in vector.items():
-        if end and _commit(log, stream, end - 1, said) == last:
-            answer = _answer(log, stream, end - 1)
-    while following and answer is not None and answer[0] is not None:
+        if end and of(stream, end - 1) == last:
+            said = _answer(commits.log, stream, end - 1)
+    while following and said is not None and said[0] is not None:
         stream = min(following, key=following.__getitem__)
-        if following[stream] != last + 1 or _answer(log, stream, vector[stream]) != answer:
+        end = vector[stream]
+        if following.pop(stream) != last + 1 or _answer(commits.log, stream, end) != said:
             return
-        last += 1
-        vector[stream] += 1
-        del following[stream]
-        if vector[stream] < heads[stream]:
-            following[stream] = _commit(log, stream, vector[stream], said)
+        last, vector[stream] = last + 1, end + 1
+        if end + 1 < heads[stream]:
+            following[stream] = of(stream, end + 1)
 
 
 def _answer(log: Log, stream: Stream, offset: int) -> tuple[str | None, str | None]:
@@ -183,18 +204,6 @@ def _rests(log: Log, stream: Stream, end: int, vector: Vector) -> bool:
         return True
     consumed = event.positions if isinstance(event, Weights) else {}
     return all(ranges[-1][1] <= vector[stream_of(name)] for name, ranges in consumed.items())
-
-
-def _commit(log: Log, stream: Stream, offset: int, said: str) -> int:
-    try:
-        if isinstance(log, HasOrder) and (found := log.commits(*stream, offset, offset + 1)):
-            return found[0]
-    except BusError:
-        pass
-    raise UnknownPosition(
-        f"{said}: this log does not say in which order {name_of(stream)} was committed: name where "
-        "partitions end, as in tasks/0=12,tasks/1=9"
-    )
 
 
 def _date(log: Log, stream: Stream, offset: int) -> datetime:

@@ -14,13 +14,17 @@ import pytest
 
 from bus.events import Control, Weights
 from bus.log import Log
+from evolvent.errors import UsageError
 from evolvent.opened.example import write_example
-from evolvent.replay.fork import Wish, fork_run
+from evolvent.recipe.load import load_recipe
+from evolvent.replay.fork import Forked, Wish, fork_run
 from evolvent.run.folder import RunFolder
 from observability.replay.position import position, text_of
 from tests.docs.pages import DOCS
 from tests.evolvent.conftest import Refused, Shown, events, evolvent
+from tests.observability.audit.audited_run import RUN, Life
 from trainer.checkpoint.manifest import checkpoint_folders, is_thinned
+from trainer.phases import Phases
 
 WITH_STATE, WITHOUT, THINNED = 50, 49, 30
 """Versions of the example that have all, the weights alone, and the manifest alone."""
@@ -168,6 +172,52 @@ def test_what_is_not_finished_goes_on_by_the_same_words(
     made("end")
     check_begins_as(example, fork, "end")
     assert RunFolder(fork).run_id == begun["run_id"]
+
+
+def test_of_several_policies_each_goes_on_from_the_version_that_moved_it(tmp_path: Path) -> None:
+    """Versions 1, 2, 4 and 5 moved the challenger, 3 and 6 whoever answers."""
+    run = RunFolder(tmp_path / "run")
+    phases = "[{policy='challenger', versions=2}, {policy='current', versions=1}]"
+    recipe = load_recipe("r-zero", [f"phases={phases}"])
+    run.create(recipe, RUN)
+
+    async def live() -> None:
+        life = Life(run.path)
+        life.moves = Phases(recipe.phases).policy
+        await life.start(phases=recipe.model_dump(mode="json")["phases"])
+        await life.live(6)
+        await life.close()
+
+    def forked(version: int, name: str = "") -> Forked:
+        folder = tmp_path / f"{name}{version}"
+        return asyncio.run(fork_run(run, folder, Wish(at=str(version)), lambda *_: None))
+
+    asyncio.run(live())
+    for version in (0, 3, 5):
+        made = forked(version)
+        assert (made.parent.version, made.fresh) == (version, ())
+        assert made.copied.checkpoints == version + 1
+    moved = next((run.path / "checkpoints").glob("v000002-*"))
+    shutil.rmtree(moved / "state")
+    assert forked(3, "stateless").fresh == (2,)
+    (moved / "thinned.json").write_text(json.dumps({"files": []}))
+    with pytest.raises(UsageError, match="the weights of version 2 were thinned out"):
+        forked(3, "thinned")
+
+
+@pytest.mark.long
+def test_a_run_that_was_trimmed_is_forked_from_its_archive(
+    example: Path, tmp_path: Path, shown: Shown
+) -> None:
+    run, fork = shutil.copytree(example, tmp_path / "run"), tmp_path / "fork"
+    shown("archive", run)
+    shown("trim", run, "--keep", "10")
+    shown("fork", run, "--at", str(WITHOUT), "--dir", fork)
+    check_begins_as(example, fork, str(WITHOUT))
+    again = tmp_path / "again"
+    shown("fork", run, "--at", str(WITHOUT), "--dir", again, "--archive", run / "archive")
+    check_begins_as(example, again, str(WITHOUT))
+    audited(again)
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """One log copied into another, on the buses themselves: records as they are, cursors, epochs."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,7 +20,9 @@ from evolvent.run.copy_log import (
     copy_cursors,
     copy_records,
 )
+from observability.replay.position import position, text_of
 from tests.bus.contract.saying import control, foreign, task
+from tests.observability.story import Story
 
 
 class Killed(Exception):
@@ -152,3 +155,29 @@ def test_a_log_that_somebody_works_on_is_left_alone(tmp_path: Path) -> None:
         await check_at_rest(source, "runs/words", 0.1)
 
     run(scenario, tmp_path)
+
+
+class ByVersions(MemoryBus):
+    """Knows of its order only which versions a record lies between, as a copy on a broker does."""
+
+    def commits(self, topic: str, partition: int, start: int, end: int) -> Sequence[int]:
+        versions = super().commits("weights", 0, 0, self.heads()["weights", 0])
+        exact = super().commits(topic, partition, start, end)
+        return [1 + bisect_left(versions, number) for number in exact]
+
+
+def test_the_order_of_commits_is_copied_and_a_version_ends_one() -> None:
+    async def scenario() -> None:
+        source, coarse, back = MemoryBus(), ByVersions(), MemoryBus()
+        for event in Story(versions=12).events():
+            await source.publish([event])
+        await copy_records(source, coarse, shown)
+        await copy_records(coarse, back, shown)
+        for version in range(13):
+            there = [text_of(position(log, str(version))) for log in (source, coarse, back)]
+            assert there[0] == there[1] == there[2]
+        for stream, end in source.heads().items():
+            assert [*back.read(*stream)] == [*source.read(*stream)]
+            assert coarse.heads()[stream] == end
+
+    asyncio.run(scenario())
