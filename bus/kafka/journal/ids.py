@@ -4,7 +4,6 @@ cache: brought up to date by every search, and made anew when it is missing.
 
 import asyncio
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,7 +90,8 @@ def _opened(name: str) -> apsw.Connection:
         connection.execute(_SCHEMA).fetchall()
         connection.execute("BEGIN IMMEDIATE; COMMIT").fetchall()
     except (OSError, apsw.Error):
-        connection = apsw.Connection(tempfile.mkstemp(prefix="evolvent-ids-")[1])
+        # SQLite's own temporary file, which goes with the process.
+        connection = apsw.Connection("")
         connection.execute(_SCHEMA).fetchall()
     return connection
 
