@@ -42,12 +42,14 @@ MINUTES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """One run to its end. `quantities` are what its domain measures of the last version and the
-    mean of what its trainer said of the last fifth of the versions."""
+    """One run to its end. `by_level` is pass@1 of every level, those of the warm-up too;
+    `quantities` are what its domain measures of the last version and the mean of what its trainer
+    said of the last fifth of the versions."""
 
     seed: int
     pass_1: float | None
     pass_64: float | None
+    by_level: dict[int, float] = field(default_factory=dict)
     quantities: dict[str, float] = field(default_factory=dict)
     versions: int = 0
     tokens: int = 0
@@ -130,6 +132,7 @@ class Bench:
                 seed=seed,
                 pass_1=found.pass_1,
                 pass_64=found.pass_64,
+                by_level=found.by_level,
                 quantities=_quantities(folder, learned),
                 versions=last,
                 tokens=round(sum(one.metrics.get("tokens", 0.0) for one in learned)),
@@ -165,6 +168,7 @@ class Bench:
                 seed=compared.seed,
                 pass_1=found.pass_1,
                 pass_64=found.pass_64,
+                by_level=found.by_level,
                 quantities=_shown_by(asyncio.run(evaluate(RunFolder(folder), 0, ASKED))),
                 steps=compared.steps,
                 cpu_seconds=round(spent, 1),
@@ -190,6 +194,10 @@ class Bench:
             seed=seed,
             pass_1=_mean(each.pass_1 for each in held_out),
             pass_64=_mean(each.pass_n for each in held_out),
+            by_level={
+                level: round(fmean(each.pass_1 for each in found if each.level == level), 3)
+                for level in sorted({each.level for each in found})
+            },
         )
 
 

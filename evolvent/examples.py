@@ -21,7 +21,7 @@ PLAIN = LearnedConfig()
 class Examples:
     """Problems of the warm-up levels. `end` is the token that ends an answer, `context` the length
     of what the model can read; a `proposer` reads as many tasks as in the run, drawn anew for each
-    row; `roles` are parts with something to show."""
+    row; `roles` are parts with something to show; `wrong_share` of the solutions are wrong."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Examples:
         context: int | None = None,
         proposer: LearnedConfig = PLAIN,
         roles: Sequence[PartConfig] = (),
+        wrong_share: float = 0.0,
     ) -> None:
         self._domain = domain
         self._seed = seed
@@ -40,6 +41,7 @@ class Examples:
         self._context = context
         self._proposer = proposer
         self._roles = roles
+        self._wrong_share = wrong_share
 
     def row(self, index: int, proposal_share: float, role_share: float = 0.0) -> Row:
         """In the solver's role, or with probability `proposal_share` in the proposer's, and
@@ -53,7 +55,10 @@ class Examples:
 
     def solution(self, index: int) -> Row:
         problem = self._problem(index)
-        return self._row(problem.prompt, problem.answer)
+        random = Random(f"{self._seed}/wrong/{index}")
+        is_wrong = random.random() < self._wrong_share
+        shown = self._wrong(problem, random) if is_wrong else problem.answer
+        return self._row(problem.prompt, shown)
 
     def proposal(self, index: int) -> Row:
         problem = self._problem(index)
@@ -70,9 +75,7 @@ class Examples:
         problem = self._problem(index)
         random = Random(f"{self._seed}/roles/{index}")
         part = random.choice(list(self._roles))
-        other = self._domain.make(problem.family, problem.level, random).answer
-        wrong = wrong_answer(self._domain, problem, other, random)
-        shown = part.example(problem, wrong, random)
+        shown = part.example(problem, self._wrong(problem, random), random)
         if shown is None:
             return self._row(problem.prompt, problem.answer)
         return self._row(shown.prompt, shown.answer)
@@ -80,6 +83,10 @@ class Examples:
     def answer(self, text: str) -> tuple[int, ...]:
         """An answer as the model writes it, its end included."""
         return answer_tokens(self._prompting, text, self._end)
+
+    def _wrong(self, problem: Problem, random: Random) -> str:
+        other = self._domain.make(problem.family, problem.level, random).answer
+        return wrong_answer(self._domain, problem, other, random)
 
     def _problem(self, index: int) -> Problem:
         return self._made(Random(f"{self._seed}/warm-up/{index}"))

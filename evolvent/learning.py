@@ -183,6 +183,7 @@ def _examples(
         context=longest(model.config.to_dict()),
         proposer=recipe.source if isinstance(recipe.source, LearnedConfig) else PLAIN,
         roles=recipe.shown_roles,
+        wrong_share=recipe.warmup.wrong_share,
     )
 
 

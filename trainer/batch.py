@@ -5,6 +5,7 @@ since the first record of it arrived. What is not learned from is dropped with a
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -40,6 +41,11 @@ class BatchConfig(BaseModel):
     size: int = Field(default=64, gt=0)
     max_staleness: int = Field(default=2, ge=0)
     timeout_seconds: float = Field(default=20.0, gt=0)
+
+    @property
+    def remembered(self) -> int:
+        """What was trained on so many versions ago is too old to be trained on again."""
+        return self.max_staleness + 2
 
 
 def _behind(drawn: int, newest: int) -> int:
@@ -161,21 +167,22 @@ def arrival(delivery: Delivery) -> Arrival:
 
 
 class Gathering:
-    """The arrivals that no version has consumed yet. What was in the trainer's `hands` when its
-    process ended makes smaller batches, until what ends it is alone, and dropped. `age` says how
-    stale an attempt is."""
+    """The arrivals that no version has consumed yet. `recent` names the version that trained on an
+    id, oldest first; what is too old to come again is forgotten. What was in the trainer's `hands`
+    when its process ended makes smaller batches, until what ends it is alone, and dropped. `age`
+    says how stale an attempt is."""
 
     def __init__(
         self,
         config: BatchConfig,
-        recent: Iterable[str],
+        recent: Mapping[str, int],
         hands: Hands | None = None,
         age: Age = _behind,
     ) -> None:
         self._age = age
         self._config = config
         self._hands = hands or Hands()
-        self._recent = set(recent)
+        self._recent = OrderedDict(recent)
         self._arrivals: list[Arrival] = []
         self._first: float | None = None
 
@@ -216,7 +223,8 @@ class Gathering:
         self._arrivals = left
         self._first = now if left else None
         trained = tuple(consumed for consumed, _ in fresh)
-        self._recent.update(consumed.id for consumed in trained)
+        self._recent.update((consumed.id, parent + 1) for consumed in trained)
+        self._forget(parent + 1)
         return Batch(
             judgments=tuple(judgment for _, judgment in fresh),
             trained=trained,
@@ -224,6 +232,11 @@ class Gathering:
             num_tasks=len(fresh) + num_dead,
             refused=tuple(refused),
         )
+
+    def _forget(self, newest: int) -> None:
+        kept = self._config.remembered
+        while self._recent and self._age(next(iter(self._recent.values())), newest) > kept:
+            self._recent.popitem(last=False)
 
     def _size(self) -> int:
         companies = (

@@ -148,7 +148,8 @@ class LearnerConfig(BaseModel):
 class WarmupConfig(BaseModel):
     """Supervised training of the seed model; learning rates rise over `rise_steps` steps, stay,
     and fall linearly to a tenth from `fall_from` of the way on. `proposal_share` of the rows
-    teach the proposer's role, `role_share` what sampler, judges and source ask beside the task."""
+    teach the proposer's role, `role_share` what sampler, judges and source ask beside the task;
+    `wrong_share` of the solutions are wrong, as where nobody has checked them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -158,6 +159,7 @@ class WarmupConfig(BaseModel):
     fall_from: float = Field(default=0.6, ge=0, le=1)
     proposal_share: float = Field(default=0.0, ge=0, le=1)
     role_share: float = Field(default=0.0, ge=0, le=1)
+    wrong_share: float = Field(default=0.0, ge=0, le=1)
     optimizer: OptimizerConfig = OptimizerConfig()
 
     @model_validator(mode="after")

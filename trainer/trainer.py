@@ -125,10 +125,14 @@ class Trainer:
         limit = self._batch.size if self._switch.is_open else 0
         taken = await self._subscription.take(limit, timeout_seconds=0.0)
         parent = await self._recover()
-        since = self._phases.since(parent.version, self._batch.max_staleness + 2)
+        since = self._phases.since(parent.version, self._batch.remembered)
         recent = self._checkpoints.recent(parent, since)
         known = {consumed.id for manifest in recent for consumed in manifest.consumed}
-        trained = [consumed.id for manifest in recent for consumed in manifest.trained]
+        trained = {
+            consumed.id: manifest.version
+            for manifest in reversed(recent)
+            for consumed in manifest.trained
+        }
         gathering = Gathering(self._batch, trained, self._hands, self._phases.age)
         arrivals = [arrival(delivery) for delivery in taken]
         just_done = {consumed.position for consumed in parent.consumed}

@@ -40,6 +40,18 @@ def test_without_a_share_every_row_is_what_it_was() -> None:
     )
 
 
+def test_a_share_of_the_solutions_is_wrong_and_the_others_are_what_they_were() -> None:
+    plain = texts(Examples(DOMAIN, 1, PROMPTING, END), 0.0)
+    mixed = texts(Examples(DOMAIN, 1, PROMPTING, END, wrong_share=0.3), 0.0)
+    wrong = 0
+    for right, (prompt, said) in zip(plain, mixed, strict=True):
+        asked = DOMAIN.pose(prompt.removesuffix(">"))
+        if (prompt, said) != right:
+            wrong += not DOMAIN.score(asked, said, ended=True).right
+    assert 60 < wrong < 120
+    assert wrong == sum(one != other for one, other in zip(plain, mixed, strict=True))
+
+
 @pytest.mark.parametrize("by_family", [False, True])
 def test_a_proposer_is_shown_as_many_tasks_as_in_a_run(by_family: bool) -> None:
     proposer = LearnedConfig(show_seeds=6, show_made=2, by_family=by_family)

@@ -1,5 +1,6 @@
 """The batch rule: what is trained on, what is dropped and why, what is left for the next."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -34,8 +35,8 @@ def dead(index: int) -> DeadLetter:
     )
 
 
-def gathering(*events: Event, recent: tuple[str, ...] = ()) -> Gathering:
-    gathered = Gathering(CONFIG, recent)
+def gathering(*events: Event, recent: Sequence[str] = ()) -> Gathering:
+    gathered = Gathering(CONFIG, dict.fromkeys(recent, 0))
     gathered.add([arrival(delivery(event, at)) for at, event in enumerate(events)], now=0.0)
     return gathered
 
@@ -74,6 +75,18 @@ def test_nothing_is_no_batch_however_long_one_waits() -> None:
     gathered = gathering()
     assert gathered.take(0, 1e9) is None
     assert gathered.wait_seconds(1e9) == CONFIG.timeout_seconds
+
+
+def test_memory_does_not_grow_with_what_was_trained_on() -> None:
+    gathered = gathering()
+    size, kept = CONFIG.size, CONFIG.remembered + 1
+    for version in range(20):
+        judged = [judgment(size * version + index, version=version) for index in range(size)]
+        gathered.add([arrival(delivery(one, at)) for at, one in enumerate(judged)], 0.0)
+        assert len(taken(gathered, version).judgments) == size
+        assert len(gathered._recent) == size * min(version + 1, kept)
+    gathered.add([arrival(delivery(judged[0], 77))], 0.0)
+    assert reasons(taken(gathered, 20, 1e9)) == ["duplicate"]
 
 
 @pytest.mark.parametrize(("parent", "stale"), [(0, False), (2, False), (3, True)])
@@ -119,7 +132,7 @@ def test_a_record_that_cannot_be_read_is_dropped_under_a_name_of_its_own(
     headers: dict[str, str],
 ) -> None:
     record = replace(delivery(judgment(1), 5).record, value=b"{", headers=headers)
-    gathered = Gathering(CONFIG, ())
+    gathered = Gathering(CONFIG, {})
     gathered.add([arrival(Delivery(record=record, epoch=1))], 0.0)
     gathered.add([arrival(Delivery(record=replace(record, offset=6), epoch=1))], 0.0)
     batch = taken(gathered, 0, 10.0)
@@ -130,7 +143,7 @@ def test_a_record_that_cannot_be_read_is_dropped_under_a_name_of_its_own(
 
 def test_an_unreadable_refusal_is_no_task() -> None:
     record = replace(delivery(refusal(1), 5).record, value=b"{")
-    gathered = Gathering(CONFIG, ())
+    gathered = Gathering(CONFIG, {})
     gathered.add([arrival(Delivery(record=record, epoch=1))], 0.0)
     assert taken(gathered, 0, 10.0).num_tasks == 0
 
@@ -161,7 +174,7 @@ EVENTS = st.one_of(
 def test_every_arrival_is_trained_on_dropped_or_left_and_only_one_of_these(
     turns: list[tuple[list[Event], float]], size: int
 ) -> None:
-    gathered = Gathering(BatchConfig(size=size, timeout_seconds=10.0), ())
+    gathered = Gathering(BatchConfig(size=size, timeout_seconds=10.0), {})
     offsets, now, version = count(), 0.0, 0
     came: list[Position] = []
     trained: list[Consumed] = []
@@ -195,7 +208,7 @@ def test_a_judgment_that_ends_the_trainer_is_alone_at_last_and_dropped(tmp_path:
     sizes, clock = [], count(99.0, 99.0)
     for _ in range(12):
         hands = Hands(tmp_path, "trainer")
-        gathered = Gathering(config, [], hands)
+        gathered = Gathering(config, {}, hands)
         gathered.add([one for one in arrivals if one.consumed.id not in trained], now=0.0)
         with suppress(RuntimeError):
             while (batch := gathered.take(0, next(clock))) is not None:

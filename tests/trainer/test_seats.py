@@ -36,7 +36,7 @@ def with_turns(judged: Judgment, *more: Turn, only: bool = False) -> Judgment:
 
 
 def taken(judged: Judgment, parent: int) -> Batch:
-    gathered = Gathering(BatchConfig(size=1, max_staleness=2), ())
+    gathered = Gathering(BatchConfig(size=1, max_staleness=2), {})
     gathered.add([arrival(delivery(judged, 0))], 0.0)
     found = gathered.take(parent, 0.0) or gathered.take(parent, 99.0)
     assert found is not None

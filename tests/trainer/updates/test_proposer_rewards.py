@@ -131,7 +131,7 @@ def test_a_proposal_is_compared_at_the_temperature_it_was_drawn_at() -> None:
 
 def test_a_version_learns_from_the_refusals_that_it_consumes() -> None:
     events = [refusal(1), judgment(1), refusal(1), refusal(2), judgment(2), refusal(3)]
-    gathered = Gathering(BatchConfig(size=2), ())
+    gathered = Gathering(BatchConfig(size=2), {})
     gathered.add([arrival(delivery(event, at)) for at, event in enumerate(events)], now=0.0)
     taken = gathered.take(0, 0.0)
     assert taken is not None
