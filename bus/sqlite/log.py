@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 import apsw
+from pydantic_core import from_json
 
 from bus.errors import BusError, Trimmed
 from bus.events import Event
@@ -62,6 +63,14 @@ def are_durable(entries: Iterable[Entry], topics: Mapping[str, Topic]) -> bool:
 
 def _text(headers: Mapping[str, str]) -> str:
     return json.dumps(headers, separators=(",", ":"))
+
+
+def _headers(text: str) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:
+        # What other programs write may have characters that only this one reads.
+        return json.loads(text)
 
 
 def identity_of(event_id: str) -> bytes:
@@ -159,7 +168,7 @@ def to_record(row: tuple[Any, ...]) -> Record:
         raise damaged(topic, part, off, "a column has the wrong type")
     if checksum(topic, part, off, key, text, value) != crc:
         raise damaged(topic, part, off, "its checksum is wrong")
-    headers = json.loads(text)
+    headers = _headers(text)
     said = headers.get("ce_id", "")
     if said != event_id.hex() and event_id != (identity_of(said) or _nameless(topic, part, off)):
         raise damaged(topic, part, off, "its id is wrong")

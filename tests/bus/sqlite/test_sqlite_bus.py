@@ -17,6 +17,7 @@ import pytest
 
 from bus.errors import BusError, Fenced
 from bus.events import Control, Promotion, Task, derive_id
+from bus.records import Record
 from bus.sqlite.bus import SqliteBus
 from bus.sqlite.file import SCHEMA_VERSION
 from bus.topics import TOPICS, Topic
@@ -275,6 +276,17 @@ except BusError as error:
     print(error)
 asyncio.run(bus.close())
 """
+
+
+def test_headers_of_other_programs_are_read_as_they_were_written(tmp_path: Path) -> None:
+    headers = {"half of a character": "\ud83d", "nothing": "", "a line": "\n\x00\u00e9"}
+    written = Record(
+        topic="control", partition=0, offset=0, key="all", headers=headers, value=b"{}"
+    )
+    bus = SqliteBus(tmp_path / "log.sqlite")
+    asyncio.run(bus.append([written]))
+    assert list(bus.read("control")) == [written]
+    asyncio.run(bus.close())
 
 
 def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
