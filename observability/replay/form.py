@@ -82,7 +82,9 @@ def _content(value: Any, inner: Callable[[Any], Any], pace: bool) -> Any:
         case datetime():
             return value.isoformat()
         case BaseModel():
-            return [type(value).__name__, value.model_dump(mode="json")]
+            # A field that is added to an event later changes no digest while it is at its default.
+            said = value.model_dump(mode="json", exclude_defaults=True)
+            return [type(value).__name__, said]
         case deque():
             return [[inner(one) for one in value], value.maxlen]
         case tuple():

@@ -93,7 +93,9 @@ def test_at_a_version_the_fork_is_what_the_run_was(
     assert f"at version {version}:" in said and f"evolvent run --dir {fork}" in said
     assert ("fresh optimiser" in said) == (version != WITH_STATE)
     assert files(example) == before
-    check_begins_as(example, fork, str(version))
+    ends = check_begins_as(example, fork, str(version))
+    observed = ("replay", "observe", "--at", text_of(ends))
+    assert shown(*observed, fork) == shown(*observed, example)
     counts = json.loads(shown("audit", fork, "--json"))
     assert counts["ok"] and counts["counts"]["versions"] == version + 1
     assert counts["counts"].get("fresh_optimisers", 0) == (version != WITH_STATE)
