@@ -1,6 +1,7 @@
 """What a long log's past costs whoever asks for it: questions in SQL of an archive's columns and of
 the log, the lineage of a version among many, what a task taught, data sets, the state of every
-agent at a position. The log is made up for it, on SQLite.
+agent at a position, by the length of what lies before it. The log is made up for it, on SQLite. And
+what judging the recorded example again takes beside the judge.
 
     python benchmarks/replay.py [--events 1000000] [--versions 10000] [--quick]
 
@@ -28,6 +29,10 @@ from benchmarks.audit import RUN, events, write
 from bus.events import Judgment, LevelCount, Weights, derive_id
 from bus.log import Log
 from bus.sqlite.bus import SqliteBus
+from evolvent.opened.example import write_example
+from evolvent.replay.otherwise import Settings
+from evolvent.replay.rejudge import rejudge, rejudged_by
+from evolvent.run.folder import RunFolder
 from harness.runs import show
 from harness.shown import exit_code
 from observability.archive.archive import opened
@@ -61,6 +66,8 @@ READS = {
 COLUMNAR, FOLDED, LONG = 500_000, 50_000, 1_000_000
 """Events of these a second, of so many; the log is read meanwhile."""
 FROM_SNAPSHOT_SECONDS = 5.0
+SHORT = 10_000
+"""The shortest that is folded for its cost."""
 SHARE = 0.63
 """Of every partition: a position in the middle."""
 
@@ -181,6 +188,30 @@ def observed(log: Log, place: Place, folder: Path) -> dict[str, Any]:
     }
 
 
+def by_length(log: Log) -> dict[str, float]:
+    """Microseconds an event of the fold, up to positions at a tenth, a hundredth, ..."""
+    heads, costs = log.heads(), dict[str, float]()
+    size = whole = sum(heads.values())
+    while size >= SHORT:
+        before = {at: end * size // whole for at, end in heads.items()}
+        state, seconds = timed(partial(observe, log, before))
+        costs[str(size)] = round(seconds / state.num_events * 1e6, 1)
+        size //= 10
+    return dict(reversed(costs.items()))
+
+
+def judged_again(folder: Path) -> dict[str, Any]:
+    """The example through its own judge, by the clock."""
+    write_example(folder)
+    run = RunFolder(folder)
+    wanted = rejudged_by(run, None, Settings())
+    found = asyncio.run(rejudge(run, wanted, None, lambda what, done, whole: None))
+    return {
+        "rejudged": found["verdicts"]["judgments"],
+        "rejudge_overhead_microseconds": round(found["overhead_seconds"] * 1e6),
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
@@ -198,11 +229,12 @@ def main() -> int:
         bus = SqliteBus(path, read_only=True)
         figures = archived(bus, place) | looked_back(bus, Path(folder), number, share)
         figures |= columnar(bus, place) | observed(bus, place, Path(folder) / "replay")
+        figures |= {"fold_microseconds": by_length(bus)} | judged_again(Path(folder) / "example")
         asyncio.run(bus.close())
     show(figures)
     wanted = {"learners": 1, "exported": arguments.events // 3, "events": arguments.events}
     none = ("slow_lineages", "slow_questions", "slow_folds", "wrong_answers", "wrong_states")
-    return exit_code(figures, wanted, none)
+    return exit_code(figures, wanted | {"rejudged": 1}, none)
 
 
 if __name__ == "__main__":
