@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from observability.archive.place import ArchiveError, place_of
+from observability.query.archived import ArchivedTables
+from observability.query.query import Query
 from tests.observability.archive.archiving import EVENTS, archived, contents, log_of, read, records
 
 ARCHIVE = "s3://runs/words/archive"
@@ -41,7 +43,12 @@ def test_it_is_the_same_as_in_a_folder(store: str, tmp_path: Path) -> None:
     with log_of(tmp_path / "log.sqlite", EVENTS[100:]) as log:
         archived(log, ARCHIVE, block=64)
         archived(log, tmp_path / "archive", block=64)
-        assert records(read(ARCHIVE)) == records(log)
+        found = read(ARCHIVE)
+        assert records(found) == records(log)
+        tables = ArchivedTables(found.archive, found.heads())
+        assert tables.ends == {at: end for at, end in log.heads().items() if end}
+        asked = "SELECT * FROM success"
+        assert Query(found, tables).ask(asked).equals(Query(log).ask(asked))
     place = place_of(ARCHIVE)
     there = {name: bytes(place.read(name)) for name in place.sizes()}
     assert there == contents(tmp_path / "archive")
