@@ -8,6 +8,7 @@ from bus.errors import Unreadable
 from bus.events import Watermark
 from bus.groups import name_of
 from bus.log import Log
+from observability.replay.forks import forks
 
 _PAGE = 64
 
@@ -45,11 +46,16 @@ def archived(log: Log) -> Archived | None:
 
 
 def newest_watermark(log: Log, location: str | None = None) -> Watermark | None:
-    """What was said last of an archive, of the one at `location` where that is named."""
+    """What was said last of an archive, of the one at `location` where that is named. A parent's
+    archive is not that of its fork."""
     stream = (Watermark.topic, 0)
     end = log.heads().get(stream, 0)
-    while end > 0:
-        start = max(0, end - _PAGE)
+    if not end:
+        return None
+    last = forks(log)[-1:]
+    begin = last[0].parent.ends.get(name_of(stream), 0) if last else 0
+    while end > begin:
+        start = max(begin, end - _PAGE)
         for record in reversed(list(log.read(*stream, start, end))):
             try:
                 event = record.event()
