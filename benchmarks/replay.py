@@ -1,7 +1,7 @@
 """What a long log's past costs whoever asks for it: questions in SQL of an archive's columns and of
 the log, the lineage of a version among many, what a task taught, data sets, the state of every
-agent at a position, by the length of what lies before it. The log is made up for it, on SQLite. And
-what judging the recorded example again takes beside the judge.
+agent at a position, by the length of what lies before it, all attempts judged again. The log is
+made up for it, on SQLite.
 
     python benchmarks/replay.py [--events 1000000] [--versions 10000] [--quick]
 
@@ -25,14 +25,11 @@ from typing import Any
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks._judged_again import as_run, judged_again
 from benchmarks.audit import RUN, events, write
 from bus.events import Judgment, LevelCount, Weights, derive_id
 from bus.log import Log
 from bus.sqlite.bus import SqliteBus
-from evolvent.opened.example import write_example
-from evolvent.replay.otherwise import Settings
-from evolvent.replay.rejudge import rejudge, rejudged_by
-from evolvent.run.folder import RunFolder
 from harness.runs import show
 from harness.shown import exit_code
 from observability.archive.archive import opened
@@ -200,18 +197,6 @@ def by_length(log: Log) -> dict[str, float]:
     return dict(reversed(costs.items()))
 
 
-def judged_again(folder: Path) -> dict[str, Any]:
-    """The example through its own judge, by the clock."""
-    write_example(folder)
-    run = RunFolder(folder)
-    wanted = rejudged_by(run, None, Settings())
-    found = asyncio.run(rejudge(run, wanted, None, lambda what, done, whole: None))
-    return {
-        "rejudged": found["verdicts"]["judgments"],
-        "rejudge_overhead_microseconds": round(found["overhead_seconds"] * 1e6),
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
@@ -226,15 +211,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         path, place = Path(folder) / "log.sqlite", place_of(Path(folder) / "archive")
         asyncio.run(write(path, chain(events(arguments.events), versions(number, share))))
+        run = as_run(Path(folder), RUN)
         bus = SqliteBus(path, read_only=True)
         figures = archived(bus, place) | looked_back(bus, Path(folder), number, share)
         figures |= columnar(bus, place) | observed(bus, place, Path(folder) / "replay")
-        figures |= {"fold_microseconds": by_length(bus)} | judged_again(Path(folder) / "example")
+        figures |= {"fold_microseconds": by_length(bus)} | judged_again(run, bus)
         asyncio.run(bus.close())
     show(figures)
     wanted = {"learners": 1, "exported": arguments.events // 3, "events": arguments.events}
-    none = ("slow_lineages", "slow_questions", "slow_folds", "wrong_answers", "wrong_states")
-    return exit_code(figures, wanted | {"rejudged": 1}, none)
+    slow = ("slow_lineages", "slow_questions", "slow_folds")
+    none = (*slow, "wrong_answers", "wrong_states", "otherwise_judged")
+    return exit_code(figures, wanted | {"judged_again": arguments.events // 3}, none)
 
 
 if __name__ == "__main__":
