@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from bus.records import Record
 from bus.topics import DEAD_SUFFIX, TOPICS, partition_of
+from observability.audit.facts.pages import NO_VERSION
 from observability.audit.findings import Findings
 from observability.replay.forks import Fork, run_of
 
@@ -100,3 +101,9 @@ def seconds_of(record: Record) -> int:
         return int(datetime.fromisoformat(record.headers.get("ce_time", "")).timestamp())
     except (ValueError, OverflowError):
         return 0
+
+
+def version_of(record: Record) -> int:
+    """What its header names, `NO_VERSION` where it names none."""
+    text = record.headers.get("ce_modelversion", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else NO_VERSION

@@ -20,7 +20,7 @@ from observability.audit.facts.links import CAUSE, EVENT, OBJECTIVE, SAID, Links
 from observability.audit.facts.pages import LETTER, NAMED, NAMELESS, NO_VERSION, Pages
 from observability.audit.facts.snapshot import Snapshot
 from observability.audit.findings import Findings
-from observability.audit.headers import Headers, agent_of, seconds_of
+from observability.audit.headers import Headers, agent_of, seconds_of, version_of
 from observability.audit.joining import Joining
 from observability.audit.order import Order
 from observability.audit.reading import Stream, readable
@@ -200,12 +200,6 @@ class _Scan:
         owes = duties.completer(origin[0]) in ("", event.group)
         group = self._scanned.groups.number(event.group)
         self._scanned.pages.add(of.index, LETTER, offset, part.at(record.offset), group, int(owes))
-
-
-def version_of(record: Record) -> int:
-    """What its header names, `NO_VERSION` where it names none."""
-    text = record.headers.get("ce_modelversion", "")
-    return int(text) if text.isdecimal() and len(text) < 10 else NO_VERSION
 
 
 def _counted(number: int) -> int:

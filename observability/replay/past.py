@@ -18,7 +18,7 @@ from bus.records import Lag, Record
 from bus.topics import DEAD_SUFFIX, TOPICS
 from bus.versions import Versions
 from observability.audit.duties import reading_order
-from observability.audit.headers import agent_of
+from observability.audit.headers import agent_of, version_of
 from trainer.batch import GROUP as TRAINER
 
 _LAST = 1 << 62
@@ -118,14 +118,15 @@ class PastLog:
         end = self._ends[_WEIGHTS]
         if not end:
             return None
-        newest = next(iter(self._log.read(*_WEIGHTS, end - 1, end))).event_id
+        newest = next(iter(self._log.read(*_WEIGHTS, end - 1, end)))
         answers = (
             record
             for stream, last in self._ends.items()
-            if stream[0] in TOPICS and TOPICS[stream[0]].answers == Weights.topic
+            if stream == _CONTROL
+            or (stream[0] in TOPICS and TOPICS[stream[0]].answers == Weights.topic)
             for record in self._log.read(*stream, max(0, last - _LOOKED), last)
         )
-        return end - 1, {agent_of(one) for one in answers if _cause_of(one) == newest}
+        return end - 1, {agent_of(one) for one in answers if _is_of(one, newest)}
 
 
 _WEIGHTS: Stream = (Weights.topic, 0)
@@ -141,6 +142,7 @@ class _Later:
         self._offsets: dict[tuple[str, Stream], set[int]] = {}
         self._ids: set[str] = set()
         self._asked = _asked(log, ends)
+        self._versions = Versions(log)
         for stream in sorted(now.heads, key=lambda at: (reading_order(at[0]), at)):
             for record in log.read(*stream, ends[stream], now.heads[stream]):
                 self._take(record)
@@ -157,6 +159,11 @@ class _Later:
         cause = _cause_of(record)
         if record.topic == Weights.topic or record.topic.endswith(DEAD_SUFFIX):
             self._take_places(record)
+        elif record.topic == Control.topic and (number := version_of(record)) >= 0:
+            # What a guard says of a version names that by its number.
+            of = self._versions.numbered(number)
+            if of is not None and (found := self._log.find(of.id)) is not None:
+                self.note(agent_of(record), _WEIGHTS, found.offset)
         elif cause and cause not in self._ids and (found := self._log.find(cause)) is not None:
             self.note(agent_of(record), (found.topic, found.partition), found.offset)
             for offset in self._asked.get(cause, ()) if record.topic == Evaluation.topic else ():
@@ -193,6 +200,13 @@ def _asked(log: Log, ends: Mapping[Stream, int]) -> dict[str, list[int]]:
         if event.weights_version is not None and (of := versions.numbered(event.weights_version)):
             found.setdefault(of.id, []).append(record.offset)
     return found
+
+
+def _is_of(record: Record, version: Record) -> bool:
+    """Whether it is said of a version, which a guard names by its number."""
+    if record.topic == Control.topic:
+        return version_of(record) == version_of(version)
+    return _cause_of(record) == version.event_id
 
 
 def _cause_of(record: Record) -> str:

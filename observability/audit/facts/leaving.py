@@ -13,10 +13,9 @@ from observability.audit.facts.snapshot import (
     Snapshot,
 )
 from observability.audit.findings import Findings
-from observability.audit.headers import seconds_of
+from observability.audit.headers import seconds_of, version_of
 from observability.audit.learning import Learning
 from observability.audit.outcomes import Outcomes
-from observability.audit.scan import version_of
 from observability.audit.scanned import Part, Scanned, identity_of
 from observability.audit.versions import Versions
 

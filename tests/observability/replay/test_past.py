@@ -8,7 +8,7 @@ import pytest
 
 from bus.bus import Subscription
 from bus.errors import BusError
-from bus.events import Control, Event, derive_id
+from bus.events import Control, Event, Weights, derive_id
 from bus.log import Cut
 from bus.memory.bus import MemoryBus
 from bus.records import Positioned, Record
@@ -88,3 +88,32 @@ def test_it_has_the_records_of_then_and_those_that_are_to_follow() -> None:
         assert found == (there if is_before else None)
     with pytest.raises(BusError, match="no partition"):
         next(past.read("riddles"))
+
+
+def test_what_a_guard_says_of_a_version_is_its_answer() -> None:
+    """It is silent on version 0, and stops the trainer at version 1."""
+    bus, positions = MemoryBus(), []
+    versions = [event for event in Story(versions=2).events() if isinstance(event, Weights)]
+    word = Control(
+        id=derive_id(RUN, "guard", versions[1].id),
+        run=RUN,
+        agent="guard",
+        command="stop",
+        weights_version=1,
+    )
+
+    async def live() -> None:
+        async with bus.subscribe(["weights"], "guard", "guard-1") as guard:
+            for version in versions[:2]:
+                await bus.publish([version])
+                positions.append(bus.heads())
+                said = [word] if version.number else []
+                await guard.complete(await guard.take(1), said)
+                positions.append(bus.heads())
+            await bus.publish([versions[2]])
+            await guard.complete(await guard.take(1), [])
+
+    asyncio.run(live())
+    done = [PastLog(bus, ends).cursors("guard")["weights", 0].base for ends in positions]
+    # Nobody can tell by the log when silence was kept: the last version is looked at again.
+    assert done == [0, 0, 1, 2]
