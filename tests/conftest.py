@@ -8,9 +8,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from bus.kafka.cluster.cluster import Cluster
+
+# A machine that does much else is no fault of an example.
+settings.register_profile("evolvent", deadline=None)
+settings.load_profile("evolvent")
 
 
 @pytest.fixture(scope="session")
