@@ -38,7 +38,8 @@ from evolvent.run.copy_log import Show
 from evolvent.run.folder import RunFolder, stored_as
 from observability.replay.forks import run_on
 from observability.replay.past import PastLog
-from observability.replay.position import UnknownPosition, Vector, check_whole, named, position
+from observability.replay.position import UnknownPosition, Vector, named, position
+from observability.replay.whole import check_whole
 from trainer.checkpoint.manifest import is_thinned, nearest_whole
 from trainer.checkpoint.recovery import published
 

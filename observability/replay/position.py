@@ -34,9 +34,12 @@ from bus.versions import Versions
 Vector = dict[Stream, int]
 """The end of every partition of a log: so many of its records are before the position."""
 
+Answer = tuple[str | None, str | None]
+
 END = "end"
 _ID = re.compile("[0-9a-f]{32}")
-_LONGEST_NUMBER = 9
+_NUMBER = re.compile("[0-9]{1,9}")
+_OFFSET = re.compile("-?[0-9]+")
 _LONGEST_SHOWN = 60
 _WINDOW = 512
 _DAWN = datetime.min.replace(tzinfo=UTC)
@@ -53,7 +56,7 @@ def position(log: Log, at: str) -> Vector:
         return log.heads()
     if _ID.fullmatch(at):
         return _committed_up_to(log, _found(log, at), f"--at {at}")
-    if at.isdecimal() and len(at) <= _LONGEST_NUMBER:
+    if _NUMBER.fullmatch(at):
         return _committed_up_to(log, _version(log, int(at)), f"--at {at}")
     if "=" in at or at.startswith(("{", "@")):
         return _checked(log, _said(at))
@@ -94,7 +97,7 @@ def _found(log: Log, event_id: str) -> Record:
     return record
 
 
-class _Commits:
+class Commits:
     """Of a log as it is now, in windows: a broker is asked seldom. Raises `UnknownPosition`."""
 
     def __init__(self, log: Log, said: str) -> None:
@@ -120,19 +123,19 @@ class _Commits:
 
 
 def _committed_up_to(log: Log, record: Record, said: str) -> Vector:
-    commits = _Commits(log, said)
+    commits = Commits(log, said)
     return _below(commits, commits.of((record.topic, record.partition), record.offset))
 
 
 def _dated_up_to(log: Log, time: datetime, said: str) -> Vector:
-    commits, last = _Commits(log, said), 0
+    commits, last = Commits(log, said), 0
     for stream, head in commits.heads.items():
         if end := bisect_right(range(head), time, key=partial(_date, log, stream)):
             last = max(last, commits.of(stream, end - 1))
     return _below(commits, last)
 
 
-def _below(commits: _Commits, last: int) -> Vector:
+def _below(commits: Commits, last: int) -> Vector:
     """What was committed up to a commit."""
     log, said = commits.log, commits.said
     vector = {
@@ -148,7 +151,7 @@ def _below(commits: _Commits, last: int) -> Vector:
     return vector
 
 
-def _complete(commits: _Commits, vector: Vector, last: int) -> None:
+def _complete(commits: Commits, vector: Vector, last: int) -> None:
     """Where every record has a number of its own, the other outputs of the same answer follow."""
     of, heads, said = commits.of, commits.heads, None
     following = {at: of(at, end) for at, end in vector.items() if end < heads[at]}
@@ -165,22 +168,13 @@ def _complete(commits: _Commits, vector: Vector, last: int) -> None:
             following[stream] = of(stream, end + 1)
 
 
-def _answer(log: Log, stream: Stream, offset: int) -> tuple[str | None, str | None]:
-    """What a record answers, and who says it."""
-    headers = next(iter(log.read(*stream, offset, offset + 1))).headers
-    return headers.get("ce_causationid"), headers.get("ce_source")
+def _answer(log: Log, stream: Stream, offset: int) -> Answer:
+    return answer_of(next(iter(log.read(*stream, offset, offset + 1))))
 
 
-def check_whole(log: Log, vector: Vector) -> None:
-    """Raises `UnknownPosition` where the last record of a partition answers what is not before the
-    position: there was no such moment."""
-    for stream, end in vector.items():
-        if not _rests(log, stream, end, vector):
-            raise UnknownPosition(
-                f"--at: at this position {name_of(stream)} has the answer to what is not there yet "
-                f"({stream[0]}/{stream[1]}/{end - 1}): name a position that `evolvent replay "
-                "observe` has shown, or a version"
-            )
+def answer_of(record: Record) -> Answer:
+    """What a record answers, and who says it: the same for all that one commit says."""
+    return record.headers.get("ce_causationid"), record.headers.get("ce_source")
 
 
 def _is_whole(log: Log, stream: Stream, end: int, vector: Vector) -> bool:
@@ -188,16 +182,16 @@ def _is_whole(log: Log, stream: Stream, end: int, vector: Vector) -> bool:
     topic = TOPICS.get(stream[0])
     if topic is None or topic.answers != Weights.topic:
         return True
-    return _rests(log, stream, end, vector)
+    return not end or rests(log, next(iter(log.read(*stream, end - 1, end))), vector)
 
 
-def _rests(log: Log, stream: Stream, end: int, vector: Vector) -> bool:
-    if not end:
-        return True
-    record = next(iter(log.read(*stream, end - 1, end)))
+def rests(log: Log, record: Record, vector: Vector) -> bool:
+    """Whether what a record answers, and a version consumed, is before the position."""
     cause = log.find(record.headers.get("ce_causationid", ""))
     if cause is not None and cause.offset >= vector[cause.topic, cause.partition]:
         return False
+    if record.topic != Weights.topic:
+        return True
     try:
         event = record.event()
     except Unreadable:
@@ -223,16 +217,26 @@ def _said(at: str) -> dict[str, Any]:
         if at.startswith("@"):
             text = Path(at[1:]).read_text(encoding="utf-8").strip()
         if text.startswith("{"):
-            found = json.loads(text)
+            found = json.loads(text, object_pairs_hook=_once)
             return dict(found.get("position", found))
         pairs = [one.strip().partition("=") for one in text.split(",")]
-        return {name: int(end) for name, _, end in pairs}
+        if all(_OFFSET.fullmatch(end) for _, _, end in pairs):
+            return _once([(name, int(end)) for name, _, end in pairs])
     except OSError as error:
         raise UnknownPosition(f"--at {shown}: {error.strerror or error}") from None
     except (ValueError, TypeError, AttributeError):
-        raise UnknownPosition(
-            f"--at {shown}: a position says where partitions end, as in tasks/0=12,tasks/1=9"
-        ) from None
+        pass
+    raise UnknownPosition(
+        f"--at {shown}: a position says where partitions end, as in tasks/0=12,tasks/1=9"
+    )
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    for name in found if len(found) < len(pairs) else ():
+        if sum(name == other for other, _ in pairs) > 1:
+            raise UnknownPosition(f"--at: {name} is named twice")
+    return found
 
 
 def _checked(log: Log, said: Mapping[str, Any]) -> Vector:
@@ -243,7 +247,7 @@ def _checked(log: Log, said: Mapping[str, Any]) -> Vector:
             stream = stream_of(name)
         except ValueError:
             stream = (name, -1)
-        if stream not in heads:
+        if stream not in heads or name != name_of(stream):
             raise UnknownPosition(f"--at: there is no partition {name} on the log")
         if type(end) is not int or end < 0:
             raise UnknownPosition(f"--at: {name} cannot end at {end!r}: name an offset from 0 on")

@@ -14,6 +14,7 @@ from bus.memory.bus import MemoryBus
 from bus.records import Positioned, Record
 from bus.sqlite.bus import SqliteBus
 from observability.replay.past import PastLog
+from observability.replay.whole import check_whole
 from tests.observability.audit.audited_run import RUN, Life, make
 from tests.observability.story import Story
 
@@ -51,6 +52,7 @@ def test_every_group_is_as_far_as_it_was_then(cuts_and_run: tuple[list[Cut], Pat
     for cut in cuts:
         past = PastLog(bus, cut.heads)
         assert past.heads() == cut.heads
+        check_whole(bus, dict(cut.heads))
         for group, held in cut.groups.items():
             then = {stream: one.cursor for stream, one in held.items()}
             assert past.cursors(group) == then, (group, dict(cut.heads))
