@@ -5,12 +5,12 @@ and what is archived and done leaves it. Knows no other role.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bus.bus import Bus
+from bus.errors import BusError
 from bus.events import Event, Weights
 from bus.log import Log
 from trainer.checkpoint.files import locked
@@ -89,19 +89,19 @@ class Retention:
         return version.isdecimal() and int(version) - event.number >= every
 
     async def _keep(self) -> Sequence[Event]:
-        """What lies below the last watermark leaves the log; all that is there is archived."""
-        from observability.archive.keeper import Keeper, archive_of, trim
-        from observability.archive.watermark import newest_watermark
+        """All that is there is archived; what lies below the watermark before leaves the log."""
+        from observability.archive.keeper import Keeper
+        from observability.archive.place import ArchiveError
 
         config = self._config
-        mark = await asyncio.to_thread(newest_watermark, self._bus.log)
-        if config.trim and mark is not None:
-            archive = partial(archive_of, self._path, self._run)
-            gone = await trim(self._bus, self._whole, archive, config.keep, dry=False)
-            _log.info("%d events left the log", gone.events)
         keeper = Keeper(self._bus, self._whole, self._path, self._run, config.archive or None)
         await keeper.archive(
             lambda what, done, whole: self._say(f"{what} {done:,} of {whole:,} events")
         )
+        try:
+            if config.trim and (gone := await keeper.trim(config.keep)):
+                _log.info("%d events left the log", gone)
+        except (ArchiveError, BusError) as error:
+            _log.warning("nothing leaves the log: %s", error)
         due = await asyncio.to_thread(keeper.due)
         return [] if due is None else [due]

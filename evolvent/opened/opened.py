@@ -11,7 +11,6 @@ from evolvent.commands.options import on_log
 from evolvent.errors import UsageError
 from evolvent.run.folder import RunFolder
 from observability.archive.place import ArchiveError
-from observability.archive.watermark import newest_watermark
 from observability.query.query import Query, QueryRefused
 from observability.query.tables import TABLES
 from observability.query.views import VIEWS
@@ -74,21 +73,20 @@ def query_of(folder: RunFolder, log: Log) -> Query:
 
 
 def _archived(folder: RunFolder, log: Log) -> "ArchivedTables | None":
-    """The tables of the archive that is read, or of the one that the log says it is in; None where
-    that cannot be read, since the log has all of it or says so."""
+    """The tables of the archive that is read, or of one that the log says it is in; None where none
+    can be read, since the log has all of it or says so."""
     from observability.archive.log import ArchiveLog
     from observability.query.archived import ArchivedTables
 
     if isinstance(log, ArchiveLog):
         return ArchivedTables(log.archive, log.heads())
-    mark = newest_watermark(log)
-    if mark is None:
-        return None
     try:
-        archive = folder.archive_of(mark).archive
+        mark, archive = folder.newest_archive(log)
     except ArchiveError:
         return None
-    return ArchivedTables(archive, {stream_of(name): end for name, end in mark.ends.items()})
+    return ArchivedTables(
+        archive.archive, {stream_of(name): end for name, end in mark.ends.items()}
+    )
 
 
 def answered(folder: RunFolder, log: Log, sql: str) -> tuple[Any, int]:

@@ -67,4 +67,4 @@ async def trim(folder: RunFolder, kept: int, *, dry: bool) -> Trimmed:
     """Remove what is archived and done from the log of a run, but for the newest `kept` records of
     each partition. Raises `UsageError`, `ArchiveError`."""
     async with folder.log(writable=True) as bus:
-        return await trimmed(bus, folder.whole(bus.log), folder.archive_of, kept, dry=dry)
+        return await trimmed(bus, folder.whole(bus.log), folder.newest_archive, kept, dry=dry)

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from bus.bus import Bus
 from bus.config import BusConfig
 from bus.errors import BusError
-from bus.events import Plugin, Watermark
+from bus.events import Plugin
 from bus.hands import Hands
 from bus.log import Log
 from evolvent.errors import UsageError, needs_archive
@@ -29,12 +29,12 @@ from evolvent.recipe.digest import former_digests
 from evolvent.recipe.explain import explain
 from evolvent.recipe.load import read_bus
 from evolvent.recipe.recipe import Recipe
-from observability.archive.place import ArchiveError, place_of
-from observability.archive.watermark import newest_watermark
+from observability.archive.place import place_of
 from trainer.checkpoint.files import locked, make_folder, sync
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
 if TYPE_CHECKING:
+    from observability.archive.keeper import Found
     from observability.archive.log import ArchiveLog
 
 _FORMAT = 1
@@ -231,28 +231,20 @@ class RunFolder:
             raise needs_archive(error) from None
         return ArchiveLog(opened(place_of(location), self.run_id))
 
-    def archive_of(self, mark: Watermark) -> "ArchiveLog":
-        """The archive that a watermark names. Raises `ArchiveError`."""
+    def newest_archive(self, log: Log) -> "Found":
+        """The archive that a log of the run names last, of those that are there. Raises
+        `ArchiveError`."""
         try:
-            from observability.archive.keeper import archive_of
+            from observability.archive.keeper import newest_archive
         except ModuleNotFoundError as error:
             raise needs_archive(error) from None
-        return archive_of(self.path, self.run_id, mark)
+        return newest_archive(self.path, self.run_id, log)
 
     def whole(self, log: Log) -> Log:
-        """A log of the run with what was trimmed of it, from the archive that it names last."""
+        """A log of the run with what was trimmed of it, from the archive that it names."""
         from observability.archive.together import TogetherLog
 
-        def archive() -> "ArchiveLog":
-            mark = newest_watermark(log)
-            if mark is None:
-                raise ArchiveError(
-                    f"the log of {self.path} was trimmed and names no archive: restore it from "
-                    "a copy"
-                )
-            return self.archive_of(mark)
-
-        return TogetherLog(log, archive)
+        return TogetherLog(log, lambda: self.newest_archive(log)[1])
 
     @asynccontextmanager
     async def log(

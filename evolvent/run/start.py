@@ -25,6 +25,7 @@ from evolvent.run.interrupts import Interrupts
 from evolvent.run.log import opened, started
 from evolvent.run.supervisor import CannotGoOn
 from evolvent.run.watch import Watch
+from observability.archive.place import ArchiveError
 from observability.progress.disk import DiskWatch
 from observability.progress.progress import Progress
 from observability.replay.forks import Fork, forks, said_of
@@ -111,7 +112,11 @@ async def _report(
         hurried = asyncio.ensure_future(told.hurried.wait())
         await asyncio.wait({drawing, hurried}, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
-    return drawing.result() if drawing.done() else None
+    try:
+        return drawing.result() if drawing.done() else None
+    except ArchiveError as error:
+        console.print(f"There is no report: {error}", markup=False, highlight=False)
+        return None
 
 
 def _came_to_nothing(deaths: Deaths, progress: Progress) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bus.bus import Bus
@@ -21,7 +22,7 @@ from observability.archive.archivist import Archivist, Show
 from observability.archive.log import ArchiveLog
 from observability.archive.manifest import Manifest
 from observability.archive.place import ArchiveError, place_of
-from observability.archive.watermark import newest_watermark
+from observability.archive.watermark import newest_watermark, watermarks
 
 AGENT = "archivist"
 FOLDER = "archive"
@@ -79,16 +80,29 @@ class Keeper:
             await asyncio.wait([working])
             raise
 
+    async def trim(self, kept: int) -> int:
+        """How many events have left the log: what lies below the last watermark of this archive, as
+        `trim` has it."""
+        if await asyncio.to_thread(newest_watermark, self._bus.log, self._location) is None:
+            return 0
+        found = partial(newest_archive, self._run, self._run_id, location=self._location)
+        return (await trim(self._bus, self._whole, found, kept, dry=False)).events
+
     def due(self) -> Watermark | None:
-        """The watermark, where the last one said something else. It does not speak of its own
-        topic, which every one of them makes longer."""
+        """The watermark, where the last one of all said something else. It does not speak of its
+        own topic, which every one of them makes longer."""
         archived, topic = self.manifest, Watermark.topic
         digest, ends = archived.digest(without=topic), archived.named_ends()
-        before = newest_watermark(self._bus.log, self._location)
-        if not ends or (before is not None and before.digest == digest):
+        said, before = f"{self._location}/{digest}", newest_watermark(self._bus.log)
+        if before is not None and before.location != self._location:
+            # It may have been said before that other one.
+            said += f"/{before.id}"
+        elif before is not None and before.digest == digest:
+            return None
+        if not ends:
             return None
         return Watermark(
-            id=derive_id(archived.run, AGENT, f"{self._location}/{digest}"),
+            id=derive_id(archived.run, AGENT, said),
             run=archived.run,
             agent=AGENT,
             location=self._location,
@@ -105,18 +119,22 @@ class Keeper:
     def _check_whole(self) -> None:
         """An archivist removes files that the manifest does not name: not those that hold alone
         what was trimmed."""
-        mark = newest_watermark(self._bus.log)
-        if mark is None or mark.location != self._location:
+        log, ends = self._bus.log, dict[Stream, int]()
+        if newest_watermark(log, self._location) is None:
             return
-        found = manifest.read(self.place)
-        ends = {} if found is None else found.ends
-        for stream, first in self._bus.log.starts().items():
+        if (found := manifest.read(self.place)) is not None:
+            ends = found.ends
+        for stream, first in log.starts().items():
             if ends.get(stream, 0) < first:
-                raise ArchiveError(
-                    f"the log was trimmed up to {name_of(stream)}/{first}, which {manifest.FILE} "
-                    f"of {self.place} does not name: restore that file from a copy; nothing was "
-                    "removed"
-                )
+                try:
+                    newest_archive(self._run, self._run_id, log)
+                except ArchiveError:
+                    raise ArchiveError(
+                        f"the log was trimmed up to {name_of(stream)}/{first}, which "
+                        f"{manifest.FILE} of {self.place} does not name: restore that file from a "
+                        "copy; nothing was removed"
+                    ) from None
+                return
 
     def _named(self) -> str:
         """The archive as its watermark names it: relative to the run where it lies within."""
@@ -126,23 +144,51 @@ class Keeper:
         return str(path.relative_to(run) if path.is_relative_to(run) else path)
 
 
-def archive_of(run: Path, run_id: str, mark: Watermark) -> ArchiveLog:
-    """The archive that a watermark of the run in the folder `run` names."""
-    location = mark.location if "://" in mark.location else run / mark.location
-    return ArchiveLog(opened(place_of(location), run_id))
+Found = tuple[Watermark, ArchiveLog]
+"""An archive, and what the log said of it last."""
+
+
+def newest_archive(run: Path, run_id: str, log: Log, location: str | None = None) -> Found:
+    """Of the archives that the log of the run in the folder `run` names, the last that is there and
+    has what was trimmed; or the one at `location`. Raises `ArchiveError` where none is."""
+    starts, failed = log.starts(), list[str]()
+    for mark in watermarks(log):
+        if location not in (None, mark.location):
+            continue
+        try:
+            return mark, _reaching(run, run_id, mark, starts)
+        except ArchiveError as error:
+            failed.append(str(error))
+    if failed:
+        raise ArchiveError("; ".join(failed))
+    if starts:
+        raise ArchiveError(
+            f"the log of {run} was trimmed and names no archive: restore it from a copy"
+        )
+    raise ArchiveError("the run has no archive yet: make one with `evolvent archive`")
+
+
+def _reaching(run: Path, run_id: str, mark: Watermark, starts: Mapping[Stream, int]) -> ArchiveLog:
+    place = place_of(mark.location if "://" in mark.location else run / mark.location)
+    archive = ArchiveLog(opened(place, run_id))
+    heads = archive.heads()
+    for stream, first in starts.items():
+        if heads.get(stream, 0) < first:
+            raise ArchiveError(
+                f"the log was trimmed up to {name_of(stream)}/{first}, and the archive {place} "
+                f"ends at {heads.get(stream, 0)}: restore it from a copy"
+            )
+    return archive
 
 
 async def trim(
-    bus: Bus, whole: Log, archive: Callable[[Watermark], ArchiveLog], kept: int, *, dry: bool
+    bus: Bus, whole: Log, found: Callable[[Log], Found], kept: int, *, dry: bool
 ) -> Trimmed:
-    """Remove of tasks, attempts and judgments what lies below the watermark of the archive that the
-    log names last, below the cursor of every group, and before the newest `kept`, once the archive
-    was found to say the same. Nothing is removed when it is `dry`. Raises `ArchiveError`."""
+    """Remove of tasks, attempts and judgments what lies below the watermark of the archive that was
+    `found` for the log, below the cursor of every group, and before the newest `kept`, once the
+    archive says the same. Nothing is removed when it is `dry`. Raises `ArchiveError`."""
     starts = await asyncio.to_thread(bus.log.starts)
-    mark = await asyncio.to_thread(newest_watermark, bus.log)
-    if mark is None:
-        raise ArchiveError("the run has no archive yet: make one with `evolvent archive`")
-    archived = await asyncio.to_thread(archive, mark)
+    mark, archived = await asyncio.to_thread(found, bus.log)
     below = await asyncio.to_thread(_below, bus.log, mark, archived, kept)
     shorter = {at: end for at, end in below.items() if end > starts.get(at, 0)}
     if not dry and below:

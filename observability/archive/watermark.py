@@ -1,5 +1,6 @@
 """What a log says of its archives. Knows no file."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -46,14 +47,20 @@ def archived(log: Log) -> Archived | None:
 
 
 def newest_watermark(log: Log, location: str | None = None) -> Watermark | None:
-    """What was said last of an archive, of the one at `location` where that is named. A parent's
-    archive is not that of its fork."""
+    """What was said last of an archive, of the one at `location` where that is named."""
+    return next((mark for mark in watermarks(log) if location in (None, mark.location)), None)
+
+
+def watermarks(log: Log) -> Iterator[Watermark]:
+    """What was said last of each archive, the newest first. A parent's archive is not that of its
+    fork."""
     stream = (Watermark.topic, 0)
     end = log.heads().get(stream, 0)
     if not end:
-        return None
+        return
     last = forks(log)[-1:]
     begin = last[0].parent.ends.get(name_of(stream), 0) if last else 0
+    known = set[str]()
     while end > begin:
         start = max(begin, end - _PAGE)
         for record in reversed(list(log.read(*stream, start, end))):
@@ -61,7 +68,7 @@ def newest_watermark(log: Log, location: str | None = None) -> Watermark | None:
                 event = record.event()
             except Unreadable:
                 continue
-            if isinstance(event, Watermark) and location in (None, event.location):
-                return event
+            if isinstance(event, Watermark) and event.location not in known:
+                known.add(event.location)
+                yield event
         end = start
-    return None

@@ -17,10 +17,10 @@ from evolvent.retention import ARCHIVIST, Retention, RetentionConfig
 from evolvent.roles import NAMES, layout, names_in, services
 from evolvent.run.folder import RunFolder
 from harness.runs import Start, audit, opened
-from observability.archive.keeper import FOLDER, LOCK, archive_of
+from observability.archive.keeper import FOLDER, LOCK, newest_archive
 from observability.archive.place import ArchiveError
 from observability.archive.together import TogetherLog
-from observability.archive.watermark import archived, newest_watermark
+from observability.archive.watermark import archived
 from tests.evolvent.test_agent import until
 from tests.observability.archive.archiving import EVENTS, log_of, records
 from tests.observability.story import RUN
@@ -36,12 +36,7 @@ def weights(number: int) -> Weights:
 
 
 def whole(bus: SqliteBus, folder: Path) -> Log:
-    def archive() -> object:
-        mark = newest_watermark(bus)
-        assert mark is not None
-        return archive_of(folder, RUN, mark)
-
-    return TogetherLog(bus, archive)  # type: ignore[arg-type]
+    return TogetherLog(bus, lambda: newest_archive(folder, RUN, bus)[1])
 
 
 def retention(bus: SqliteBus, folder: Path, **settings: object) -> Retention:
@@ -131,6 +126,26 @@ def test_an_archive_that_is_not_to_be_had_is_left_for_later(
         asyncio.run(lived(bus))
 
 
+def test_watermarks_of_archives_that_are_not_its_own_stop_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a copy, which has its watermarks and not what they are of."""
+
+    async def lived(bus: SqliteBus) -> None:
+        await done(bus)
+        await handled(retention(bus, tmp_path), bus, 40)
+        await handled(retention(bus, tmp_path, archive=str(tmp_path.parent / "far")), bus, 40)
+        (tmp_path / FOLDER).rename(tmp_path.parent / "gone")
+        (tmp_path.parent / "far").rename(tmp_path.parent / "far.gone")
+        assert bus.starts() == {}
+        [mark] = await handled(retention(bus, tmp_path), bus, 40)
+        assert mark.location == FOLDER and (tmp_path / FOLDER / "manifest.json").exists()
+        assert bus.starts() and not caplog.text
+
+    with log_of(tmp_path / "log.sqlite", EVENTS) as bus:
+        asyncio.run(lived(bus))
+
+
 def test_it_is_a_service_where_a_recipe_says_so() -> None:
     recipe = load_recipe("words", ON)
     assert (
@@ -204,9 +219,8 @@ async def _is_whole(run: Path) -> None:
     """Something has left the log, nothing is lost, and the archive has the same."""
     folder = RunFolder(run)
     async with folder.log(writable=True) as bus:
-        mark = newest_watermark(bus.log)
-        assert mark is not None and bus.log.starts()
-        found, log = folder.archive_of(mark), folder.whole(bus.log)
+        assert bus.log.starts()
+        (_, found), log = folder.newest_archive(bus.log), folder.whole(bus.log)
         for at, end in found.heads().items():
             assert len(list(log.read(*at))) == bus.log.heads()[at]
             assert list(found.read(*at)) == list(log.read(*at, 0, end))

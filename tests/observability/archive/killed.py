@@ -20,11 +20,9 @@ from bus.kafka.cluster.cluster import Cluster
 from bus.log import Log
 from bus.sqlite.bus import SqliteBus
 from observability.archive.archivist import Archivist
-from observability.archive.keeper import Keeper, archive_of, trim
-from observability.archive.log import ArchiveLog
+from observability.archive.keeper import Keeper, newest_archive, trim
 from observability.archive.place import place_of
 from observability.archive.together import TogetherLog
-from observability.archive.watermark import newest_watermark
 from tests.observability.archive.archiving import EVENTS
 from tests.observability.story import RUN
 
@@ -53,13 +51,7 @@ def forked(work: Callable[[], None]) -> int:
 
 def whole(log: Log, run: Path) -> Log:
     """With what was trimmed of it."""
-
-    def archive() -> ArchiveLog:
-        mark = newest_watermark(log)
-        assert mark is not None
-        return archive_of(run, RUN, mark)
-
-    return TogetherLog(log, archive)
+    return TogetherLog(log, lambda: newest_archive(run, RUN, log)[1])
 
 
 async def kept_short(bus: Bus, archive: Path) -> None:
@@ -74,7 +66,7 @@ async def kept_short(bus: Bus, archive: Path) -> None:
     await keeper.archive()
     if due := keeper.due():
         await bus.publish([due])
-    await trim(bus, whole(bus.log, run), partial(archive_of, run, RUN), KEPT, dry=False)
+    await trim(bus, whole(bus.log, run), partial(newest_archive, run, RUN), KEPT, dry=False)
 
 
 def main(log: str, archive: str, kills: int, random: Random, *, trims: bool = False) -> int:
