@@ -153,15 +153,18 @@ def copy(
 
     from evolvent.run.copy import copy_run
 
-    console = terminal()
+    console, folder = terminal(), run_folder(source, archive)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def show(what: str, done: int, whole: int) -> None:
             bar.update(task, description=what, completed=done, total=whole)
 
-        copied = asyncio.run(
-            copy_run(run_folder(source, archive), target, bus, settings or [], show)
+        copied = asyncio.run(copy_run(folder, target, bus, settings or [], show))
+    if place := folder.settings.get("retention", {}).get("archive"):
+        print(
+            f"{source} and {target} have their archive at {place}: go on with one of them alone, "
+            "or give it another with --set retention.archive=DIR"
         )
     console.print(
         f"{copied.checkpoints:,} checkpoints, {copied.events:,} events and the cursors of "

@@ -118,6 +118,12 @@ def _recipe(here: RunFolder, target: Path, wish: Wish) -> Recipe:
                 f"a fork goes on learning the weights of its parent: [{section}] must be as it is "
                 f"in {here.recipe_file}"
             )
+    keeps, place = recipe.retention.every_versions is not None, recipe.retention.archive
+    if keeps and place and place == parents.retention.archive:
+        raise UsageError(
+            f"retention.archive = {place} is for the archive of {here.path}: name another for the "
+            "fork with --set retention.archive=DIR"
+        )
     config = partitioned_alike(recipe.bus.named(target), here.bus(), wish.settings)
     return recipe.model_copy(update={"bus": config})
 

@@ -12,6 +12,7 @@ from bus.bus import Bus
 from bus.config import BusConfig
 from bus.errors import Unreachable, Unreadable
 from bus.events import Control, derive_id
+from bus.groups import name_of
 from bus.log import Log
 from bus.topics import TOPICS, partitions_on
 from evolvent.errors import UsageError
@@ -20,7 +21,9 @@ from evolvent.plugins import installed
 from evolvent.process import pauses
 from evolvent.recipe.data import check_same
 from evolvent.recipe.recipe import Recipe
-from evolvent.run.folder import RunFolder
+from evolvent.run.folder import RunFolder, new_run_id
+from observability.archive import manifest
+from observability.archive.place import place_of
 from observability.replay.forks import run_on
 from trainer.checkpoint.recovery import agreed, rests_on
 
@@ -67,6 +70,7 @@ async def opened(
         if recipe.model.path is not None:
             check_model(recipe.model.path)
     async with folder.log(recipe.bus, writable=True) as bus:
+        await asyncio.to_thread(check_archive, folder, recipe, bus.log)
         if new:
             if found := await asyncio.to_thread(_holder, bus.log):
                 raise UsageError(
@@ -183,6 +187,25 @@ def check_log(folder: RunFolder, recipe: Recipe, log: Log) -> None:
             f"{recipe.bus.place(folder.path)} holds the run {found}, {folder.path} is the folder "
             f"of {folder.run_id}: name the other folder with --dir, or the other log with --bus"
         )
+
+
+def check_archive(folder: RunFolder, recipe: Recipe, log: Log) -> None:
+    """Refuse to archive where another run does, or a copy of this one."""
+    if recipe.retention.every_versions is None:
+        return
+    from observability.archive.keeper import FOLDER
+
+    place = place_of(recipe.retention.archive or folder.path / FOLDER)
+    if (found := manifest.read(place)) is None:
+        return
+    run, heads = folder.run_id if folder.exists else new_run_id(folder.path, recipe), log.heads()
+    if found.run != run:
+        whose = f"is the archive of run {found.run}, this is run {run}"
+    elif ahead := [at for at, end in found.ends.items() if heads.get(at, 0) < end]:
+        whose = f"has more of {name_of(ahead[0])} than this log, as the archive of a copy of it"
+    else:
+        return
+    raise UsageError(f"{place} {whose}: name another with --set retention.archive=DIR")
 
 
 def check_recovery(folder: RunFolder, recipe: Recipe, log: Log) -> str:

@@ -16,7 +16,7 @@ from bus.events import Control, Weights
 from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.opened.example import write_example
-from evolvent.recipe.load import load_recipe
+from evolvent.recipe.load import changed_recipe, load_recipe
 from evolvent.replay.fork import Forked, Wish, fork_run
 from evolvent.run.folder import RunFolder
 from observability.replay.position import position, text_of
@@ -146,6 +146,18 @@ def test_what_cannot_be_forked_is_one_sentence(
     assert "is the run itself" in refused("fork", example, "--at", "50", "--dir", example)
     shutil.copytree(example, new)
     assert "is a run already" in refused("fork", example, "--at", "50", "--dir", new)
+
+
+def test_the_place_of_its_parents_archive_is_not_that_of_a_fork(
+    example: Path, tmp_path: Path
+) -> None:
+    parent, settings = tmp_path / "parent", ("retention.every_versions=1", "retention.archive=far")
+    folder = RunFolder(shutil.copytree(example, parent))
+    folder.store(changed_recipe(folder.recipe(), settings, None))
+    wish = Wish(at="50")
+    with pytest.raises(UsageError, match=f"retention.archive = far is for the archive of {parent}"):
+        asyncio.run(fork_run(folder, tmp_path / "fork", wish, lambda what, done, whole: None))
+    assert not (tmp_path / "fork").exists()
 
 
 def test_what_is_not_finished_goes_on_by_the_same_words(

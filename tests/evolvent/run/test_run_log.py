@@ -16,8 +16,10 @@ from evolvent.errors import UsageError
 from evolvent.recipe.load import load_recipe
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
-from evolvent.run.log import joined, opened, prepare, reached, started
+from evolvent.run.log import check_archive, joined, opened, prepare, reached, started
 from observability.replay.forks import run_on
+from tests.observability.archive.archiving import EVENTS, archived
+from tests.observability.archive.archiving import log_of as log_with
 
 KAFKA = "kafka://127.0.0.1:9092"
 
@@ -201,3 +203,20 @@ def test_whoever_waits_for_a_broker_can_be_told_to_stop() -> None:
         assert await asyncio.wait_for(waiting, 5) is None
 
     asyncio.run(scenario())
+
+
+def test_nothing_is_archived_where_another_run_or_a_copy_is(tmp_path: Path) -> None:
+    far = tmp_path / "far"
+    wanted = recipe("retention.every_versions=1", f"retention.archive={far}")
+    folder = made(tmp_path / "run", wanted)
+    with log_with(tmp_path / "log.sqlite", EVENTS[:50]) as bus:
+        check_archive(folder, wanted, bus)
+        archived(bus, far, folder.run_id)
+        check_archive(folder, wanted, bus)
+        with pytest.raises(
+            UsageError, match=r"has more of .* than this log.*retention.archive=DIR"
+        ):
+            check_archive(folder, wanted, MemoryBus())
+        with pytest.raises(UsageError, match=f"is the archive of run {folder.run_id}, this is run"):
+            check_archive(RunFolder(tmp_path / "new"), wanted, bus)
+        check_archive(RunFolder(tmp_path / "new"), recipe(), bus)
