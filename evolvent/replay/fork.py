@@ -11,8 +11,11 @@ it says has the id of anything that its parent says.
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,28 +80,65 @@ async def fork_run(here: RunFolder, target: Path, wish: Wish, show: Show) -> For
     `DamagedCheckpoint`."""
     there = RunFolder(target)
     check_apart(here.path, target)
-    if there.exists:
-        raise UsageError(f"{target} is a run already: a fork begins in a new folder")
-    recipe = _recipe(here, target, wish)
-    async with here.log() as source:
-        await check_other_log(here, recipe.bus, target)
+    _check_no_run(there)
+    with _held(there):
+        _check_no_run(there)
         begin = _begun if there.copying_file.exists() else _planned
-        stored, start = await asyncio.to_thread(begin, here, there, recipe, wish, source.log)
-        assert start.parent is not None
-        ends = _vector(source.log, start.parent)
-        past = await asyncio.to_thread(PastLog, source.log, ends, [_record(start, ends)])
-        fresh = await asyncio.to_thread(_check_versions, here, recipe, past)
         if begin is _planned:
             there.check_free()
-        with there.locked():
-            try:
-                copied = await transferred(
-                    past, here, _folders(here, past), there, recipe.bus, stored, show
-                )
-            except Fenced:
-                place = recipe.bus.place(target)
-                raise UsageError(f"somebody else uses {place}: stop it") from None
+        async with here.log() as source:
+            plan = await asyncio.to_thread(begin, here, there, wish, source.log)
+            return await _fork(here, there, plan, source.log, show)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """By what a fork goes on, what its folder will say of it, and its first event."""
+
+    recipe: Recipe
+    stored: dict[str, Any]
+    start: Control
+
+
+async def _fork(here: RunFolder, there: RunFolder, plan: _Plan, log: Log, show: Show) -> Forked:
+    recipe, start = plan.recipe, plan.start
+    assert start.parent is not None
+    await check_other_log(here, recipe.bus, there.path)
+    ends = _vector(log, start.parent)
+    past = await asyncio.to_thread(PastLog, log, ends, [_record(start, ends)])
+    trained, needed = await asyncio.to_thread(_needed, recipe, past)
+    check = partial(_check_weights, here, there, needed, start.parent.version)
+    check()
+    # What is needed comes first: where the parent is running, its trainer thins versions out.
+    first = {here.path / weights.location: None for weights in needed}
+    folders = list(first | dict.fromkeys(_folders(here, past)))
+    try:
+        copied = await transferred(
+            past, here, folders, there, recipe.bus, plan.stored, show, check=check
+        )
+    except Fenced:
+        place = recipe.bus.place(there.path)
+        raise UsageError(f"somebody else uses {place}: stop it") from None
+    fresh = tuple(one.number for one in trained if not _has_state(there, one))
     return Forked(run=start.run, parent=start.parent, fresh=fresh, copied=copied)
+
+
+def _check_no_run(there: RunFolder) -> None:
+    if there.exists:
+        raise UsageError(f"{there.path} is a run already: a fork begins in a new folder")
+
+
+@contextmanager
+def _held(there: RunFolder) -> Iterator[None]:
+    """The folder of a fork. It does not stay where it was made for one that was refused."""
+    is_new = not there.path.exists()
+    with there.locked():
+        try:
+            yield
+        except BaseException:
+            if is_new and [one.name for one in there.path.iterdir()] == ["lock"]:
+                shutil.rmtree(there.path, ignore_errors=True)
+            raise
 
 
 def _recipe(here: RunFolder, target: Path, wish: Wish) -> Recipe:
@@ -132,10 +172,8 @@ def _goes_on(recipe: Recipe, parents: Recipe) -> bool:
     return all(getattr(recipe, section) == getattr(parents, section) for section in _KEPT)
 
 
-def _planned(
-    here: RunFolder, there: RunFolder, recipe: Recipe, wish: Wish, log: Log
-) -> tuple[dict[str, Any], Control]:
-    """What the folder will say of the fork, and its first event."""
+def _planned(here: RunFolder, there: RunFolder, wish: Wish, log: Log) -> _Plan:
+    recipe = _recipe(here, there.path, wish)
     try:
         ends = position(log, wish.at)
         check_whole(log, ends)
@@ -164,19 +202,21 @@ def _planned(
         parent=parent,
     )
     fork = {"of": here.run_id, "asked": wish.words(), "start": start.model_dump(mode="json")}
-    return {**stored_as(recipe, run), "fork": fork}, start
+    return _Plan(recipe=recipe, stored={**stored_as(recipe, run), "fork": fork}, start=start)
 
 
-def _begun(
-    here: RunFolder, there: RunFolder, recipe: Recipe, wish: Wish, log: Log
-) -> tuple[dict[str, Any], Control]:
-    """What was planned when it was begun. Raises `UsageError` where that was something else."""
+def _begun(here: RunFolder, there: RunFolder, wish: Wish, _: Log) -> _Plan:
+    """What was planned when it was begun, whatever a file of the recipe says by now. Raises
+    `UsageError` where that was something else."""
     try:
         stored = json.loads(there.copying_file.read_bytes())
         start = Control.model_validate(stored["fork"]["start"])
         fork = stored["fork"]
         if (fork["of"], fork["asked"]) == (here.run_id, wish.words()):
-            return {**stored_as(recipe, start.run), "fork": fork}, start
+            plugins = installed()
+            plugins.check_same(start.plugins, str(there.path))
+            recipe = plugins.recipe.model_validate(start.settings)
+            return _Plan(recipe=recipe, stored=stored, start=start)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise UsageError(
@@ -203,30 +243,38 @@ def _folders(here: RunFolder, past: Log) -> list[Path]:
     return found
 
 
-def _check_versions(here: RunFolder, recipe: Recipe, past: Log) -> tuple[int, ...]:
-    """The versions that the fork would go on learning from without what training resumes from.
-    Raises `UsageError` where weights that it needs are gone."""
+def _needed(recipe: Recipe, past: Log) -> tuple[list[Weights], list[Weights]]:
+    """The versions that the fork goes on learning from, and all whose weights it needs."""
     versions = Versions(past)
     head = versions.newest()
     if head is None:
-        return ()
+        return [], []
     policies = {CURRENT, *(phase.policy for phase in recipe.phases)}
     trained = _in_order(versions.moved(head, name) for name in policies)
     used = {name for row in services(recipe).values() for name in row.uses(recipe)}
     served = [due for name in used if (due := recipe.policy(name).due(versions)) is not None]
-    for weights in _in_order([*trained, *served]):
-        published(here.path, weights)
-        if is_thinned(here.path / weights.location):
-            near = " or ".join(map(str, nearest_whole(here.path, head.number)))
+    return trained, _in_order([*trained, *served])
+
+
+def _check_weights(
+    here: RunFolder, there: RunFolder, needed: Sequence[Weights], version: int | None
+) -> None:
+    """Raises `UsageError` where weights are gone that a fork at a version does not have yet."""
+    for weights in needed:
+        copied = (there.path / weights.location).is_dir()
+        run = there.path if copied else here.path
+        published(run, weights)
+        if is_thinned(run / weights.location):
+            near = " or ".join(map(str, nearest_whole(here.path, version or 0)))
+            again = ", into another folder" if copied else ""
             raise UsageError(
-                f"version {head.number} cannot be forked: the weights of version {weights.number} "
-                f"were thinned out; fork at version {near}"
+                f"version {version} cannot be forked: the weights of version {weights.number} were "
+                f"thinned out; fork at version {near}{again}"
             )
-    return tuple(
-        weights.number
-        for weights in trained
-        if not (here.path / weights.location / "state").is_dir()
-    )
+
+
+def _has_state(there: RunFolder, weights: Weights) -> bool:
+    return (there.path / weights.location / "state").is_dir()
 
 
 def _in_order(versions: Iterable[Weights]) -> list[Weights]:

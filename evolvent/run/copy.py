@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,9 +94,11 @@ async def transferred(
     config: BusConfig,
     stored: dict[str, Any],
     show: Show,
+    check: Callable[[], None] = lambda: None,
 ) -> Copied:
     """All that the log `source` holds, and these checkpoints of the run in `here`, in `there`;
-    `stored` is what the folder says of the run in the end. What was begun goes on."""
+    `stored` is what the folder says of the run in the end. What was begun goes on. The checkpoints
+    are there when `check` is called."""
     place = config.place(there.path)
     async with AsyncExitStack() as logs:
         target = await asyncio.to_thread(_durable(config).build, there.path, create=True)
@@ -105,6 +107,7 @@ async def transferred(
         await asyncio.to_thread(check_begins_alike, source, target.log, place, show)
         _begin(there, stored)
         await asyncio.to_thread(_copy_checkpoints, here.path, folders, there.path, show)
+        check()
         events = await copy_records(source, target, show)
         await copy_cursors(source, target, show)
         await asyncio.to_thread(check_equal, source, target.log, show)
@@ -135,8 +138,11 @@ def _durable(config: BusConfig) -> BusConfig:
 
 
 def check_apart(source: Path, target: Path) -> None:
-    if source.resolve() == target.resolve():
+    one, other = source.resolve(), target.resolve()
+    if one == other:
         raise UsageError(f"{target} is the run itself: choose another folder")
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise UsageError(f"{target} and {source} lie one within the other: choose another folder")
 
 
 def _check_folder(here: RunFolder, there: RunFolder, stored: dict[str, Any]) -> None:

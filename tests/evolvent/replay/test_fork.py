@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from bus.events import Control, Weights
 from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.opened.example import write_example
-from evolvent.recipe.load import changed_recipe, load_recipe
+from evolvent.recipe.load import changed_recipe, load_recipe, shipped
 from evolvent.replay.fork import Forked, Wish, fork_run
 from evolvent.run.folder import RunFolder
 from observability.replay.position import position, text_of
@@ -144,6 +145,10 @@ def test_what_cannot_be_forked_is_one_sentence(
         assert re.search(why, refused("fork", example, "--dir", new, *more)), why
         assert not new.exists()
     assert "is the run itself" in refused("fork", example, "--at", "50", "--dir", example)
+    assert "one within the other" in refused("fork", example, "--at", "50", "--dir", example / "x")
+    with RunFolder(new).locked():
+        assert "another evolvent is running" in refused("fork", example, "--at", "51", "--dir", new)
+    shutil.rmtree(new)
     shutil.copytree(example, new)
     assert "is a run already" in refused("fork", example, "--at", "50", "--dir", new)
 
@@ -163,7 +168,10 @@ def test_the_place_of_its_parents_archive_is_not_that_of_a_fork(
 def test_what_is_not_finished_goes_on_by_the_same_words(
     example: Path, tmp_path: Path, refused: Refused
 ) -> None:
-    fork = tmp_path / "fork"
+    fork, recipe = tmp_path / "fork", tmp_path / "mine.toml"
+    model, known = RunFolder(example).settings["model"].items(), shipped()["words"].read_text()
+    fields = "\n".join(f"{name} = {value}" for name, value in model if value is not None)
+    recipe.write_text(f"{known}\n[model]\n{fields}\n")
 
     class Killed(Exception):
         pass
@@ -173,16 +181,38 @@ def test_what_is_not_finished_goes_on_by_the_same_words(
             if what == phase and done:
                 raise Killed
 
-        asyncio.run(fork_run(RunFolder(example), fork, Wish(at=at), show))
+        asyncio.run(fork_run(RunFolder(example), fork, Wish(at=at, recipe=str(recipe)), show))
 
     with pytest.raises(Killed):
         made("end", "events")
     assert "is not finished" in refused("status", fork)
     begun = json.loads((fork / "copying.json").read_bytes())
     assert "another fork or copy" in refused("fork", example, "--at", "49", "--dir", fork)
+    # What the file says by now is another fork.
+    recipe.write_text("broken")
     made("end")
     check_begins_as(example, fork, "end")
     assert RunFolder(fork).run_id == begun["run_id"]
+    assert RunFolder(fork).settings == begun["recipe"]
+
+
+def test_what_the_parent_thins_out_while_it_is_forked_is_told(
+    example: Path, tmp_path: Path
+) -> None:
+    run = RunFolder(shutil.copytree(example, tmp_path / "run"))
+    head = next((run.path / "checkpoints").glob(f"v{WITH_STATE:06}-*"))
+
+    def forked(name: str, thin: Callable[[], object]) -> Forked:
+        def show(what: str, done: int, whole: int) -> None:
+            if what == "checkpoints" and not done:
+                thin()
+
+        return asyncio.run(fork_run(run, tmp_path / name, Wish(at="end"), show))
+
+    assert forked("stateless", lambda: shutil.rmtree(head / "state")).fresh == (WITH_STATE,)
+    with pytest.raises(UsageError, match=r"were thinned out.*into another folder"):
+        forked("thinned", lambda: (head / "thinned.json").write_text('{"files": []}'))
+    assert not RunFolder(tmp_path / "thinned").exists
 
 
 def test_of_several_policies_each_goes_on_from_the_version_that_moved_it(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_the_same_command_goes_on_where_it_was_killed(
         assert killed.returncode == 9, killed.stderr[-2000:]
         assert not RunFolder(target).exists
     unfinished = evolvent("run", "--dir", str(target))
-    assert unfinished.returncode == 2 and "the same `evolvent copy` again" in unfinished.stderr
+    assert unfinished.returncode == 2 and "the same `evolvent copy` or" in unfinished.stderr
     copy(copied, target, url)
     copy(copied, target, url)
     assert all_of(target) == all_of(copied)
@@ -134,6 +134,7 @@ def test_what_is_not_a_target_is_refused(copied: Path, lived: Path, tmp_path: Pa
     assert "not a run" in refused(tmp_path / "nothing", tmp_path / "target")
     assert not (tmp_path / "nothing").exists()
     assert "is the run itself" in refused(copied, copied)
+    assert "one within the other" in refused(copied, copied / "checkpoints" / "copy")
     assert "neither `sqlite` nor kafka://" in refused(copied, tmp_path / "x", "--bus", "ftp://x")
     assert "only bus.*" in refused(copied, tmp_path / "x", "--set", "seed=2")
     strange = tmp_path / "strange"
