@@ -5,9 +5,10 @@ A group had done what it has done by now, but for what it answered later: so the
 the position. Of the last version before that it had done nothing that no answer shows.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 
 from bus.cursor import Cursor
 from bus.errors import BusError, Unreadable
@@ -23,6 +24,8 @@ from trainer.batch import GROUP as TRAINER
 
 _LAST = 1 << 62
 """The commit of what is not committed yet."""
+SLICE = 50_000
+"""So many of the records that came later are read at a time, and the ids of as many kept."""
 _LOOKED = 64
 """So many records of a partition are looked through for an answer to the last version."""
 
@@ -139,20 +142,38 @@ class _Later:
 
     def __init__(self, log: Log, ends: Mapping[Stream, int], now: Cut) -> None:
         self._log, self._ends = log, ends
-        self._offsets: dict[tuple[str, Stream], set[int]] = {}
-        self._ids: set[str] = set()
+        self._answered: dict[tuple[str, Stream], Cursor] = {}
+        self._ids, self._ids_before = set[str](), set[str]()
         self._asked = _asked(log, ends)
         self._versions = Versions(log)
-        for stream in sorted(now.heads, key=lambda at: (reading_order(at[0]), at)):
-            for record in log.read(*stream, ends[stream], now.heads[stream]):
-                self._take(record)
+        for record in self._slices(now.heads):
+            self._take(record)
 
-    def note(self, group: str, stream: Stream, offset: int) -> None:
-        if offset < self._ends.get(stream, 0):
-            self._offsets.setdefault((group, stream), set()).add(offset)
+    def _slices(self, heads: Mapping[Stream, int]) -> Iterator[Record]:
+        """What came later, a slice of every partition at a time: an answer soon follows its cause,
+        so that the ids of two slices tell of nearly all causes that they came later, too."""
+        log, ends = self._log, self._ends
+        number = 1 + sum(end - ends[at] for at, end in heads.items()) // SLICE
+        streams = sorted(heads, key=lambda at: (reading_order(at[0]), at))
+        for part in range(number):
+            self._ids_before, self._ids = self._ids, set()
+            for stream in streams:
+                first, more = ends[stream], heads[stream] - ends[stream]
+                low, high = first + more * part // number, first + more * (part + 1) // number
+                yield from log.read(*stream, low, high)
 
-    def answered(self, group: str, stream: Stream) -> set[int]:
-        return self._offsets.get((group, stream), set())
+    def note(self, group: str, stream: Stream, start: int, end: int | None = None) -> None:
+        """Offsets [start, end), or one, as far as they are before the position."""
+        before = range(start, min(start + 1 if end is None else end, self._ends.get(stream, 0)))
+        if before:
+            known = self.answered(group, stream)
+            self._answered[group, stream] = known.advance(before)
+
+    def answered(self, group: str, stream: Stream) -> Cursor:
+        return self._answered.get((group, stream), Cursor())
+
+    def _is_later(self, event_id: str) -> bool:
+        return event_id in self._ids or event_id in self._ids_before
 
     def _take(self, record: Record) -> None:
         self._ids.add(record.event_id)
@@ -164,7 +185,7 @@ class _Later:
             of = self._versions.numbered(number)
             if of is not None and (found := self._log.find(of.id)) is not None:
                 self.note(agent_of(record), _WEIGHTS, found.offset)
-        elif cause and cause not in self._ids and (found := self._log.find(cause)) is not None:
+        elif cause and not self._is_later(cause) and (found := self._log.find(cause)):
             self.note(agent_of(record), (found.topic, found.partition), found.offset)
             for offset in self._asked.get(cause, ()) if record.topic == Evaluation.topic else ():
                 self.note(agent_of(record), _CONTROL, offset)
@@ -177,8 +198,7 @@ class _Later:
         if isinstance(event, Weights):
             for name, ranges in event.positions.items():
                 for start, end in ranges:
-                    for offset in range(start, end):
-                        self.note(TRAINER, stream_of(name), offset)
+                    self.note(TRAINER, stream_of(name), start, end)
         elif isinstance(event, DeadLetter):
             self.note(
                 event.group, (event.origin_topic, event.origin_partition), event.origin_offset
@@ -213,16 +233,15 @@ def _cause_of(record: Record) -> str:
     return record.headers.get("ce_causationid", "")
 
 
-def _without(cursor: Cursor, end: int, opened: set[int]) -> Cursor:
+def _without(cursor: Cursor, end: int, opened: Cursor) -> Cursor:
     """What is done in a cursor below `end`, but for what is `opened`."""
-    runs, holes = [], sorted(opened)
+    runs = []
     for first, last in ((0, cursor.base), *cursor.runs):
-        at, stop = first, min(last, end)
-        for hole in holes[bisect_left(holes, at) : bisect_left(holes, stop)]:
-            if at < hole:
-                runs.append((at, hole))
-            at = hole + 1
-        if at < stop:
-            runs.append((at, stop))
+        at, stop = opened.first_open(first), min(last, end)
+        while at < stop:
+            hole = bisect_right(opened.runs, at, key=itemgetter(0))
+            till = min([stop, *(start for start, _ in opened.runs[hole : hole + 1])])
+            runs.append((at, till))
+            at = opened.first_open(till)
     base = runs.pop(0)[1] if runs and runs[0][0] == 0 else 0
     return Cursor(base, tuple(runs))

@@ -13,7 +13,7 @@ from bus.log import Cut
 from bus.memory.bus import MemoryBus
 from bus.records import Positioned, Record
 from bus.sqlite.bus import SqliteBus
-from observability.replay.past import PastLog
+from observability.replay.past import SLICE, PastLog
 from observability.replay.whole import check_whole
 from tests.observability.audit.audited_run import RUN, Life, make
 from tests.observability.story import Story
@@ -45,7 +45,11 @@ def cuts_and_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Cut], P
     return cuts, make(tmp_path_factory.mktemp("runs") / "run", script)
 
 
-def test_every_group_is_as_far_as_it_was_then(cuts_and_run: tuple[list[Cut], Path]) -> None:
+@pytest.mark.parametrize("records", [7, SLICE])
+def test_every_group_is_as_far_as_it_was_then(
+    cuts_and_run: tuple[list[Cut], Path], records: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("observability.replay.past.SLICE", records)
     cuts, run = cuts_and_run
     bus = SqliteBus(run / "log.sqlite", read_only=True)
     assert len(cuts) > 50
@@ -90,6 +94,26 @@ def test_it_has_the_records_of_then_and_those_that_are_to_follow() -> None:
         assert found == (there if is_before else None)
     with pytest.raises(BusError, match="no partition"):
         next(past.read("riddles"))
+
+
+def test_of_what_came_later_few_ids_are_kept_and_few_causes_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    num_found = 0
+
+    class Counted(MemoryBus):
+        def find(self, event_id: str) -> Record | None:
+            nonlocal num_found
+            num_found += 1
+            return super().find(event_id)
+
+    bus = Counted()
+    asyncio.run(bus.publish(Story(versions=60).events()))
+    ends = {stream: end // 10 for stream, end in bus.heads().items()}
+    num_later = sum(bus.heads().values()) - sum(ends.values())
+    monkeypatch.setattr("observability.replay.past.SLICE", num_later // 8)
+    assert PastLog(bus, ends).groups() == []
+    assert num_found < num_later / 10
 
 
 def test_what_a_guard_says_of_a_version_is_its_answer() -> None:
