@@ -43,12 +43,20 @@ Show = Callable[[str, int, int], None]
 
 
 class Archivist:
-    """The one writer of an archive. Raises `ArchiveError` for one that is damaged, of another run,
-    or not of this log."""
+    """The one writer of an archive, whose manifest may have been `found` just before. Raises
+    `ArchiveError` for one that is damaged, of another run, or not of this log."""
 
-    def __init__(self, log: Log, place: Place, run: str, *, block: int = BLOCK) -> None:
+    def __init__(
+        self,
+        log: Log,
+        place: Place,
+        run: str,
+        *,
+        block: int = BLOCK,
+        found: Manifest | None = None,
+    ) -> None:
         self._log, self._place = log, place
-        found = manifest.read(place)
+        found = found or manifest.read(place)
         self.manifest = found or Manifest(run=run, block=block, form=FORM)
         if self.manifest.run != run:
             raise ArchiveError(

@@ -8,7 +8,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from bus.bus import Bus
@@ -17,7 +16,7 @@ from bus.groups import Stream, name_of
 from bus.log import Cut, Log
 from bus.topics import TOPICS
 from observability.archive import manifest
-from observability.archive.archive import opened
+from observability.archive.archive import Archive, opened
 from observability.archive.archivist import Archivist, Show
 from observability.archive.log import ArchiveLog
 from observability.archive.manifest import Manifest
@@ -83,10 +82,12 @@ class Keeper:
     async def trim(self, kept: int) -> int:
         """How many events have left the log: what lies below the last watermark of this archive, as
         `trim` has it."""
-        if await asyncio.to_thread(newest_watermark, self._bus.log, self._location) is None:
+        mark = await asyncio.to_thread(newest_watermark, self._bus.log, self._location)
+        if mark is None:
             return 0
-        found = partial(newest_archive, self._run, self._run_id, location=self._location)
-        return (await trim(self._bus, self._whole, found, kept, dry=False)).events
+        archive = ArchiveLog(Archive(self.place, self.manifest))
+        gone = await trim(self._bus, self._whole, lambda log: (mark, archive), kept, dry=False)
+        return gone.events
 
     def due(self) -> Watermark | None:
         """The watermark, where the last one of all said something else. It does not speak of its
@@ -112,18 +113,17 @@ class Keeper:
 
     def _begun(self) -> Archivist:
         if self._archivist is None:
-            self._check_whole()
-            self._archivist = Archivist(self._whole, self.place, self._run_id)
+            found = manifest.read(self.place)
+            self._check_whole(found)
+            self._archivist = Archivist(self._whole, self.place, self._run_id, found=found)
         return self._archivist
 
-    def _check_whole(self) -> None:
+    def _check_whole(self, found: Manifest | None) -> None:
         """An archivist removes files that the manifest does not name: not those that hold alone
         what was trimmed."""
-        log, ends = self._bus.log, dict[Stream, int]()
+        log, ends = self._bus.log, {} if found is None else found.ends
         if newest_watermark(log, self._location) is None:
             return
-        if (found := manifest.read(self.place)) is not None:
-            ends = found.ends
         for stream, first in log.starts().items():
             if ends.get(stream, 0) < first:
                 try:
@@ -148,13 +148,11 @@ Found = tuple[Watermark, ArchiveLog]
 """An archive, and what the log said of it last."""
 
 
-def newest_archive(run: Path, run_id: str, log: Log, location: str | None = None) -> Found:
+def newest_archive(run: Path, run_id: str, log: Log) -> Found:
     """Of the archives that the log of the run in the folder `run` names, the last that is there and
-    has what was trimmed; or the one at `location`. Raises `ArchiveError` where none is."""
+    has what was trimmed. Raises `ArchiveError` where none is."""
     starts, failed = log.starts(), list[str]()
     for mark in watermarks(log):
-        if location not in (None, mark.location):
-            continue
         try:
             return mark, _reaching(run, run_id, mark, starts)
         except ArchiveError as error:

@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+from io import StringIO
 from pathlib import Path
 from random import Random
 
 import pytest
+from rich.console import Console
 
 from bus.events import Watermark, Weights
 from bus.log import Log
@@ -16,11 +18,14 @@ from evolvent.recipe.load import load_recipe
 from evolvent.retention import ARCHIVIST, Retention, RetentionConfig
 from evolvent.roles import NAMES, layout, names_in, services
 from evolvent.run.folder import RunFolder
+from evolvent.run.interrupts import Interrupts
+from evolvent.run.start import _report
 from harness.runs import Start, audit, opened
 from observability.archive.keeper import FOLDER, LOCK, newest_archive
 from observability.archive.place import ArchiveError
 from observability.archive.together import TogetherLog
 from observability.archive.watermark import archived
+from observability.progress.progress import Progress
 from tests.evolvent.test_agent import until
 from tests.observability.archive.archiving import EVENTS, log_of, records
 from tests.observability.story import RUN
@@ -141,6 +146,22 @@ def test_watermarks_of_archives_that_are_not_its_own_stop_nothing(
         [mark] = await handled(retention(bus, tmp_path), bus, 40)
         assert mark.location == FOLDER and (tmp_path / FOLDER / "manifest.json").exists()
         assert bus.starts() and not caplog.text
+
+    with log_of(tmp_path / "log.sqlite", EVENTS) as bus:
+        asyncio.run(lived(bus))
+
+
+def test_a_run_whose_archive_is_gone_at_its_end_has_no_report(tmp_path: Path) -> None:
+    async def lived(bus: SqliteBus) -> None:
+        await done(bus)
+        for _ in range(2):
+            await handled(retention(bus, tmp_path), bus, 40)
+        progress, said = Progress(whole(bus, tmp_path)), StringIO()
+        progress.refresh()
+        (tmp_path / FOLDER).rename(tmp_path / "gone")
+        folder, log = RunFolder(tmp_path), whole(bus, tmp_path)
+        assert await _report(log, folder, progress, Console(file=said), Interrupts()) is None
+        assert said.getvalue().startswith("There is no report: there is no archive at")
 
     with log_of(tmp_path / "log.sqlite", EVENTS) as bus:
         asyncio.run(lived(bus))

@@ -9,7 +9,7 @@ import pytest
 from bus.bus import Bus
 from observability.archive.keeper import FOLDER, Keeper, newest_archive, trim
 from observability.archive.manifest import FILE
-from observability.archive.place import ArchiveError
+from observability.archive.place import ArchiveError, Folder
 from observability.archive.watermark import watermarks
 from tests.observability.archive.archiving import EVENTS, log_of, records
 from tests.observability.archive.killed import GROUPS, whole
@@ -82,6 +82,28 @@ def test_what_another_archive_has_is_archived_again_and_what_none_has_is_not_rem
             await archive(bus, run)
             usb.rename(tmp_path / "usb.gone")
             assert len(records(whole(bus, run))["tasks", 0]) == bus.heads()["tasks", 0]
+
+        asyncio.run(lived())
+
+
+def test_a_pass_lists_the_place_twice_however_long_the_past_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, listed, sizes = tmp_path / "run", list[Folder](), Folder.sizes
+
+    def counted(place: Folder) -> dict[str, int]:
+        listed.append(place)
+        return sizes(place)
+
+    with log_of(tmp_path / "log.sqlite", EVENTS) as bus:
+
+        async def lived() -> None:
+            await archive(bus, run)
+            await shortened(bus, run)
+            monkeypatch.setattr(Folder, "sizes", counted)
+            keeper = Keeper(bus, whole(bus.log, run), run, RUN, None)
+            await keeper.archive()
+            assert await keeper.trim(1) > 0 and len(listed) == 2
 
         asyncio.run(lived())
 
