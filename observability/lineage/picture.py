@@ -119,13 +119,17 @@ def _path(found: Lineage) -> str:
     """Its forebears from left to right, the root first."""
     steps = list(reversed(steps_shown(found.path, _MOST_STEPS)))
     y, gap = _HEIGHT + _PATH / 2, (_WIDTH - 120) / max(len(steps) - 1, 1)
-    parts = [f'<line x1="60" y1="{y}" x2="{60 + gap * (len(steps) - 1):.1f}" y2="{y}"/>']
+    parts = [
+        f'<text class="faint" x="20" y="{y - 34}">its versions, and from how many judgments each '
+        "learned</text>",
+        f'<line x1="60" y1="{y}" x2="{60 + gap * (len(steps) - 1):.1f}" y2="{y}"/>',
+    ]
     for place, step in enumerate(steps):
         x = 60 + gap * place
         if isinstance(step, int):
             above, below = f"… {step:,} …", ""
         else:
-            above, below = str(step.version), f"{step.judgments:,} judgments" * bool(place)
+            above, below = str(step.version), f"{step.judgments:,}" * bool(place)
         parts.append(f'<circle class="box" cx="{x:.1f}" cy="{y}" r="4"/>')
         parts.append(f'<text x="{x:.1f}" y="{y - 10}" text-anchor="middle">{above}</text>')
         parts.append(
