@@ -15,9 +15,6 @@ from bus.events import Event, Weights
 from bus.log import Log
 from trainer.checkpoint.files import locked
 
-ARCHIVIST = "archivist"
-"""What it is called among the services of a run."""
-
 KEPT = 10_000
 """Records of a partition that stay, archived or not: roles look back so far."""
 

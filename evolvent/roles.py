@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evolvent.retention import ARCHIVIST
-
 if TYPE_CHECKING:
     from agents.judges.judge import Judge
     from agents.parts import Parts, RoleConfig
@@ -178,6 +176,7 @@ _GUARD = Row(
 )
 """The service of a run whose recipe has guards."""
 
+ARCHIVIST = "archivist"
 _ARCHIVIST = Row(
     name=ARCHIVIST,
     does="keeps: archives what the log says, and trims it",

@@ -67,7 +67,8 @@ def _text(headers: Mapping[str, str]) -> str:
 
 def _headers(text: str) -> Any:
     try:
-        return from_json(text)
+        # Values hardly ever come again: a memory of them would only grow.
+        return from_json(text, cache_strings="keys")
     except ValueError:
         # What other programs write may have characters that only this one reads.
         return json.loads(text)

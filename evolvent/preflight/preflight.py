@@ -17,7 +17,6 @@ from evolvent.preflight.memory import check_memory, check_records
 from evolvent.preflight.reader import Reader, fresh, reader_of
 from evolvent.preflight.rehearsal import Need, Rehearsal, unreadable
 from evolvent.recipe.recipe import Recipe
-from evolvent.retention import ARCHIVIST
 from observability.archive import manifest
 from observability.archive.place import place_of
 from trainer.config import LEAST_POSITIONS
@@ -61,7 +60,7 @@ def check(
 def _check_archive(run: Path, recipe: Recipe, roles: Collection[str] | None) -> None:
     """Raises `ArchiveError` for one that cannot be reached or gone on with."""
     config = recipe.retention
-    if config.every_versions is None or (roles is not None and ARCHIVIST not in roles):
+    if config.every_versions is None or (roles is not None and "archivist" not in roles):
         return
     try:
         from observability.archive.keeper import FOLDER

@@ -15,8 +15,8 @@ from bus.sqlite.bus import SqliteBus
 from evolvent.errors import UsageError
 from evolvent.preflight.preflight import check
 from evolvent.recipe.load import load_recipe
-from evolvent.retention import ARCHIVIST, Retention, RetentionConfig
-from evolvent.roles import NAMES, layout, names_in, services
+from evolvent.retention import Retention, RetentionConfig
+from evolvent.roles import ARCHIVIST, NAMES, layout, names_in, services
 from evolvent.run.folder import RunFolder
 from evolvent.run.interrupts import Interrupts
 from evolvent.run.start import _report
