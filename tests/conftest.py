@@ -5,6 +5,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,16 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with broker(tmp_path_factory.mktemp("kafka")) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that comes along, a copy for each module of tests."""
+    from evolvent.opened.example import write_example
+
+    run = tmp_path_factory.mktemp("runs") / "example"
+    write_example(run)
+    return run
 
 
 @pytest.fixture

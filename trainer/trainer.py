@@ -217,7 +217,13 @@ class Trainer:
     async def _seed(self) -> Manifest:
         seeded = await self._compute(self._make_seed)
         manifest = await self._compute(
-            self._write, seeded.learner, None, Batch.empty(), seeded.metrics, seeded.folder
+            self._author.write,
+            seeded.learner,
+            None,
+            Batch.empty(),
+            seeded.metrics,
+            seeded.folder,
+            epoch=self._subscription.epoch,
         )
         await self._publish(manifest)
         self._states[CURRENT] = State(manifest=manifest, learner=seeded.learner)
@@ -264,28 +270,23 @@ class Trainer:
         """The version after `parent`, durable, which moves `policy` to what its learner holds."""
         learner, before = self._states[policy].learner, self._states[policy].manifest
         folder = self._checkpoints.root / before.folder_name
-        manifest = await self._compute(self._write, learner, parent, batch, metrics, folder, policy)
+        epoch = self._subscription.epoch
+        manifest = await self._compute(
+            self._author.write,
+            learner,
+            parent,
+            batch,
+            metrics,
+            folder,
+            epoch=epoch,
+            policy=policy,
+        )
         self._states[policy] = State(manifest=manifest, learner=learner)
         return manifest
 
     def _learn(self, version: int, policy: str, batch: Batch) -> dict[str, float]:
         state, said = self._states[policy], self._phases.learned(batch, policy)
         return self._references.learn(state.learner, said, version, state.manifest.weights)
-
-    def _write(
-        self,
-        learner: Learner,
-        parent: Manifest | None,
-        batch: Batch,
-        metrics: dict[str, float],
-        shared_from: Path,
-        policy: str = CURRENT,
-    ) -> Manifest:
-        """Make the next version durable; from here on it exists and will be published."""
-        epoch = self._subscription.epoch
-        return self._author.write(
-            learner, parent, batch, metrics, shared_from, epoch=epoch, policy=policy
-        )
 
     def _prune(self) -> None:
         self._checkpoints.prune(self._lineage.needs.now())

@@ -15,13 +15,6 @@ from harness.example import LARGEST_BYTES
 from tests.evolvent.conftest import Refused, Shown
 
 
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "example"
-    write_example(run)
-    return run
-
-
 def newest(example: Path) -> int:
     return int(max(open_run(example).table("versions")["version"].to_pylist()))
 

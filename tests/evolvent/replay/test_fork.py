@@ -16,7 +16,6 @@ import pytest
 from bus.events import Control, Weights
 from bus.log import Log
 from evolvent.errors import UsageError
-from evolvent.opened.example import write_example
 from evolvent.recipe.load import changed_recipe, load_recipe, shipped
 from evolvent.replay.fork import Forked, Wish, fork_run
 from evolvent.run.folder import RunFolder
@@ -41,13 +40,6 @@ def show(what, done, whole):
 wish = Wish(at=sys.argv[3])
 asyncio.run(fork_run(RunFolder(Path(sys.argv[1])), Path(sys.argv[2]), wish, show))
 """
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "example"
-    write_example(run)
-    return run
 
 
 def files(run: Path) -> dict[str, bytes]:

@@ -14,7 +14,6 @@ from bus.groups import Stream
 from bus.log import Log
 from evolvent.cli import main
 from evolvent.commands.options import on_log
-from evolvent.opened.example import write_example
 from evolvent.run.archive import archive_run
 from evolvent.run.folder import RunFolder
 from harness.runs import ROOT
@@ -26,13 +25,6 @@ from tests.evolvent.conftest import Refused, Shown
 
 Cursors = dict[str, dict[Stream, Cursor]]
 PAGE = ROOT / "docs" / "replay.md"
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "example"
-    write_example(run)
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from agents.policies.policy import Policies
 from bus.events import Judgment
 from bus.memory.bus import MemoryBus
 from evolvent.errors import UsageError
-from evolvent.opened.example import write_example
 from evolvent.recipe.load import changed_recipe, load_recipe
 from evolvent.recipe.recipe import Recipe
 from evolvent.replay.judges import judges_again, policy_at_the_end
@@ -30,13 +29,6 @@ from observability.replay.rejudged import DIFFERENCES, VERDICTS, VERSIONS
 from tests.agents.asking import attempt, task
 from tests.agents.parts import parts_for
 from tests.evolvent.conftest import Refused, Shown, events
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "example"
-    write_example(run)
-    return run
 
 
 def lines(file: Path) -> list[dict[str, Any]]:

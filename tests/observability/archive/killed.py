@@ -54,13 +54,18 @@ def whole(log: Log, run: Path) -> Log:
     return TogetherLog(log, lambda: newest_archive(run, RUN, log)[1])
 
 
-async def kept_short(bus: Bus, archive: Path) -> None:
-    """Every group has answered all that there is; that is archived, and leaves the log."""
+async def answered(bus: Bus) -> None:
+    """Every group has done with all that there is."""
     for group, topic in GROUPS:
         async with bus.subscribe([topic], group, group) as member:
             while waiting := sum(one.backlog for one in bus.log.lag(group)):
                 taken = await member.take(waiting)
                 await member.complete(taken, [])
+
+
+async def kept_short(bus: Bus, archive: Path) -> None:
+    """Every group has answered all that there is; that is archived, and leaves the log."""
+    await answered(bus)
     run = archive.parent
     keeper = Keeper(bus, whole(bus.log, run), run, RUN, str(archive))
     await keeper.archive()

@@ -12,7 +12,7 @@ from observability.archive.manifest import FILE
 from observability.archive.place import ArchiveError, Folder
 from observability.archive.watermark import watermarks
 from tests.observability.archive.archiving import EVENTS, log_of, records
-from tests.observability.archive.killed import GROUPS, whole
+from tests.observability.archive.killed import answered, whole
 from tests.observability.story import RUN
 
 
@@ -28,11 +28,7 @@ async def archive(bus: Bus, run: Path, location: Path | None = None) -> int:
 
 async def shortened(bus: Bus, run: Path) -> None:
     """What is archived is done, and leaves the log."""
-    for group, topic in GROUPS:
-        async with bus.subscribe([topic], group, group) as member:
-            while waiting := sum(one.backlog for one in bus.log.lag(group)):
-                taken = await member.take(waiting)
-                await member.complete(taken, [])
+    await answered(bus)
     await trim(bus, whole(bus.log, run), partial(newest_archive, run, RUN), 3, dry=False)
 
 

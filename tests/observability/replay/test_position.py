@@ -13,17 +13,14 @@ from bus.log import Log
 from bus.memory.bus import MemoryBus
 from bus.records import Record
 from bus.sqlite.bus import SqliteBus
-from evolvent.opened.example import write_example
 from observability.replay.position import UnknownPosition, Vector, named, position, text_of
 from tests.observability.archive.archiving import EVENTS, archived, log_of, read
 from tests.observability.story import BEGIN
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteBus]:
-    run = tmp_path_factory.mktemp("runs") / "example"
-    write_example(run)
-    bus = SqliteBus(run / "log.sqlite", read_only=True)
+def bus(example: Path) -> Iterator[SqliteBus]:
+    bus = SqliteBus(example / "log.sqlite", read_only=True)
     yield bus
     asyncio.run(bus.close())
 
@@ -116,12 +113,12 @@ def test_what_is_no_position_is_one_sentence(log: Log, tmp_path: Path) -> None:
         assert "\n" not in str(found.value)
 
 
-def test_at_every_version_the_example_has_what_that_version_rests_on(example: SqliteBus) -> None:
-    heads, before = example.heads(), dict.fromkeys(example.heads(), 0)
-    for record in example.read("weights"):
+def test_at_every_version_the_example_has_what_that_version_rests_on(bus: SqliteBus) -> None:
+    heads, before = bus.heads(), dict.fromkeys(bus.heads(), 0)
+    for record in bus.read("weights"):
         version = record.event()
         assert isinstance(version, Weights)
-        vector = position(example, str(version.number))
+        vector = position(bus, str(version.number))
         assert vector["weights", 0] == record.offset + 1
         for name, ranges in version.positions.items():
             topic, _, part = name.rpartition("/")
@@ -150,10 +147,10 @@ def test_few_records_are_read(tmp_path: Path) -> None:
     assert bus.num_read < len(EVENTS) / 4
 
 
-def test_a_log_without_its_order_says_so(example: SqliteBus, tmp_path: Path) -> None:
+def test_a_log_without_its_order_says_so(bus: SqliteBus, tmp_path: Path) -> None:
     with log_of(tmp_path / "copy.sqlite") as copy:
-        for stream in example.heads():
-            asyncio.run(copy.append(list(example.read(*stream))))
+        for stream in bus.heads():
+            asyncio.run(copy.append(list(bus.read(*stream))))
         with pytest.raises(UnknownPosition, match="has lost in which order"):
             position(copy, "3")
         assert position(copy, "end") == copy.heads()

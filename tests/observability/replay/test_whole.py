@@ -12,7 +12,6 @@ from bus.log import Log
 from bus.memory.bus import MemoryBus
 from bus.records import Record
 from bus.sqlite.bus import SqliteBus
-from evolvent.opened.example import write_example
 from observability.replay.position import UnknownPosition, Vector, answer_of, position
 from observability.replay.whole import check_whole
 from tests.observability.archive.archiving import log_of
@@ -33,10 +32,8 @@ class Counted(SqliteBus):
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
-    run = tmp_path_factory.mktemp("runs") / "example"
-    write_example(run)
-    bus = Counted(run / "log.sqlite", read_only=True)
+def bus(example: Path) -> Iterator[Counted]:
+    bus = Counted(example / "log.sqlite", read_only=True)
     yield bus
     asyncio.run(bus.close())
 
@@ -52,14 +49,12 @@ def refused(log: Log, vector: Vector) -> str:
     return str(found.value)
 
 
-def test_after_every_commit_of_the_example_there_is_a_moment(example: Counted) -> None:
-    heads = example.heads()
+def test_after_every_commit_of_the_example_there_is_a_moment(bus: Counted) -> None:
+    heads = bus.heads()
     order = sorted(
         (commit, stream, answer_of(record))
         for stream, end in heads.items()
-        for commit, record in zip(
-            example.commits(*stream, 0, end), example.read(*stream), strict=True
-        )
+        for commit, record in zip(bus.commits(*stream, 0, end), bus.read(*stream), strict=True)
     )
     vector, num_split = dict.fromkeys(heads, 0), 0
     for number, ((_, stream, answer), (_, _, following)) in enumerate(pairwise(order)):
@@ -67,38 +62,38 @@ def test_after_every_commit_of_the_example_there_is_a_moment(example: Counted) -
         if number % 37:
             continue
         if answer[0] is None or answer != following:
-            check_whole(example, vector)
+            check_whole(bus, vector)
         else:
             num_split += 1
-            assert "which was committed with it" in refused(example, vector)
+            assert "which was committed with it" in refused(bus, vector)
     assert num_split
 
 
-def test_a_position_that_splits_a_commit_names_a_record_of_it(example: Counted) -> None:
-    vector = position(example, "49")
-    check_whole(example, vector)
+def test_a_position_that_splits_a_commit_names_a_record_of_it(bus: Counted) -> None:
+    vector = position(bus, "49")
+    check_whole(bus, vector)
     curriculum = vector["curricula", 0]
-    said = refused(example, moved(vector, ("tasks", 0), 2))
+    said = refused(bus, moved(vector, ("tasks", 0), 2))
     assert "there is tasks/0/" in said and ", but not " in said and "name a version" in said
-    said = refused(example, moved(vector, ("curricula", 0), 1))
+    said = refused(bus, moved(vector, ("curricula", 0), 1))
     assert f"there is curricula/0/{curriculum}, but not tasks/" in said
     instead = said.partition("name a version, or ")[2].split()[0]
-    check_whole(example, position(example, instead))
+    check_whole(bus, position(bus, instead))
 
 
-def test_every_answer_has_its_cause_wherever_in_its_partition_it_is(example: Counted) -> None:
+def test_every_answer_has_its_cause_wherever_in_its_partition_it_is(bus: Counted) -> None:
     assert "there is attempts/0/1, the answer to what is not there" in refused(
-        example, position(example, ORDERS)
+        bus, position(bus, ORDERS)
     )
-    vector = position(example, "49")
-    assert "there is weights/0/4" in refused(example, moved(vector, ("judgments", 0), -40))
+    vector = position(bus, "49")
+    assert "there is weights/0/4" in refused(bus, moved(vector, ("judgments", 0), -40))
 
 
-def test_few_records_are_read(example: Counted) -> None:
-    vector = position(example, "49")
-    example.num_read = 0
-    check_whole(example, vector)
-    assert example.num_read <= 4 * len(vector)
+def test_few_records_are_read(bus: Counted) -> None:
+    vector = position(bus, "49")
+    bus.num_read = 0
+    check_whole(bus, vector)
+    assert bus.num_read <= 4 * len(vector)
 
 
 def test_a_log_whose_records_have_numbers_of_their_own() -> None:
@@ -116,10 +111,10 @@ def test_a_log_whose_records_have_numbers_of_their_own() -> None:
             check_whole(bus, ends[number])
 
 
-def test_without_an_order_causes_are_looked_for(example: Counted, tmp_path: Path) -> None:
-    vector = position(example, "49")
+def test_without_an_order_causes_are_looked_for(bus: Counted, tmp_path: Path) -> None:
+    vector = position(bus, "49")
     with log_of(tmp_path / "copy.sqlite") as copy:
-        for stream in example.heads():
-            asyncio.run(copy.append(list(example.read(*stream))))
+        for stream in bus.heads():
+            asyncio.run(copy.append(list(bus.read(*stream))))
         check_whole(copy, vector)
         assert "observe` has shown" in refused(copy, position(copy, ORDERS))
