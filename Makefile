@@ -12,7 +12,7 @@ export UV_HTTP_TIMEOUT := 300
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: install run kafka test test-vllm test-long cases check bench
+.PHONY: install run kafka test test-rest test-vllm test-long cases check bench
 
 install: $(UV)
 	$(UV) sync --quiet --frozen $(EXTRAS)
@@ -27,7 +27,9 @@ run: install  ## evolve a model before your eyes
 kafka: install  ## a real Apache Kafka at 127.0.0.1:9092, its data in .kafka/
 	$(RUN) evolvent kafka start
 
-test: install test-vllm  ## the test suite, but for the long tests
+test: test-vllm test-rest  ## the test suite, but for the long tests
+
+test-rest: install  ## all of it but vLLM's part
 	$(RUN) pytest
 
 test-vllm: $(UV)  ## the tests of vLLM, in .venv-vllm
