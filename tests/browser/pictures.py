@@ -1,0 +1,34 @@
+"""A page light and dark, wide and narrow: no text leaves the page sideways or breaks a rule of
+accessibility. With EVOLVENT_PICTURES, a folder, a picture of each stays there."""
+
+import os
+from itertools import product
+from pathlib import Path
+from typing import Final, Literal
+
+from playwright.sync_api import Page
+
+from tests.browser.accessible import serious_faults
+from tests.browser.visitor import HEIGHT, NARROW, WIDE
+
+VARIABLE = "EVOLVENT_PICTURES"
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+
+
+def look(page: Page, name: str) -> None:
+    """Fails where a look of the page is not as it must be."""
+    for width, scheme in product((WIDE, NARROW), SCHEMES):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.emulate_media(color_scheme=scheme)
+        picture(page, f"{name}-{width}-{scheme}")
+        too_wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        assert too_wide <= 0, f"{name} at {width} is {too_wide} pixels too wide"
+        assert not (faults := serious_faults(page)), f"{name}, {width}, {scheme}: {faults}"
+    page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+    page.emulate_media(color_scheme="light")
+
+
+def picture(page: Page, name: str) -> None:
+    if folder := os.environ.get(VARIABLE):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
