@@ -27,6 +27,15 @@ class Method:
         return [name for name, wanted in more.items() if wanted] + list(self.controls)
 
 
+COLLAPSE = (
+    "warmup.steps=800",
+    "source.levels=[8,9,10]",
+    "loss.kl=0",
+    "optimizer.muon_lr=0.006",
+    "optimizer.adamw_lr=1e-3",
+)
+"""Words that the seed model labels wrongly throughout, and nothing that holds the policy back."""
+
 NOBODY_PROPOSES = (*UNIFORM, "loss.proposer_reward=none")
 ONE_LEARNS = ("phases=[]", "loss.proposer_reward=none", "loss.repetition=0")
 
@@ -61,7 +70,12 @@ METHODS = {
     "rest-em": Method(versions=6, controls={"continued": ("learner.restart_every=0",)}),
     "star": Method(versions=6, controls={"no hint": ("sampler.type=single",)}),
     "ttrl": Method(
-        versions=80, controls={"oracle": ORACLE, "no guard": ("guards=[]", "loss.kl=0")}
+        versions=80,
+        controls={
+            "oracle": ORACLE,
+            "no guard": ("guards=[]", "loss.kl=0"),
+            "collapse": COLLAPSE,
+        },
     ),
     "sit": Method(versions=140, by_chance=False, controls={"oracle": ORACLE}),
     "absolute-zero": Method(

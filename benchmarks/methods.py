@@ -26,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._methods import BY_CHANCE, METHODS, SEEDS_ALONE, Method
-from bus.events import Evaluation, Weights
+from bus.events import Control, Evaluation, Weights
 from evolvent.ask.ask import evaluate
 from evolvent.ask.tries import tried
 from evolvent.recipe.load import load_recipe, shipped
@@ -44,7 +44,7 @@ MINUTES = 20
 class Whole:
     """One run to its end. `by_level` is pass@1 of every level, those of the warm-up too;
     `quantities` are what its domain measures of the last version and the mean of what its trainer
-    said of the last fifth of the versions."""
+    said of the last fifth of the versions; `ended_by` is the guard that stopped it, and why."""
 
     seed: int
     pass_1: float | None
@@ -56,6 +56,7 @@ class Whole:
     steps: int = 0
     cpu_seconds: float = 0.0
     violations: int = 0
+    ended_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,7 @@ class Bench:
                 steps=versions[last].step,
                 cpu_seconds=round(spent, 1),
                 violations=len(audit(folder)["violations"]),
+                ended_by=_ended_by(folder),
             ),
         )
 
@@ -221,6 +223,11 @@ def _measured_at(folder: Path, place: int) -> dict[str, float]:
     return _shown_by(sorted(found, key=lambda each: each.weights_version)[place])
 
 
+def _ended_by(folder: Path) -> str:
+    said = [one.finding for one in read_topic(folder, "control") if isinstance(one, Control)]
+    return "; ".join(f"{guard}: {reason}" for guard, reason in filter(None, said))
+
+
 def _shown_by(evaluation: Evaluation) -> dict[str, float]:
     said = dict(evaluation.quantities)
     if any(score.level > (evaluation.warmup_end or 0) for score in evaluation.scores):
@@ -258,6 +265,9 @@ def show(rows: list[Row]) -> None:
         for run in row.runs:
             told = ", ".join(f"{name} {value:g}" for name, value in run.quantities.items())
             print(f"{row.name:20}seed {run.seed}: {told or '–'}")
+            if run.ended_by:
+                end = f"ended at version {run.versions} by {run.ended_by}"
+                print(f"{row.name:20}seed {run.seed}: {end}")
 
 
 def _shown(share: float | None) -> str:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agents.guards.drift import DriftConfig
 from agents.guards.floor import FloorConfig
 from agents.guards.majority import MajorityConfig
 
-AnyGuardConfig = Annotated[FloorConfig | MajorityConfig, Field(discriminator="type")]
+AnyGuardConfig = Annotated[DriftConfig | FloorConfig | MajorityConfig, Field(discriminator="type")]

@@ -9,6 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from agents.guards.config import AnyGuardConfig
+from agents.guards.drift import DriftConfig
 from agents.guards.floor import FloorConfig
 from agents.guards.guard import GuardConfig, Guards, judgments_of
 from agents.guards.majority import MajorityConfig
@@ -133,6 +134,34 @@ def test_nothing_is_said_before_the_window_is_full() -> None:
 def test_a_task_that_is_asked_again_counts_once() -> None:
     again = [judged("r12345", ["54321"] * 4, version) for version in range(BATCH)]
     assert said([MajorityConfig(window=BATCH)], [again]) == []
+
+
+def asked_again(changed: int, version: int = 0) -> list[list[Judgment]]:
+    """The same tasks of two versions; to so many of them the vote has another answer then."""
+    prompts = [f"r{digits}" for digits in range(12345, 12345 + BATCH)]
+    before = [judged(prompt, [prompt[1:]] * 3 + ["0"], version) for prompt in prompts]
+    after = [
+        judged(prompt, [prompt[1:] + "9" * (place < changed)] * 4, version + 1)
+        for place, prompt in enumerate(prompts)
+    ]
+    return [before, after]
+
+
+def test_labels_that_change_when_tasks_are_asked_again_have_drifted() -> None:
+    drift = DriftConfig(window=2 * BATCH, least=BATCH)
+    assert said([drift, MajorityConfig(window=2 * BATCH)], asked_again(BATCH // 2)) == []
+    [control] = said([drift, MajorityConfig(window=2 * BATCH)], asked_again(BATCH // 2 + 1))
+    assert (control.command, control.weights_version) == ("stop", 2)
+    assert control.finding == (
+        "drift",
+        "labels drift: of 8 tasks that were asked again 62% have another most common answer than "
+        "before, 50% are allowed",
+    )
+
+
+def test_too_few_tasks_asked_again_say_nothing_of_drift() -> None:
+    assert said([DriftConfig(window=2 * BATCH, least=BATCH + 1)], asked_again(BATCH)) == []
+    assert said([DriftConfig(window=2 * BATCH, least=1)], [batch(0), batch(1)]) == []
 
 
 def test_a_vote_that_closes() -> None:
