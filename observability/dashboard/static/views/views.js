@@ -1,0 +1,10 @@
+/**
+ * Every view, in the order of the navigation. A view is a module whose default export is a component of
+ * {run, at, live, rest, query}; it is loaded when it is first opened. `scope`: "run", a view of one run
+ * at a position; or "all", of no single run.
+ */
+export const VIEWS = [
+  { name: "overview", title: "Overview", scope: "run", load: () => import("./overview/overview.js") },
+];
+
+export const viewNamed = (name) => VIEWS.find((view) => view.name === name);
