@@ -19,6 +19,8 @@ function App() {
   const current = runs.find(({ id }) => id === run) ?? null;
   const shown = viewNamed(view);
   const at = run === null ? null : (query.at ?? null);
+  const home = useRef(null);
+  home.current = run ?? query.a?.split("@")[0] ?? home.current ?? (runs.length === 1 ? runs[0].id : null);
   const names = run === null ? runs.map(({ id }) => id) : [run];
 
   useEffect(() => follow(names, { paused: at !== null }), [names.join(), at]);
@@ -34,7 +36,7 @@ function App() {
     <a class="skip" href="#view" onClick=${(event) => (event.preventDefault(), document.getElementById("view").focus())}>To the view</a>
     <header class="top">
       <${Head} runs=${runs} current=${current} run=${run} view=${view} />
-      <${Navigation} run=${run ?? (runs.length === 1 ? runs[0].id : null)} view=${view} />
+      <${Navigation} run=${home.current} view=${view} />
       ${run !== null && !missing && html`<${TimeSlider} key=${run} run=${run} at=${at} />`}
     </header>
     <main id="view" tabindex="-1" class="stack">
@@ -80,7 +82,7 @@ function Navigation({ run, view }) {
   return html`<nav class="views" aria-label="Views">
     ${open.map(({ name, title, scope }) => html`<a
       key=${name}
-      href=${href(name, { run: scope === "all" ? null : run })}
+      href=${href(name, scope === "all" ? { run: null, query: name === "compare" ? { a: run } : {} } : { run })}
       aria-current=${name === view ? "page" : null}
       data-testid=${`view-${name}`}
     >${title}</a>`)}

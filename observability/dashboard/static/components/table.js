@@ -19,7 +19,7 @@ export function useNarrow() {
 }
 
 /**
- * `columns`: [{name, title, width = "1fr", number, wide, cell(row)}]; those that are `wide` are left out
+ * `columns`: [{name, title, width = "minmax(90px, 1fr)", number, wide, cell(row)}]; those that are `wide` are left out
  * on a phone. `onOpen(row)` makes rows open by click and Enter; `onEnd()` is called near the last row;
  * `total`: how many there are, where not all are in `rows`; `rows: []` is said by `empty`.
  */
@@ -34,7 +34,9 @@ export function Table({ label, columns, rows, rowKey, total, onOpen, onEnd, sele
   const end = Math.min(rows.length, Math.ceil((top + height) / ROW) + BEYOND);
 
   useLayoutEffect(() => {
-    if (box.current) box.current.style.setProperty("--columns", shown.map((column) => column.width ?? "minmax(90px, 1fr)").join(" "));
+    const tracks = shown.map(track);
+    box.current?.style.setProperty("--columns", tracks.join(" "));
+    box.current?.style.setProperty("--least", `${tracks.reduce((sum, one) => sum + parseInt(one.match(/\d+(?=px)/), 10), 0)}px`);
   });
   useEffect(() => {
     if (onEnd && end >= rows.length - BEYOND && rows.length < (total ?? Infinity)) onEnd();
@@ -86,6 +88,9 @@ export function Table({ label, columns, rows, rowKey, total, onOpen, onEnd, sele
     </div>
   </div>`;
 }
+
+/** The width of a column: at least so many pixels, so that the heads stand above their cells. */
+const track = ({ width = "1fr" }) => (width.includes("px") ? width : `minmax(90px, ${width})`);
 
 function Row({ id, at, row, columns, active, selected, onOpen, onPick }) {
   const opened = () => {

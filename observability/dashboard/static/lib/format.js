@@ -29,6 +29,9 @@ export function percent(value) {
   return `${(100 * value).toFixed(digits)} %`;
 }
 
+/** 0.057 as 5.7: a share where its title says that it is of a hundred. */
+export const points = (value) => (known(value) ? String(Math.round(1000 * value) / 10) : NONE);
+
 /** An interval of shares: 1.6–12.9 %. */
 export const interval = (pair) => {
   if (!pair) return NONE;

@@ -5,6 +5,8 @@
  */
 export const VIEWS = [
   { name: "overview", title: "Overview", scope: "run", load: () => import("./overview/overview.js") },
+  { name: "versions", title: "Versions", scope: "run", load: () => import("./versions/versions.js") },
+  { name: "compare", title: "Compare", scope: "all", load: () => import("./compare/compare.js") },
 ];
 
 export const viewNamed = (name) => VIEWS.find((view) => view.name === name);
