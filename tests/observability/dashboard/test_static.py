@@ -64,7 +64,7 @@ def test_a_file_asks_nothing_of_others_and_writes_no_markup_from_strings(path: P
 )
 def test_what_a_module_imports_is_there(path: Path) -> None:
     text = path.read_text("utf-8")
-    for name in re.findall(r"(?:from|import\()\s*\"([^\"]+)\"", text):
+    for name in re.findall(r"(?:\bfrom |\bimport\()\"([^\"]+)\"", text):
         assert name.startswith("."), name
         assert (path.parent / name).resolve().is_file(), name
 
