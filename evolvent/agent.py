@@ -9,7 +9,9 @@ import re
 import socket
 from pathlib import Path
 
+from bus.errors import BusError
 from bus.events import Weights
+from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.preflight.preflight import check
 from evolvent.process import ONE_THREAD, exit_code, log_to_stderr, pauses, until_told
@@ -17,15 +19,28 @@ from evolvent.recipe.recipe import Recipe
 from evolvent.roles import services
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import joined, prepare, reached, started
+from evolvent.run.watch import Watch
 from evolvent.voice import LogVoice
 from evolvent.worker import Worker
 from evolvent.workplace import Workplace
+from observability.metrics.meter import Meter
+from observability.metrics.points import point
+from observability.metrics.served import Served
+from observability.progress.disk import DiskWatch
+
+_LOOK_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
 
 def run_agent(
-    role: str, folder: RunFolder, recipe: Recipe | None, name: str | None, *, begins: bool
+    role: str,
+    folder: RunFolder,
+    recipe: Recipe | None,
+    name: str | None,
+    meter: Meter,
+    *,
+    begins: bool,
 ) -> int:
     """Serve `role` until SIGTERM, Ctrl-C or the operator's stop; the exit code. Whoever `begins`
     may be the first of a new run, anyone else joins one. Raises `UsageError` before that."""
@@ -47,10 +62,16 @@ def run_agent(
     for variable, value in ONE_THREAD.items():
         os.environ.setdefault(variable, value)
     log_to_stderr()
-    return exit_code(_serve(role, folder, wanted, name), LogVoice())
+    served = Served()
+    meter.beside.append(served.points)
+    meter.beside.append(lambda: [point("evolvent.process.up", 1, agent=name)])
+    voice = LogVoice(served.swapped)
+    return exit_code(_serve(role, folder, wanted, name, voice, meter), voice)
 
 
-async def _serve(role: str, folder: RunFolder, recipe: Recipe, name: str) -> None:
+async def _serve(
+    role: str, folder: RunFolder, recipe: Recipe, name: str, voice: LogVoice, meter: Meter
+) -> None:
     with until_told(asyncio.Event(), lambda: _log.info("stopping")) as stop:
         _log.info("%s %s of %s", role, name, recipe.bus.place(folder.path))
         bus = await reached(lambda: folder.build_log(recipe.bus, writable=True), stop)
@@ -59,7 +80,9 @@ async def _serve(role: str, folder: RunFolder, recipe: Recipe, name: str) -> Non
         try:
             await asyncio.to_thread(joined, folder, recipe, bus.log)
             told = (await asyncio.to_thread(bus.log.heads))["control", 0]
-            if services(recipe)[role].leads:
+            meter.run = folder.run_id
+            leads = services(recipe)[role].leads
+            if leads:
                 await bus.publish([started(folder, recipe, told)])
             hands = folder.hands(f"agent {role} {_host()}", folder.recipe())
             place = Workplace(
@@ -67,18 +90,38 @@ async def _serve(role: str, folder: RunFolder, recipe: Recipe, name: str) -> Non
                 folder.run_id,
                 folder.recipe(),
                 bus,
-                LogVoice(),
+                voice,
                 arrived=lambda weights: files_arrived(folder.path, weights),
                 since=told,
                 hands=hands,
                 log=folder.whole(bus.log),
             )
+            watching = asyncio.ensure_future(_watch(folder, recipe, place.parts.log, meter))
+            if not (leads and meter.asked):
+                watching.cancel()
             try:
                 await Worker(place, member=name).run([role], stop)
             finally:
+                watching.cancel()
                 hands.close()
         finally:
             await bus.close()
+
+
+async def _watch(folder: RunFolder, recipe: Recipe, log: Log, meter: Meter) -> None:
+    """Whoever leads a run tells its numbers, for ever; a log that does not answer is asked
+    again."""
+    reserve = recipe.disk.reserve(folder.path)
+    watch = Watch(log, tuple(services(recipe)), DiskWatch(folder.path, reserve), meter)
+    disk = asyncio.ensure_future(watch.watch_disk())
+    try:
+        while True:
+            await watch.look()
+            await asyncio.sleep(_LOOK_SECONDS)
+    except BusError as error:
+        _log.warning("the run's numbers stay as they are: %s", error)
+    finally:
+        disk.cancel()
 
 
 async def files_arrived(run: Path, weights: Weights) -> None:

@@ -5,6 +5,7 @@ output, or a person, one line of its log.
 import json
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -72,7 +73,13 @@ class JsonVoice:
 
 
 class LogVoice:
-    """To a person or a collector of logs; a quarter of a long phase is a line."""
+    """To a person or a collector of logs; a quarter of a long phase is a line. Swaps are told to
+    `swapped` too: the policy, the version, for how many seconds generation stood still."""
+
+    def __init__(
+        self, swapped: Callable[[str, int, float], None] = lambda policy, version, pause: None
+    ) -> None:
+        self._swapped = swapped
 
     def say(self, text: str) -> None:
         _log.info(text)
@@ -82,6 +89,7 @@ class LogVoice:
             _log.info("%s %d/%d", phase, done, total)
 
     def swapped(self, policy: str, swap: Swap) -> None:
+        self._swapped(policy, swap.to_version, swap.pause_ms / 1e3)
         _log.info(
             "policy %s swapped to version %d in %.1f ms", policy, swap.to_version, swap.pause_ms
         )

@@ -5,7 +5,7 @@ since the first record of it arrived. What is not learned from is dropped with a
 """
 
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -26,6 +26,9 @@ Age = Callable[[int, int], int]
 
 STALE = "stale"
 """How the reason begins where an attempt was too old to be learned from."""
+
+DROPPED = "dropped_"
+"""How metrics begin that say how much was not learned from, by why."""
 
 _REFUSED, _DUPLICATE = "refused by the task gate", "duplicate"
 
@@ -119,11 +122,13 @@ class Batch:
         return {name: tuple(found) for name, found in ranges.items()}
 
     def rollout_metrics(self, parent: int, age: Age = _behind) -> dict[str, float]:
-        """What it was made of: tokens and samples, rewards, staleness in versions; of samplers that
-        try again, the shares of samples that were right by the first try, by the second and so
-        on."""
+        """What it was made of: tokens and samples, rewards, staleness in versions; how much there
+        was to learn (`_to_learn`); what was dropped and why; of samplers that try again, the shares
+        of samples that were right by the first try, by the second and so on."""
+        dropped = Counter(f"{DROPPED}{one.why}" for one in self.dropped)
+        left_out = {name: float(count) for name, count in sorted(dropped.items())}
         if not self.judgments:
-            return {"tokens": 0.0, "samples": 0.0}
+            return {"tokens": 0.0, "samples": 0.0, **left_out}
         attempts = [judgment.attempt for judgment in self.judgments]
         oldest = [attempt.oldest_version for attempt in attempts]
         staleness = [age(version, parent) for version in oldest if version is not None] or [0]
@@ -135,8 +140,30 @@ class Batch:
             "reward": fmean(rewards or [0.0]),
             "staleness_mean": fmean(staleness),
             "staleness_max": float(max(staleness)),
+            **self._to_learn(),
             **self._solved_by_try(),
+            **left_out,
         }
+
+    def _to_learn(self) -> dict[str, float]:
+        """`zero_variance` groups, whose rewards are all the same; `learnability`, the mean of
+        p(1 - p) over groups of which a share p is right; `unique_tasks`, the share of different
+        prompts; `entropy`, the mean of -log p over the tokens that were drawn, in nats."""
+        groups = self.judgments
+        drawn = [
+            logprob
+            for judgment in groups
+            for sample in judgment.attempt.samples
+            for turn in sample.trainable
+            for logprob in turn.logprobs
+        ]
+        rewards = [{verdict.reward for verdict in judgment.verdicts} for judgment in groups]
+        found = {
+            "zero_variance": float(sum(len(each) < 2 for each in rewards)),
+            "learnability": fmean(one.success * (1 - one.success) for one in groups),
+            "unique_tasks": len({one.attempt.task.prompt for one in groups}) / len(groups),
+        }
+        return found | ({"entropy": -fmean(drawn)} if drawn else {})
 
     def _solved_by_try(self) -> dict[str, float]:
         took = [

@@ -16,6 +16,15 @@ from trainer.rows import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """How far a model is from what sampled the tokens, and from a reference: the mean over tokens
+    of r - 1 - log r (Schulman 2020), in nats. None where there is nothing to compare with."""
+
+    behaviour: float | None
+    reference: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
     """Log-probabilities of completion tokens: under the model, under the weights that sampled them,
     and under a reference where one is wanted, each at the temperature of its row. `mask_BT` is 1 on
@@ -28,6 +37,21 @@ class Scored:
     reference_BT: Tensor | None = None
     groups_B: Tensor | None = None
     samples_B: Tensor | None = None
+
+    @torch.no_grad()
+    def apart(self) -> Apart:
+        """Of all rows together; of what sampled, over the tokens whose sampler is known."""
+        sampled_BT = self.mask_BT * (self.behaviour_BT != 0)
+        behaviour = _divergence(self.logprobs_BT - self.behaviour_BT, sampled_BT)
+        if self.reference_BT is None:
+            return Apart(behaviour=behaviour, reference=None)
+        reference = _divergence(self.reference_BT - self.logprobs_BT, self.mask_BT)
+        return Apart(behaviour=behaviour, reference=reference)
+
+
+def _divergence(above_BT: Tensor, mask_BT: Tensor) -> float | None:
+    count = float(mask_BT.sum())
+    return float(((above_BT.exp() - above_BT - 1) * mask_BT).sum()) / count if count else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

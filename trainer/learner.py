@@ -16,6 +16,7 @@ from bus.events import Judgment
 from trainer.batch import Batch
 from trainer.config import Format, LearnerConfig, ScheduleConfig, WarmupConfig
 from trainer.filters.filter import Filter, chosen_for
+from trainer.forward import Apart, Scored
 from trainer.gradient import Gradient
 from trainer.optimizer import Optimizer, trainable
 from trainer.replay import Replay
@@ -78,10 +79,12 @@ class Learner:
 
         The order of rows follows from (seed, version) alone. A step whose loss or gradient is
         not finite is skipped and counted in `skipped`; `chosen` are the judgments that the filter
-        left.
+        left. `kl` is how far the model is from the reference, `mismatch_kl` how far from what
+        sampled, before the first step, where the update compares with that.
         """
         random = Random(f"{self.seed}/{version}")
         losses, norms, scales, skipped = [], [], [], 0
+        apart: list[Apart] = []
         chosen = chosen_for(version, self.filter, batch.judgments, self.seed)
         every = self.config.restart_every
         restarts = (version - 1) // every if every else 0
@@ -94,7 +97,7 @@ class Learner:
             reference = {name: tensor.to(device) for name, tensor in reference.items()}
         for rows in self.update.steps(batch, self.replay, random):
             scale = self._scale(version)
-            loss, norm = self._step(rows, reference, scale)
+            loss, norm = self._step(rows, reference, scale, apart)
             if math.isfinite(loss) and math.isfinite(norm):
                 losses.append(loss)
                 norms.append(norm)
@@ -107,6 +110,7 @@ class Learner:
             metrics["from_version"] = 0.0
         if losses:
             metrics |= {"loss": fmean(losses), "grad_norm": fmean(norms)}
+            metrics |= _said(apart, mismatch=getattr(self.update, "takes_ratios", False))
         if scales and self.schedule != ScheduleConfig():
             metrics["rates_scaled_by"] = fmean(scales)
         return metrics
@@ -119,9 +123,17 @@ class Learner:
         return self.schedule.scale((version - 1) % every if every else version - 1)
 
     def _step(
-        self, rows: Sequence[Row], reference: Mapping[str, Tensor] | None, scale: float
+        self,
+        rows: Sequence[Row],
+        reference: Mapping[str, Tensor] | None,
+        scale: float,
+        apart: list[Apart],
     ) -> tuple[float, float]:
-        value = self.gradient.add(rows, self.update, reference)
+        def loss(scored: Scored) -> Tensor:
+            apart.append(scored.apart())
+            return self.update(scored)
+
+        value = self.gradient.add(rows, loss, reference)
         if not math.isfinite(value):
             return value, value
         norm = self.optimizer.step(scale)
@@ -176,6 +188,15 @@ class Learner:
             self.replay.restore(state)
         self.num_steps = step
         self.restarted_at = step - int(state.get(_SINCE_RESTART, step))
+
+
+def _said(apart: Sequence[Apart], *, mismatch: bool) -> dict[str, float]:
+    """Of the steps of a version; what is not finite is not said."""
+    kl = [one.reference for one in apart if one.reference is not None]
+    found = {"kl": fmean(kl)} if kl else {}
+    if mismatch and (first := apart[0].behaviour) is not None:
+        found["mismatch_kl"] = first
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _of(batch: Batch, chosen: Sequence[Judgment]) -> tuple[Judgment, ...]:

@@ -26,6 +26,7 @@ from bus.control import Switch
 from bus.events import CURRENT
 from bus.faults import fault_point
 from bus.hands import Hands, hand_of
+from bus.meter import seconds
 from bus.topics import completed_by
 from bus.versions import Versions
 from trainer.batch import GROUP, Batch, BatchConfig, Gathering, arrival
@@ -42,6 +43,12 @@ TOPICS = completed_by(GROUP)
 
 _LOOK_SECONDS = 0.5
 """A trainer that waits notices within this time that it has been paused, or is to stop."""
+
+_DURATIONS = {
+    "seconds_train": seconds("evolvent.train.step.duration"),
+    "seconds_wait": seconds("evolvent.train.wait.duration"),
+    "seconds_checkpoint": seconds("evolvent.train.checkpoint.duration"),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -260,6 +267,8 @@ class Trainer:
             # A successor clears away what a fenced trainer had staged.
             await self._subscription.complete([], [])
             raise
+        for name, duration in _DURATIONS.items():
+            duration.record(manifest.weights.metrics[name], {"run": self._lineage.run})
         await self._publish(manifest)
         await self._compute(self._prune)
         return manifest

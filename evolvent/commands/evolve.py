@@ -24,6 +24,7 @@ from evolvent.commands.options import (
     seconds_of,
     terminal,
 )
+from evolvent.metrics import Metrics, metered
 from evolvent.output import undisturbed
 from evolvent.roles import NAMES
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from evolvent.run.folder import RunFolder
     from evolvent.run.interrupts import Interrupts
     from evolvent.run.start import Outcome
+    from observability.metrics.meter import Meter
 
 
 def run(
@@ -49,14 +51,15 @@ def run(
     bus: BusUrl = None,
     settings: Set = None,
     plugins: Plugins = None,
+    metrics: Metrics = None,
 ) -> None:
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
     from evolvent.run.interrupts import Interrupts
 
     seconds = None if budget is None else seconds_of("--budget", budget)
-    with undisturbed(), Interrupts() as told:
+    with undisturbed(), metered(metrics) as meter, Interrupts() as told:
         try:
-            outcome = _run(recipe, directory, settings, bus, seconds, until, told)
+            outcome = _run(recipe, directory, settings, bus, seconds, until, told, meter)
         except KeyboardInterrupt:
             print("evolvent: interrupted before anything was begun", file=sys.stderr)
             raise typer.Exit(130) from None
@@ -73,6 +76,7 @@ def _run(
     seconds: float | None,
     until: float | None,
     told: "Interrupts",
+    meter: "Meter",
 ) -> "Outcome":
     console = terminal(told.ask)
     with begun(console, "reading the recipe"):
@@ -86,7 +90,7 @@ def _run(
         with begun(console, f"opening {folder.path}"):
             wanted = prepare(folder, named)
         limits = Budget(seconds=seconds or wanted.run.budget_seconds, until=until)
-        return asyncio.run(start(folder, wanted, limits, console, told))
+        return asyncio.run(start(folder, wanted, limits, console, told, meter))
 
 
 def agent(
@@ -102,12 +106,15 @@ def agent(
     bus: BusUrl = None,
     settings: Set = None,
     plugins: Plugins = None,
+    metrics: Metrics = None,
 ) -> None:
     """Serve one role of a run, on any machine, until SIGTERM or Ctrl-C."""
     from evolvent.agent import run_agent
 
     folder, wanted = folder_and_recipe(config, directory, settings, bus)
-    if code := run_agent(role, folder, wanted, name, begins=config is not None):
+    with metered(metrics) as meter:
+        code = run_agent(role, folder, wanted, name, meter, begins=config is not None)
+    if code:
         raise typer.Exit(code)
 
 

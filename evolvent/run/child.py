@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ class Ending:
 
 @dataclass(slots=True, kw_only=True)
 class Child:
-    """One process: its roles, what it said last, how often it was started again."""
+    """One process: its roles, what it said last, how often it was started again. `swapped` hears
+    of every swap: the policy, the version, for how many seconds generation stood still."""
 
     roles: tuple[str, ...]
     log: Path
@@ -47,6 +49,7 @@ class Child:
     last_words: dict[str, Any] = field(default_factory=dict)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     killed: bool = False
+    swapped: Callable[[str, int, float], None] = lambda policy, version, pause: None
 
     @property
     def name(self) -> str:
@@ -124,6 +127,8 @@ class Child:
             except ValueError:
                 continue
             if "swap" in message:
+                said = message["swap"]
+                self.swapped(said["policy"], said["to_version"], said["pause_ms"] / 1e3)
                 # Of several policies, the one that is furthest speaks for the process.
                 if message["swap"]["to_version"] >= self.swap.get("to_version", -1):
                     self.swap = message["swap"]

@@ -6,7 +6,7 @@ processes up -> evolve until the budget ends or Ctrl-C -> trainer stops -> last 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -22,6 +22,8 @@ from evolvent.run.folder import RunFolder
 from evolvent.run.interrupts import Interrupts
 from evolvent.run.supervisor import Supervisor
 from evolvent.run.watch import Watch
+from observability.metrics.points import Point, point
+from observability.metrics.served import Served
 from observability.terminal.activity import Activity, ProcessState
 from observability.terminal.live import LiveView
 
@@ -63,8 +65,10 @@ class Evolution:
         self._first_version = watch.heads["weights", 0]
         self._began = time.monotonic()
         self.deaths = Deaths(folder.logs, watch.answered)
+        self._served = Served()
         self._supervisor = self._supervise(layout(recipe))
         self.restarts = 0
+        watch.meter.beside.append(self._processes)
         self.warming: dict[str, int] = {}
 
     async def run(self, console: Console) -> None:
@@ -87,7 +91,16 @@ class Evolution:
                 await self._show(view, "stopping")
 
     def _supervise(self, groups: tuple[tuple[str, ...], ...]) -> Supervisor:
-        return Supervisor(self._folder.path, groups, self._watch.position, self.deaths)
+        return Supervisor(
+            self._folder.path, groups, self._watch.position, self.deaths, self._served.swapped
+        )
+
+    def _processes(self) -> Iterator[Point]:
+        for child in self._supervisor.children:
+            agent = "+".join(child.roles)
+            yield point("evolvent.process.up", int(child.pid is not None), agent=agent)
+            yield point("evolvent.restarts", child.restarts, agent=agent)
+        yield from self._served.points()
 
     async def _supervised(
         self, view: LiveView, work: Callable[[LiveView], Awaitable[None]]

@@ -26,6 +26,7 @@ from evolvent.run.log import opened, started
 from evolvent.run.supervisor import CannotGoOn
 from evolvent.run.watch import Watch
 from observability.archive.place import ArchiveError
+from observability.metrics.meter import Meter
 from observability.progress.disk import DiskWatch
 from observability.progress.progress import Progress
 from observability.replay.forks import Fork, forks, said_of
@@ -44,7 +45,12 @@ class Outcome:
 
 
 async def start(
-    folder: RunFolder, recipe: Recipe, budget: Budget, console: Console, told: Interrupts
+    folder: RunFolder,
+    recipe: Recipe,
+    budget: Budget,
+    console: Console,
+    told: Interrupts,
+    meter: Meter | None = None,
 ) -> Outcome:
     """One start of the run in `folder`, which is locked by the caller. Raises `UsageError`, after
     the summary if anything has been evolved."""
@@ -59,6 +65,7 @@ async def start(
             log,
             tuple(services(recipe)),
             DiskWatch(folder.path, recipe.disk.reserve(folder.path)),
+            meter,
         )
         await watch.begin()
         await bus.publish([started(folder, folder.recipe(), watch.heads["control", 0])])

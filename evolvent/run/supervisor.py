@@ -34,12 +34,14 @@ class Supervisor:
         groups: tuple[tuple[str, ...], ...],
         position: Callable[[], int],
         deaths: Deaths,
+        swapped: Callable[[str, int, float], None] = lambda policy, version, pause: None,
     ) -> None:
         self._run = run
         self._position = position
         self._deaths = deaths
         self.children = [
-            Child(roles=roles, log=run / "logs" / f"{'-'.join(roles)}.log") for roles in groups
+            Child(roles=roles, log=run / "logs" / f"{'-'.join(roles)}.log", swapped=swapped)
+            for roles in groups
         ]
 
     async def run(self) -> None:

@@ -3,12 +3,14 @@ away, screen and Ctrl-C go on. Knows no process.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
 
 from bus.errors import Unreachable
 from bus.log import Log
+from observability.metrics.meter import Meter
+from observability.metrics.points import Point, point
 from observability.progress.disk import Disk, DiskWatch
 from observability.progress.progress import Progress
 from observability.terminal.activity import Activity
@@ -19,10 +21,14 @@ _ANSWER_SECONDS = 2.0
 
 class Watch:
     """`progress` is what is known of a run, `heads` where its log ends, `answers` whether the log
-    did when it was asked last, `disk` what is known of it."""
+    did when it was asked last, `disk` what is known of it; the `meter` is told all of it."""
 
-    def __init__(self, log: Log, services: Sequence[str], disk: DiskWatch) -> None:
-        self.progress = Progress(log, services)
+    def __init__(
+        self, log: Log, services: Sequence[str], disk: DiskWatch, meter: Meter | None = None
+    ) -> None:
+        self.meter = meter or Meter()
+        self.meter.beside.append(self._up)
+        self.progress = Progress(log, services, self.meter.hear)
         self.heads: dict[tuple[str, int], int] = {}
         self.answers = True
         self.disk: Disk | None = None
@@ -52,6 +58,7 @@ class Watch:
         while True:
             with suppress(OSError):
                 self.disk = await asyncio.to_thread(self._disk.look)
+                self.meter.see(self.disk)
             await asyncio.sleep(self._disk.pause_seconds)
 
     @property
@@ -81,4 +88,8 @@ class Watch:
         heads = self._log.heads()
         with self._reading:
             self.progress.refresh()
+            self.meter.look(self._log, self.progress)
         return heads
+
+    def _up(self) -> Iterator[Point]:
+        yield point("evolvent.log.up", int(self.answers))

@@ -25,10 +25,11 @@ _FILE = "disk.json"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
     """Of a run, in bytes: `used` by part, `free` on the disk of its folder, of which the `reserve`
-    is left; it grows by `per_hour`, None where that is not known."""
+    is left, and which has `size`; it grows by `per_hour`, None where that is not known."""
 
     used: Mapping[str, int]
     free: int
+    size: int = 0
     reserve: float = 0.0
     per_hour: float | None = None
 
@@ -99,6 +100,7 @@ class DiskWatch:
         return Disk(
             used=used,
             free=free_bytes(self._run),
+            size=whole_bytes(self._run),
             reserve=self._reserve,
             per_hour=_per_hour(self._samples),
         )

@@ -2,9 +2,9 @@
 what `Known` does not read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from bus.events import Control
+from bus.events import Control, Event
 from bus.log import Log
 from observability.progress.facts import Backlog
 from observability.progress.known import FOLDED, Known, is_folded
@@ -16,12 +16,18 @@ class Progress(Known):
     `counts` are records per topic; `answered` is the number of those that each group has done
     otherwise than by a dead letter, but for what the operator has said: that is `controls`;
     `groups` are those it is told of and whose backlog is: the ones given, or every group that ever
-    subscribed.
+    subscribed. Whoever is `told` hears of every event that is folded, from the first one on.
     """
 
-    def __init__(self, log: Log, groups: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        groups: Sequence[str] | None = None,
+        told: Callable[[Event], None] = lambda event: None,
+    ) -> None:
         super().__init__()
         self._log = log
+        self._told = told
         self._given = groups
         self.groups: Sequence[str] = groups or ()
         self._read: dict[tuple[str, int], int] = {}
@@ -52,7 +58,8 @@ class Progress(Known):
         if start >= end:
             return
         for record in self._log.read(topic, partition, start, end):
-            self.take(record)
+            if (event := self.take(record)) is not None:
+                self._told(event)
         self._read[(topic, partition)] = end
 
     def _backlog(self, group: str) -> dict[str, int]:

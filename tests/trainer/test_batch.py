@@ -228,3 +228,23 @@ def test_a_judgment_that_ends_the_trainer_is_alone_at_last_and_dropped(tmp_path:
     assert [one.id for one in dropped] == [poison]
     assert dropped[0].reason.startswith("poison: it ended its process 3 times, the last time by")
     assert sorted(trained) == sorted(event.id for event in events if event.id != poison)
+
+
+def test_a_version_says_what_there_was_to_learn_and_why_the_rest_was_dropped() -> None:
+    events = [judgment(0, [1.0, 0.0]), judgment(1, [0.0, 0.0]), judgment(2, [1.0, 1.0])]
+    stale = judgment(3, version=-3)
+    gathered = gathering(stale, refusal(1), dead(2), *events, events[0])
+    metrics = taken(gathered).rollout_metrics(0)
+    assert metrics["zero_variance"] == 2
+    assert metrics["learnability"] == pytest.approx(0.25 / 3)
+    assert metrics["unique_tasks"] == len({e.attempt.task.prompt for e in events}) / 3
+    logprobs = [
+        logprob
+        for event in events
+        for sample in event.attempt.samples
+        for logprob in sample.turns[0].logprobs
+    ]
+    assert metrics["entropy"] == pytest.approx(-sum(logprobs) / len(logprobs))
+    dropped = {name: value for name, value in metrics.items() if name.startswith("dropped_")}
+    names = ("stale", "refused", "dead", "duplicate")
+    assert dropped == {f"dropped_{name}": 1.0 for name in names}

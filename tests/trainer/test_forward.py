@@ -1,6 +1,7 @@
 """The padded forward pass against one plain pass per row."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -64,3 +65,20 @@ def test_nothing_is_left_for_tokens_that_are_never_drawn(temperature: float) -> 
         assert float(said_T[place]) == pytest.approx(expected, abs=1e-5)
     drawn = Row(prompt=(31,), completion=(unknown[0],))
     assert torch.isfinite(forward.logprobs(Padded.of([drawn], forward.device))).all()
+
+
+@torch.no_grad()
+def test_how_far_apart_models_are_is_measured_over_what_was_sampled() -> None:
+    model = make_model(TINY)
+    scored = score(model, ROWS, None)
+    apart = scored.apart()
+    assert apart.reference is None and apart.behaviour is not None
+    above = [
+        float(scored.logprobs_BT[index, len(row.prompt) - 1 + place]) - logprob
+        for index, row in enumerate(ROWS)
+        for place, logprob in enumerate(row.logprobs)
+    ]
+    expected = sum(math.exp(one) - one - 1 for one in above) / len(above)
+    assert apart.behaviour == pytest.approx(expected, rel=1e-5)
+    same = replace(scored, reference_BT=scored.logprobs_BT).apart()
+    assert same.reference == 0.0

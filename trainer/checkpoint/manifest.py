@@ -61,10 +61,19 @@ class Consumed(BaseModel):
         return Position(topic=self.topic, partition=self.partition, offset=self.offset)
 
 
+_WHY = frozenset({"stale", "refused", "duplicate", "dead", "poison", "unreadable"})
+
+
 class Dropped(Consumed):
     """A record that was consumed and not learned from, and why."""
 
     reason: str
+
+    @property
+    def why(self) -> str:
+        """The first word of the reason that says what kind it is of."""
+        first = self.reason.split(" ", 1)[0].rstrip(":")
+        return first if first in _WHY else "other"
 
 
 class Manifest(BaseModel):

@@ -82,6 +82,8 @@ class GrpoConfig(BaseModel):
 class Grpo:
     """The clipped gain of every token, less the divergence, with the entropy."""
 
+    takes_ratios: ClassVar[bool] = True
+
     def __init__(self, config: GrpoConfig) -> None:
         self._config = config
 

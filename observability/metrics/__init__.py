@@ -1,0 +1,1 @@
+"""A run in numbers that other programs keep."""
