@@ -5,8 +5,6 @@ weights -> PolicyFollower -> Host(engine) <- Front <- agents anywhere
 """
 
 import asyncio
-import errno
-import ipaddress
 import math
 import re
 import socket
@@ -34,6 +32,7 @@ from evolvent.recipe.load import changed_recipe
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
 from evolvent.run.servers import noted
+from evolvent.watching.listener import is_loopback, url_of
 
 if TYPE_CHECKING:
     from agents.engines.host.host import Host
@@ -64,33 +63,6 @@ def check_token(host: str, token: str | None) -> None:
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address or a name."""
-    try:
-        found = socket.getaddrinfo(host or "0.0.0.0", None)
-    except (OSError, UnicodeError):
-        return True  # it cannot be bound either, and that is said
-    return all(ipaddress.ip_address(str(one[4][0])).is_loopback for one in found)
-
-
-def bind(name: str, port: int) -> socket.socket:
-    """An open port, before anything that takes long. Raises `UsageError`."""
-    try:
-        family = socket.AF_INET6 if ":" in name else socket.AF_INET
-        listener = socket.create_server((name, port), family=family, backlog=1024)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UsageError(
-                f"port {port} of {name} is in use: choose another, for example --port {port + 1}"
-            ) from None
-        raise UsageError(
-            f"cannot listen at {name}, port {port} ({error.strerror}): name an address of this "
-            "machine with --host"
-        ) from None
-    listener.setblocking(False)
-    return listener
-
-
 async def serve(
     folder: RunFolder,
     policy: str,
@@ -104,7 +76,7 @@ async def serve(
         raise UsageError("`evolvent serve` needs the extra `server`: `uv sync --extra server`")
     rule = folder.recipe().policy(policy)
     say(
-        f"{_url(listener)} will serve {folder.path} with engine.type = {engine.type}, "
+        f"{url_of(listener)} will serve {folder.path} with engine.type = {engine.type}, "
         f"follow = {rule.follow}"
     )
     with until_told(asyncio.Event()) as stop:
@@ -156,7 +128,7 @@ async def _host(
         pool = None if isinstance(engine, VllmConfig) else Pool(build, folder.path)
         openai = _openai(folder, policy, host, log, pool)
         async with Front(host, Guard(token), openai).listening(listener):
-            with noted(folder.path, _url(listener), policy):
+            with noted(folder.path, url_of(listener), policy):
                 yield host
             await host.close()
             if pool is not None:
@@ -190,11 +162,6 @@ async def _follow(follower: PolicyFollower, *ends: asyncio.Event) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-
-
-def _url(listener: socket.socket) -> str:
-    name, port = listener.getsockname()[:2]
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _said(swap: Swap) -> str:

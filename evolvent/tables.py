@@ -215,3 +215,16 @@ def columns_table(tables: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]) 
         table.add_row(Text(name), Text(about))
         table.add_row("", Text(listed, style="dim"))
     return table
+
+
+def runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """Those of a folder, each on a line."""
+    table = _table("run", "state", "recipe", "version", "held-out", "best", "size", "tags", "note")
+    for one in runs:
+        shares = ["" if one[key] is None else f"{one[key]:.1%}" for key in ("held_out", "best")]
+        version = "" if one["version"] is None else str(one["version"])
+        size = f"{one['bytes'] / 1e6:,.1f} MB"
+        note = one["error"] or one["note"]
+        words = (one["path"], one["state"], one["recipe"] or "", version, *shares, size)
+        table.add_row(*map(Text, (*words, ", ".join(one["tags"]), note)))
+    return table

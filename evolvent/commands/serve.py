@@ -35,8 +35,9 @@ def serve(
 ) -> None:
     """Serve a run's weights to people, programs (OpenAI's API) and agents; Ctrl-C stops."""
     from evolvent.run.folder import RunFolder
-    from evolvent.serve import bind, check_token, hosted
+    from evolvent.serve import check_token, hosted
     from evolvent.serve import serve as serve_run
+    from evolvent.watching.listener import bind
 
     check_token(host, token)
     folder = RunFolder(run)

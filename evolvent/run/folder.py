@@ -212,8 +212,9 @@ class RunFolder:
         create = writable and not self.has_learned
         return bus.build(self.path, create=create, read_only=not writable)
 
-    def _open(self, bus: BusConfig, *, writable: bool) -> Bus:
-        """For reading with what was trimmed of it, or what was archived alone."""
+    def opened(self, bus: BusConfig, *, writable: bool = False) -> Bus:
+        """The run's log; for reading with what was trimmed of it, or what was archived alone.
+        Raises `BusError`."""
         from observability.archive.bus import ReadBus
 
         if self._archive is not None and not writable:
@@ -252,7 +253,7 @@ class RunFolder:
     ) -> AsyncIterator[Bus]:
         """The run's log; raises `UsageError` when it cannot be used."""
         try:
-            opened = await asyncio.to_thread(self._open, bus or self.bus(), writable=writable)
+            opened = await asyncio.to_thread(self.opened, bus or self.bus(), writable=writable)
             try:
                 yield opened
             finally:

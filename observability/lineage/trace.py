@@ -66,6 +66,11 @@ def _learned(consumer: Consumer) -> str:
     return f"version {consumer.link.number} {what}"
 
 
+def says(said: Said) -> str:
+    """What an event says in a few words; "" for one that is about no task and no version."""
+    return _versions_and_words(said.event)[1]
+
+
 def _happened(said: Said, says: str | None = None) -> Happened:
     versions, words = _versions_and_words(said.event)
     return Happened(

@@ -35,7 +35,7 @@ def observe(
     state = State() if snapshots is None or fresh else snapshots.newest(log, ends)
     begun, whole = state.num_events, sum(ends.values())
     kept = number = begun
-    for number, record in enumerate(_records(log, state.ends, ends), begun + 1):
+    for number, record in enumerate(records(log, state.ends, ends), begun + 1):
         state.take(record)
         if number % _SHOWN == 0:
             show("events", number - begun, whole - begun)
@@ -64,9 +64,7 @@ def _check(ends: Mapping[Stream, int], heads: Mapping[Stream, int]) -> None:
             )
 
 
-def _records(
-    log: Log, starts: Mapping[Stream, int], ends: Mapping[Stream, int]
-) -> Iterator[Record]:
+def records(log: Log, starts: Mapping[Stream, int], ends: Mapping[Stream, int]) -> Iterator[Record]:
     """Every record from `starts` to `ends`, about in the order in which they were said: then little
     is open at a time, and a snapshot on the way lies before most positions that are asked for."""
     streams = (

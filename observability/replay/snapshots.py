@@ -28,10 +28,12 @@ Say = Callable[[str], None]
 
 
 class Snapshots:
-    """Those in `folder`, of a run; `say` hears why one is passed over."""
+    """Those in `folder`, of a run, `most` at most; `say` hears why one is passed over."""
 
-    def __init__(self, folder: Path, run: str, say: Say = lambda sentence: None) -> None:
-        self._folder, self._run, self._say = folder, run, say
+    def __init__(
+        self, folder: Path, run: str, say: Say = lambda sentence: None, *, most: int = MOST
+    ) -> None:
+        self._folder, self._run, self._say, self._most = folder, run, say, most
 
     def newest(self, log: Log, ends: Mapping[Stream, int]) -> State:
         """The last one that lies at or before `ends`; without any, the state before all records."""
@@ -66,7 +68,7 @@ class Snapshots:
 
     def _leave_out(self) -> None:
         files = self._files()
-        if len(files) > MOST:
+        if len(files) > self._most:
             for file in islice(files[:-NEWEST], 1, None, 2):
                 file.unlink(missing_ok=True)
 

@@ -1,0 +1,1 @@
+"""Runs before everybody's eyes."""

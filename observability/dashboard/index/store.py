@@ -1,0 +1,131 @@
+"""The file of an index: its tables, connections that read, the one that writes. Knows no log."""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+"""Of these tables: a file of another one is made anew."""
+
+_TABLES = """
+CREATE TABLE meta (run TEXT NOT NULL, format INTEGER NOT NULL);
+CREATE TABLE place (stream TEXT PRIMARY KEY, next INTEGER NOT NULL, last TEXT NOT NULL);
+CREATE TABLE version (
+    off INTEGER PRIMARY KEY, number INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, parent INTEGER,
+    parent_id TEXT, policy TEXT NOT NULL, time REAL NOT NULL, trained INTEGER NOT NULL,
+    dropped INTEGER NOT NULL, format TEXT NOT NULL, metrics TEXT NOT NULL, batch TEXT NOT NULL,
+    positions TEXT NOT NULL, learned TEXT
+);
+CREATE INDEX version_number ON version (number);
+CREATE INDEX version_parent ON version (parent_id);
+CREATE TABLE fact (
+    topic TEXT NOT NULL, off INTEGER NOT NULL, id TEXT NOT NULL, time REAL NOT NULL,
+    version INTEGER, body TEXT NOT NULL, PRIMARY KEY (topic, off)
+) WITHOUT ROWID;
+CREATE TABLE task (
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+    part INTEGER, off INTEGER, aoff INTEGER, joff INTEGER, dtopic TEXT, doff INTEGER,
+    time REAL, atime REAL, jtime REAL, agent TEXT, source TEXT, family TEXT, level INTEGER,
+    version INTEGER, question TEXT, answer TEXT, prompt INTEGER, proposed_by INTEGER,
+    samples INTEGER, counted INTEGER, correct INTEGER, reward REAL, low REAL, high REAL,
+    critic TEXT, sampled TEXT, oldest INTEGER, tokens INTEGER, nats REAL, answers INTEGER,
+    agreed INTEGER, compared INTEGER, judges TEXT, consumed INTEGER, consumed_off INTEGER
+);
+CREATE INDEX task_judged ON task (part, joff);
+CREATE INDEX task_asked ON task (part, off);
+CREATE INDEX task_prompt ON task (prompt);
+CREATE TABLE swap (
+    version INTEGER NOT NULL, agent TEXT NOT NULL, time REAL NOT NULL, part INTEGER NOT NULL,
+    joff INTEGER NOT NULL, PRIMARY KEY (version, agent)
+) WITHOUT ROWID;
+"""
+_BUSY_SECONDS = 20.0
+
+
+class Store:
+    """The index of a run, in `folder` where that can be written, else in a folder that goes with
+    the process. Several processes may share the file."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self._run = run
+        self._aside: tempfile.TemporaryDirectory[str] | None = None
+        self._idle: list[sqlite3.Connection] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.path = folder / "dashboard.sqlite"
+            self.writer = self._begun()
+        except (OSError, sqlite3.Error):
+            self._aside = tempfile.TemporaryDirectory(prefix="evolvent-")
+            self.path = Path(self._aside.name) / "dashboard.sqlite"
+            self.writer = self._begun()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction of the one thread that writes."""
+        self.writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.writer
+        except BaseException:
+            self.writer.execute("ROLLBACK")
+            raise
+        self.writer.execute("COMMIT")
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a SELECT answers, from any thread."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connected()
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            self._idle.append(connection)
+
+    def clear(self) -> None:
+        """Forget all of it: the log is another one."""
+        with self.writing() as connection:
+            for table in ("place", "version", "fact", "task", "swap"):
+                connection.execute(f"DELETE FROM {table}")
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+        self.writer.close()
+        if self._aside is not None:
+            self._aside.cleanup()
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA cache_size = -8000")
+        return connection
+
+    def _begun(self) -> sqlite3.Connection:
+        connection = self._connected()
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = OFF")
+            if not self._is_ours(connection):
+                connection.close()
+                for end in ("", "-wal", "-shm"):
+                    Path(f"{self.path}{end}").unlink(missing_ok=True)
+                connection = self._connected()
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = OFF")
+                connection.executescript(f"BEGIN;{_TABLES}COMMIT;")
+                connection.execute("INSERT INTO meta VALUES (?, ?)", (self._run, FORMAT))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _is_ours(self, connection: sqlite3.Connection) -> bool:
+        try:
+            found = connection.execute("SELECT run, format FROM meta").fetchone()
+        except sqlite3.DatabaseError:
+            return False
+        return bool(found == (self._run, FORMAT))

@@ -1,0 +1,105 @@
+"""Events by what they say: read from the newest on, so many a call."""
+
+import json
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any
+
+from bus.groups import Stream
+from bus.log import Log
+from bus.records import Record
+from observability.dashboard.asked import Words, Wrong, cursor_of
+from observability.dashboard.index.filling import time_of
+from observability.dashboard.routes.events import as_json, end_of
+from observability.dashboard.routing import AT, CURSOR, LIMIT, Ask, Param, Route
+
+_READ, _SECONDS = 20_000, 2.0
+_STEP = 256
+
+
+def search(ask: Ask) -> dict[str, Any]:
+    """Newest first, partition after partition, so many records a call."""
+    words = ask.words
+    matches = _Wanted(words)
+    names = words.all("topic")
+
+    def look(log: Log) -> dict[str, Any]:
+        streams = [at for at in sorted(log.heads()) if not names or at[0] in names]
+        found: list[dict[str, Any]] = []
+        read, until, cursor = 0, monotonic() + _SECONDS, words.cursor
+        index, offset = (int(cursor[0]), int(cursor[1])) if len(cursor) == 2 else (0, -1)
+        while index < len(streams):
+            stream = streams[index]
+            high = end_of(ask.place, stream, log.heads()[stream])
+            for record in _backwards(log, stream, high if offset < 0 else min(offset, high)):
+                if matches.is_too_old(record):
+                    break
+                read += 1
+                if matches(record):
+                    found.append(as_json(record))
+                if len(found) >= words.limit or read >= _READ or monotonic() > until:
+                    following = cursor_of(index, record.offset)
+                    return {"events": found, "read": read, "next": following, "done": False}
+            index, offset = index + 1, -1
+        return {"events": found, "read": read, "next": None, "done": True}
+
+    return ask.run.watched.look(look)
+
+
+def _backwards(log: Log, stream: Stream, end: int) -> Iterator[Record]:
+    first = log.starts().get(stream, 0)
+    while end > first:
+        start = max(first, end - _STEP)
+        yield from reversed(list(log.read(*stream, start, end)))
+        end = start
+
+
+class _Wanted:
+    """What is searched for. Dates hardly shrink along a partition: one far too old ends it."""
+
+    def __init__(self, words: Words) -> None:
+        self._text = (words.text("text") or "").lower().encode()
+        # Inside JSON a text stands with its quotes and lines escaped.
+        self._escaped = json.dumps(words.text("text") or "", ensure_ascii=False)[1:-1]
+        self._key, header = words.text("key"), words.text("header")
+        self._since, self._until = words.time("since"), words.time("until")
+        if header is not None and ":" not in header:
+            raise Wrong(400, "header: write it as NAME:VALUE")
+        self._header = header.partition(":")[::2] if header else None
+
+    def is_too_old(self, record: Record) -> bool:
+        time = time_of(record)
+        return self._since is not None and time is not None and time < self._since - 3600
+
+    def __call__(self, record: Record) -> bool:
+        time = time_of(record)
+        if self._since is not None and (time is None or time < self._since):
+            return False
+        if self._until is not None and (time is None or time > self._until):
+            return False
+        if self._key is not None and record.key != self._key:
+            return False
+        if self._header is not None and record.headers.get(self._header[0]) != self._header[1]:
+            return False
+        body = record.value.lower()
+        return not self._text or self._text in body or self._escaped.lower().encode() in body
+
+
+ROUTES = (
+    Route(
+        path="/runs/{run}/events/search",
+        about="Events by what they say, newest first; up to 20,000 records or 2 s a call.",
+        answer=search,
+        params=(
+            AT,
+            Param(name="text", about="Within the body."),
+            Param(name="topic", about="Of this topic; may be repeated."),
+            Param(name="key", about="Its key."),
+            Param(name="header", about="A header as NAME:VALUE."),
+            Param(name="since", about="From a time on."),
+            Param(name="until", about="Up to a time."),
+            LIMIT,
+            CURSOR,
+        ),
+    ),
+)

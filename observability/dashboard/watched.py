@@ -1,0 +1,227 @@
+"""One run, followed to the ends of its log in a thread of its own: its state, its index, what goes
+wrong. A broker that is away or a damaged record is a sentence, until it is over.
+
+log -> records in the order in which they were said -> State (snapshots on the way)
+                                                    -> Index
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from time import monotonic, time
+from typing import TypeVar
+
+from bus.bus import Bus
+from bus.errors import BusError
+from bus.groups import Stream
+from bus.log import Log
+from bus.records import Record
+from observability.archive.place import ArchiveError
+from observability.dashboard.index.filling import Index, event_of, time_of
+from observability.dashboard.index.store import Store
+from observability.dashboard.pace import Pace
+from observability.dashboard.source import Source
+from observability.replay.observe import observe, records
+from observability.replay.snapshots import Snapshots
+from observability.replay.state import State
+
+EVERY = 10_000
+"""Events between two snapshots: so many are folded for a position at most."""
+
+MOST = 256
+LOOK_SECONDS = 0.25
+AGAIN_SECONDS = 2.0
+_PAGE = 500
+_STATES = 8
+_FAR = 5 * EVERY
+_NEVER = 1 << 60
+
+Looked = TypeVar("Looked")
+_log = logging.getLogger(__name__)
+
+
+class Unavailable(Exception):
+    """The log cannot be read at the moment: one sentence."""
+
+
+class Watched:
+    """The run of a `source`, from `start` to `close`. `error` is why its log cannot be followed,
+    None while it can; `heads` is where its log ended at the last look; `on_news` is called after
+    each look that found something else, from the thread."""
+
+    def __init__(self, source: Source, on_news: Callable[[], None] = lambda: None) -> None:
+        self.source = source
+        self.error: str | None = "the log is being opened"
+        self.heads: dict[Stream, int] = {}
+        self.newest_time: float | None = None
+        self.pace = Pace()
+        self.on_news = on_news
+        self.snapshots = Snapshots(source.cache, source.run, most=MOST)
+        self._index: Index | None = None
+        self._bus: Bus | None = None
+        self._before: Bus | None = None
+        self._state = State()
+        self._folded = 0
+        self._states: dict[tuple[tuple[Stream, int], ...], State] = {}
+        self._folding = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._follow, name=f"follow-{source.id}", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10.0)
+
+    @property
+    def log(self) -> Log:
+        """Raises `Unavailable`."""
+        if self._bus is None:
+            raise Unavailable(self.error or "the log is not open")
+        return self._bus.log
+
+    @property
+    def store(self) -> Store:
+        """Raises `Unavailable`."""
+        if self._index is None:
+            raise Unavailable(self.error or "the index is not open")
+        return self._index.store
+
+    def look(self, at: Callable[[Log], Looked]) -> Looked:
+        """What is seen on the log; once more where it was opened again meanwhile. Raises
+        `Unavailable`."""
+        log = self.log
+        try:
+            return at(log)
+        except (BusError, ArchiveError) as error:
+            if self._bus is None or self._bus.log is log:
+                raise Unavailable(str(error)) from None
+        try:
+            return at(self.log)
+        except (BusError, ArchiveError) as error:
+            raise Unavailable(str(error)) from None
+
+    @property
+    def indexed(self) -> dict[str, int | bool]:
+        """How far the index has come."""
+        done = self._index.num_events if self._index is not None else 0
+        whole = sum(self.heads.values())
+        return {"done": done, "events": whole, "ready": self._index is not None and done >= whole}
+
+    def state(self, ends: Mapping[Stream, int] | None, shown: Callable[[State], Looked]) -> Looked:
+        """What is `shown` of the state at a position, None for now: then as far as it was followed.
+        Raises `Unavailable`, also for what the first reading of a long log has not come to."""
+        with self._folding:
+            if ends is None or self._is_at(ends):
+                return shown(self._state)
+            ahead = sum(ends.values()) - self._folded
+        if ahead > _FAR:
+            raise Unavailable(
+                f"the log is being read for the first time: {self._folded:,} of "
+                f"{sum(self.heads.values()):,} events so far, this position lies beyond them"
+            )
+        key = tuple(sorted(item for item in ends.items() if item[1]))
+        state = self._states.get(key)
+        if state is None:
+            # No snapshot is left for every place that somebody looks at.
+            state = self.look(lambda log: observe(log, ends, self.snapshots, every=_NEVER))
+            self._states[key] = state
+            while len(self._states) > _STATES:
+                with suppress(KeyError, StopIteration):
+                    del self._states[next(iter(self._states))]
+        return shown(state)
+
+    def _is_at(self, ends: Mapping[Stream, int]) -> bool:
+        return self._state.ends == {stream: end for stream, end in ends.items() if end}
+
+    def _follow(self) -> None:
+        """For ever: what cannot be read now is tried again."""
+        while not self._stop.is_set():
+            try:
+                self._open()
+                while not self._stop.wait(LOOK_SECONDS if self._look_once() else 0.0):
+                    pass
+            except (BusError, ArchiveError, OSError) as error:
+                self._say(str(error))
+            except Exception as error:
+                _log.exception("following %s", self.source.id)
+                self._say(f"the log cannot be followed ({type(error).__name__}: {error})")
+            self._stop.wait(AGAIN_SECONDS)
+        self._shut(self._before)
+        self._shut(self._bus)
+        if self._index is not None:
+            self._index.store.close()
+
+    def _open(self) -> None:
+        bus = self.source.open()
+        self._shut(self._before)
+        # Whoever reads it at the moment comes to an end first.
+        self._before, self._bus = self._bus, bus
+        log, heads = bus.log, bus.log.heads()
+        if self._index is None:
+            self._index = Index(Store(self.source.cache, self.source.run))
+        self._index.begin(log)
+        with self._folding:
+            if any(end > heads.get(at, 0) for at, end in self._state.ends.items()):
+                self._state = State()
+            if not self._state.num_events:
+                self._state = self.snapshots.newest(log, heads)
+            self._folded = self._state.num_events
+        self.heads = heads
+
+    def _look_once(self) -> bool:
+        """Take what is there; whether that was all."""
+        log, index = self.log, self._index
+        assert index is not None
+        heads = log.heads()
+        starts = {at: min(index.ends.get(at, 0), self._state.ends.get(at, 0)) for at in heads}
+        new = {at: end for at, end in heads.items() if starts[at] < end}
+        has_news = heads != self.heads or self.error is not None
+        self.heads = heads
+        number, since = 0, monotonic()
+        for number, record in enumerate(records(log, starts, new), 1):
+            self._take(log, record)
+            if number % _PAGE == 0:
+                index.write()
+                if self._stop.is_set():
+                    return True
+                if monotonic() - since > 2 * LOOK_SECONDS:
+                    # Whoever waits for news sees how far this has come.
+                    since, self.heads = monotonic(), log.heads()
+                    self.on_news()
+        if number:
+            index.write()
+        self.pace.look(time(), heads)
+        if has_news or number:
+            self.error = None
+            self.on_news()
+        return True
+
+    def _take(self, log: Log, record: Record) -> None:
+        index, stream = self._index, (record.topic, record.partition)
+        assert index is not None
+        if record.offset >= index.ends.get(stream, 0):
+            index.take(record, event_of(record))
+            self.newest_time = max(time_of(record) or 0.0, self.newest_time or 0.0)
+        if record.offset >= self._state.ends.get(stream, 0):
+            with self._folding:
+                self._state.take(record)
+            self._folded += 1
+            if self._folded % EVERY == 0:
+                self.snapshots.keep(self._state, log)
+
+    def _say(self, sentence: str) -> None:
+        if sentence != self.error:
+            self.error = sentence
+            self.on_news()
+
+    @staticmethod
+    def _shut(bus: Bus | None) -> None:
+        if bus is not None:
+            with suppress(BusError, OSError):
+                asyncio.run(bus.close())
