@@ -4,9 +4,11 @@ whatever the loss makes of the rows together. Knows no optimiser.
     one part     rows -> log-probabilities -> loss -> gradient
     several      part by part: log-probabilities -> loss -> its slope by each log-probability,
                  then part by part again: log-probabilities, times their slopes -> gradient
+
+Of rows with the same tokens, as the samples of a group that say the same, one is read for all.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from typing import Any
@@ -51,21 +53,24 @@ class Gradient:
         reference: Mapping[str, Tensor] | None,
     ) -> float:
         padded = Padded.of(rows, self.device)
-        parts = parts_of(rows, self.tokens)
+        read, places = distinct(rows)
+        places_B = torch.tensor(places, device=self.device)
+        padded_read = Padded.of(read, self.device)
+        parts = parts_of(read, self.tokens)
         compared_BT = None
         if reference is not None:
-            compared_BT = self._logprobs(rows, parts, padded, reference)
+            compared_BT = self._logprobs(read, parts, padded_read, reference)[places_B]
         if len(parts) == 1:
-            logprobs_BT = self._forward.logprobs(padded)
+            said_RT = self._forward.logprobs(padded_read)
         else:
-            logprobs_BT = self._logprobs(rows, parts, padded).requires_grad_()
-        total = loss(padded.scored(logprobs_BT, compared_BT))
+            said_RT = self._logprobs(read, parts, padded_read).requires_grad_()
+        total = loss(padded.scored(said_RT[places_B], compared_BT))
         value = float(total.detach())
         if not isfinite(value):
             return value
         total.backward()  # type: ignore[no-untyped-call]
-        if len(parts) > 1 and logprobs_BT.grad is not None:
-            self._pull(rows, parts, logprobs_BT.grad)
+        if len(parts) > 1 and said_RT.grad is not None:
+            self._pull(read, parts, said_RT.grad)
         return value
 
     @torch.no_grad()
@@ -93,6 +98,17 @@ class Gradient:
 
     def _padded(self, rows: Sequence[Row], part: Sequence[int]) -> Padded:
         return Padded.of([rows[index] for index in part], self.device)
+
+
+def distinct(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
+    """One row of each that are read alike, and for every row the place of its like among them."""
+    places: dict[Hashable, int] = {}
+    read: list[Row] = []
+    for row in rows:
+        key = (row.prompt, row.completion, row.temperature)
+        if places.setdefault(key, len(read)) == len(read):
+            read.append(row)
+    return read, [places[row.prompt, row.completion, row.temperature] for row in rows]
 
 
 def parts_of(rows: Sequence[Row], tokens: int) -> list[list[int]]:

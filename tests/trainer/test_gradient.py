@@ -158,6 +158,29 @@ def test_no_more_logits_are_made_at_once_than_allowed(
     assert 2 * completions * 64 <= sum(made) <= 3 * completions * 64
 
 
+@pytest.mark.parametrize("named", LOSSES)
+@pytest.mark.parametrize("tokens", [30, 10_000])
+def test_what_is_said_several_times_is_read_once_and_counts_every_time(
+    named: str, tokens: int
+) -> None:
+    model, rows = some_model("default"), rows_of(9)
+    # The same tokens, each time with a weight and log-probabilities of its own.
+    again = [replace(row, weight=row.weight - 0.7) for row in rows[:5]]
+    rows += [replace(row, logprobs=tuple(each + 0.1 for each in row.logprobs)) for row in again]
+    rows.append(replace(rows[0], temperature=0.5))
+    reference = some_model("default", seed=2) if "reference" in named else None
+    weights = None if reference is None else dict(trainable(reference))
+    expected = plainly(model, rows, LOSSES[named], reference)
+    gradient, read = Gradient(model, tokens), []
+    model.get_input_embeddings().register_forward_hook(lambda _, asked, __: read.append(asked[0]))
+    loss = gradient.add(rows, LOSSES[named], weights)
+    assert loss == pytest.approx(expected[0], rel=1e-5, abs=1e-6)
+    for name, value in taken(model).items():
+        assert torch.allclose(value, expected[1][name], rtol=1e-4, atol=1e-6), name
+    times = (1 if tokens == 10_000 else 2) + (reference is not None)
+    assert sum(len(tokens_BT) for tokens_BT in read) == times * 10
+
+
 def test_a_model_that_cannot_be_asked_in_parts_is_asked_as_a_whole() -> None:
     class Odd(torch.nn.Module):
         """What it says depends on more than the last hidden states."""
