@@ -119,7 +119,9 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="left")
 
     def words() -> Iterator[dict[str, Any]]:
-        yield from work["words"]
+        # Sorted ones come from the shortest on, as a curriculum would ask them.
+        by_length = sorted(work["words"], key=lambda word: int(word["level"]))
+        yield from by_length if setting["sorted"] else work["words"]
 
     def right(completions: list[str], answer: list[str], **more: Any) -> list[float]:
         return [float(said == wanted) for said, wanted in zip(completions, answer, strict=True)]
