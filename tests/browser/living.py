@@ -3,6 +3,7 @@ time as a test asks for."""
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -34,4 +35,6 @@ class Living:
                 for event in events:
                     await bus.publish([event])
 
-        asyncio.run(publish())
+        # Where a browser is driven from a loop runs already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(publish())).result()

@@ -1,9 +1,11 @@
 """The dashboard as a user starts it: a process of its own, at a port that stays the same when it is
 started again."""
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -31,6 +33,11 @@ class Served:
             running = self._process.poll() is None
             assert running and time.monotonic() < end, last_words(self._printed)
             time.sleep(0.05)
+
+    def asked(self, path: str) -> Any:
+        """What the API answers."""
+        with urlopen(f"{self.url}/api/v1{path}", timeout=START_SECONDS) as answer:
+            return json.load(answer)
 
     def kill(self) -> None:
         self._process.kill()

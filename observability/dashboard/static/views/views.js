@@ -4,8 +4,12 @@
  * at a position; or "all", of no single run.
  */
 export const VIEWS = [
+  { name: "runs", title: "Runs", scope: "all", load: () => import("./runs/runs.js") },
   { name: "overview", title: "Overview", scope: "run", load: () => import("./overview/overview.js") },
+  { name: "tasks", title: "Tasks", scope: "run", load: () => import("./tasks/tasks.js") },
   { name: "versions", title: "Versions", scope: "run", load: () => import("./versions/versions.js") },
+  { name: "events", title: "Events", scope: "run", load: () => import("./events/events.js") },
+  { name: "agents", title: "Agents", scope: "run", load: () => import("./agents/agents.js") },
   { name: "compare", title: "Compare", scope: "all", load: () => import("./compare/compare.js") },
 ];
 
