@@ -14,20 +14,25 @@ if TYPE_CHECKING:
     from observability.metrics.meter import Meter
 
 Metrics = Annotated[
-    int | None,
-    typer.Option(min=0, max=65535, help="Show Prometheus' metrics at this port of 127.0.0.1."),
+    str | None,
+    typer.Option(
+        metavar="[HOST:]PORT", help="Show Prometheus' metrics there, at 127.0.0.1 or HOST."
+    ),
 ]
+
+_HOST = "127.0.0.1"
 
 
 @contextmanager
-def metered(port: int | None) -> "Iterator[Meter]":
-    """A meter, shown at a port where one is given. Raises `UsageError`."""
+def metered(place: str | None) -> "Iterator[Meter]":
+    """A meter, shown at a place where one is given. Raises `UsageError`."""
     from observability.metrics.meter import Meter
 
-    meter = Meter(asked=port is not None)
-    if port is None:
+    meter = Meter(asked=place is not None)
+    if place is None:
         yield meter
         return
+    host, port = _read(place)
     try:
         from observability.metrics.page import Listening
     except ImportError:
@@ -35,16 +40,24 @@ def metered(port: int | None) -> "Iterator[Meter]":
             "--metrics needs the extra `telemetry`: `uv sync --extra telemetry`"
         ) from None
     try:
-        listening = Listening(port, meter)
+        listening = Listening(host, port, meter)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(
-                f"port {port} of 127.0.0.1 is in use: choose another, for example "
-                f"--metrics {port + 1}"
+                f"port {port} of {host} is in use: choose another, for example --metrics {port + 1}"
             ) from None
-        raise UsageError(f"--metrics {port}: {error.strerror}; choose another port") from None
+        raise UsageError(f"--metrics {place}: {error.strerror}; choose another") from None
     print(f"evolvent: metrics at {listening.url}", file=sys.stderr, flush=True)
     try:
         yield meter
     finally:
         listening.close()
+
+
+def _read(place: str) -> tuple[str, int]:
+    host, _, port = place.rpartition(":")
+    if not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise UsageError(
+            f"--metrics {place}: write a port from 0 to 65535, or HOST:PORT such as {_HOST}:9464"
+        )
+    return host.strip("[]") or _HOST, int(port)

@@ -69,15 +69,16 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
 
 
 class Listening:
-    """Answers GET /metrics at loopback, from a thread of its own, until it is closed."""
+    """Answers GET /metrics from a thread of its own, until it is closed."""
 
-    def __init__(self, port: int, *meters: Meter) -> None:
+    def __init__(self, host: str, port: int, *meters: Meter) -> None:
         """Raises `OSError` where the port cannot be had."""
-        self._server, self._thread = start_http_server(port, "127.0.0.1", Page(*meters).registry)
+        self._host = host
+        self._server, self._thread = start_http_server(port, host, Page(*meters).registry)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/metrics"
+        return f"http://{self._host}:{self._server.server_port}/metrics"
 
     def close(self) -> None:
         self._server.shutdown()
