@@ -139,12 +139,12 @@ function options({ series, format, xFormat, range, height, live, width }) {
   return {
     width, height,
     legend: { show: false },
-    padding: [8, 16, 0, 0],
+    padding: [8, 24, 0, 0],
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { time: false }, y: { range: spread(range) } },
     axes: [
       { ...axis, size: 26, space: 60, values: (_, splits) => splits.map((at) => (Number.isInteger(at) || xFormat !== count ? xFormat(at) : "")) },
-      { ...axis, size: 56, space: 32, values: (_, splits) => splits.map(format) },
+      { ...axis, size: 56, space: 32, values: (_, splits) => splits.map((at) => (Number.isInteger(at) || format !== count ? format(at) : "")) },
     ],
     series: [{}, ...lines],
     bands,
@@ -159,8 +159,8 @@ function options({ series, format, xFormat, range, height, live, width }) {
 /** The axis: as said, else a little more than the figures need; never of no height. */
 const spread = ([low, high]) => (_, least, most) => {
   const bottom = low ?? least ?? 0;
-  const top = high ?? most ?? 1;
-  const room = (top - bottom || Math.abs(top) || 1) * 0.06;
+  const top = high ?? (most === bottom ? bottom + 1 : (most ?? 1));
+  const room = (top - bottom) * 0.06;
   return [low ?? bottom - room, high ?? top + room];
 };
 

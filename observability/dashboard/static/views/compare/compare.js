@@ -15,9 +15,9 @@ export default function Compare({ query }) {
   return html`<${Answer} of=${runs} what="the runs">${(data) => html`<${Pair} runs=${data.runs} query=${query} />`}<//>`;
 }
 
-/** Without a word in the address: the first two runs, or the start and the end of the only one. */
+/** Without a word in the address: the first two runs, or the middle and the end of the only one. */
 function Pair({ runs, query }) {
-  const a = query.a ?? (runs.length > 1 || runs.length === 0 ? runs[0]?.id : `${runs[0].id}@0`);
+  const a = query.a ?? (runs.length === 1 ? `${runs[0].id}@${Math.floor((runs[0].version ?? 0) / 2)}` : runs[0]?.id);
   const other = runs.find(({ id }) => id !== sideOf(a).run)?.id ?? runs[0]?.id;
   const b = query.b ?? other;
   const found = useApi(a && b ? "/compare" : null, { a, b });
@@ -108,7 +108,7 @@ function Differences({ title, rows, names, testid, empty }) {
   return html`<${Card} title=${title} testid=${testid}>
     ${rows.length === 0
       ? html`<${Empty}>${empty}<//>`
-      : html`<div class="scroll" tabindex="0" role="group" aria-label=${title}><table class="plain">
+      : html`<div class="scroll tall" tabindex="0" role="group" aria-label=${title}><table class="plain">
           <thead><tr><th></th>${names.map((name) => html`<th class="number">${name}</th>`)}</tr></thead>
           <tbody>${rows.map((row) => html`<tr key=${row.name}><th scope="row">${row.name}</th><td class="number breaks">${shown(row.a)}</td><td class="number breaks">${shown(row.b)}</td></tr>`)}</tbody>
         </table></div>`}

@@ -5,6 +5,7 @@ import { ago, count, interval, known, number, percent } from "../../lib/format.j
 import { Card, Facts } from "../../components/bits.js";
 import { Answer, Note } from "../../components/words.js";
 import { Asked, Flow, Learning, Stability } from "./charts.js";
+import { Control } from "./control.js";
 import { HeldOut } from "./held_out.js";
 import { Roles } from "./roles.js";
 import { Timeline } from "./timeline.js";
@@ -24,6 +25,7 @@ export default function Overview({ run, at, live }) {
       <${Asked} series=${data} />
       <${Stability} series=${data} />
       <${Flow} series=${data} roles=${state.data?.roles ?? []} />
+      ${live && state.data && html`<${Control} run=${run} roles=${state.data.roles} />`}
     `}<//>
   `;
 }

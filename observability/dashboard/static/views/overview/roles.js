@@ -12,13 +12,13 @@ export const Roles = ({ roles, now }) =>
     <div class="scroll" tabindex="0" role="group" aria-label="Roles">
       <table class="plain">
         <thead><tr><th>role</th><th>state</th><th class="number">backlog</th><th class="number">oldest open</th><th class="number">done</th><th class="number">restarts</th><th class="number">dead letters</th><th>newest event</th><th>last error</th></tr></thead>
-        <tbody>${roles.map((role) => html`<${Role} key=${role.role} role=${role} now=${now} />`)}</tbody>
+        <tbody>${roles.map((role) => html`<${Role} key=${role.role} role=${role} now=${now} running=${roles.some(({ alive }) => alive)} />`)}</tbody>
       </table>
     </div>
   <//>`;
 
-function Role({ role, now }) {
-  const [kind, word] = health(role, now);
+function Role({ role, now, running }) {
+  const [kind, word] = health(role, now, running);
   const wrong = role.last_error;
   return html`<tr data-testid=${`role-${role.role}`}>
     <td><b>${role.role}</b>${role.says && html`<br /><span class="soft small">${role.says}</span>`}</td>
@@ -33,10 +33,11 @@ function Role({ role, now }) {
   </tr>`;
 }
 
-function health({ alive, paused, stopped }, now) {
+/** A role that is away is a fault where others go on without it. */
+function health({ alive, paused, stopped }, now, running) {
   if (stopped) return ["", "stopped"];
   if (paused) return ["warn", "paused"];
   if (alive === true) return ["good", "alive"];
-  if (alive === false) return ["bad", "away"];
+  if (alive === false) return running ? ["bad", "away"] : ["", "not running"];
   return [null, now ? "not known" : "–"];
 }

@@ -19,7 +19,7 @@ export function Judgments({ run, version, consumed }) {
 }
 
 const columns = (run) => [
-  { name: "question", title: "asked", width: "minmax(160px, 2fr)", cell: (row) => html`<a href=${href("tasks", { run, rest: [row.task] })}>${row.question ?? row.task}</a>` },
+  { name: "question", title: "asked", width: "minmax(160px, 5fr)", cell: (row) => html`<a href=${href("tasks", { run, rest: [row.task] })}>${row.question ?? row.task}</a>` },
   { name: "level", title: "level", number: true, width: "minmax(60px, 0.5fr)", cell: (row) => row.level },
   { name: "family", title: "family", wide: true, cell: (row) => row.family },
   { name: "right", title: "right", number: true, width: "minmax(80px, 0.6fr)", cell: (row) => `${count(row.correct)} of ${count(row.samples)}` },

@@ -26,7 +26,7 @@ function List({ run, at, live, order }) {
       <button type="button" class="button" data-testid="versions-order" onClick=${() => go(here({ order: turned === "newest" ? null : turned }))}>${order} first</button>`}>
     <${Answer} of=${found} what="the versions">${() => html`
       ${found.newer && html`<${Note} testid="newer">Newer versions are there. <button type="button" class="button" onClick=${found.reload}>Show them</button><//>`}
-      <${Table} label="Versions" testid="versions-table" height=${640} rows=${found.rows} total=${found.total} rowKey=${(row) => row.version} onEnd=${found.more}
+      <${Table} key=${order} label="Versions" testid="versions-table" height=${640} rows=${found.rows} total=${found.total} rowKey=${(row) => row.version} onEnd=${found.more}
         onOpen=${(row) => go(href("versions", { run, rest: [row.version] }))} columns=${columns(run, narrow)} empty="No version has been published yet." />
     `}<//>
   <//>`;
