@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.judges.combined import Rule
 from agents.judges.judge import Judge
+from agents.judges.results import tell
 from bus.codec import VERDICTS_BYTES
 from bus.events import Attempt, Judgment, Verdict, derive_id
 from bus.runner import Rejected
@@ -47,6 +48,7 @@ class Critic:
             verdicts=verdicts,
             critic=self._name,
         )
+        tell(judgment)
         return [judgment]
 
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from bus import trace
 from bus.errors import Unreadable, Unwritable
 from bus.events import EVENTS, Attempt, Event, Judgment, Weights
+from bus.tracing import context as trace
 
 SPECVERSION = "1.0"
 CONTENT_TYPE = "application/json"

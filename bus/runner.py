@@ -12,19 +12,22 @@ import base64
 import logging
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
+from time import time_ns
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from opentelemetry.trace import Span, SpanContext, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 
-from bus import trace
 from bus.bus import Subscription
 from bus.control import Switch
 from bus.errors import Unreadable, Unwritable, first_of
 from bus.events import DeadLetter, Event, derive_id
 from bus.faults import fault_point
 from bus.hands import Hands, hand_of
-from bus.processing import ERROR_TYPE, processing
 from bus.records import Delivery
+from bus.tracing import context as trace
+from bus.tracing.attributes import ERROR_TYPE
+from bus.tracing.processing import invoking, processing
+from bus.tracing.sending import Making, Sending, finished
 
 MAX_DEAD_BYTES = 4 * 1024 * 1024
 """A dead letter keeps this much of a record, so that it can itself be written."""
@@ -67,9 +70,10 @@ class Counters:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
     delivery: Delivery
+    event: Event | None
     outputs: Sequence[Event]
     rejected: bool
-    maker: SpanContext
+    making: Making
 
 
 class Runner(Generic[In]):
@@ -143,22 +147,31 @@ class Runner(Generic[In]):
 
     async def _handle(self, delivery: Delivery) -> None:
         hand = self._hand(delivery)
+        began = time_ns()
         with processing(delivery, self._group) as span, self._hands.at(hand):
-            rejected = False
+            rejected, event = False, None
             try:
                 if (why := self._hands.condemned(hand)) is not None:
                     raise Rejected(why)
                 event = delivery.event()
                 if event.channel != delivery.topic:
                     raise Rejected(f"{event.type()} does not belong on topic {delivery.topic}")
-                outputs = await self._role.handle(cast(In, event))
+                with invoking(self._group, delivery):
+                    outputs = await self._role.handle(cast(In, event))
             except (Unreadable, Rejected) as error:
                 rejected = True
                 _mark(span, error)
                 outputs = [dead_letter(delivery, error, group=self._group, run=self._run)]
-            maker = span.get_span_context()
+            making = Making(
+                agent=self._group,
+                maker=span.get_span_context(),
+                recorded=span.is_recording(),
+                began=began,
+            )
         self._results.put_nowait(
-            _Result(delivery=delivery, outputs=outputs, rejected=rejected, maker=maker)
+            _Result(
+                delivery=delivery, event=event, outputs=outputs, rejected=rejected, making=making
+            )
         )
 
     async def _commit(self) -> None:
@@ -178,15 +191,24 @@ class Runner(Generic[In]):
 
     async def _complete(self, results: Sequence[_Result]) -> None:
         outputs = [output for result in results for output in result.outputs]
-        makers = {output.id: result.maker for result in results for output in result.outputs}
-        with trace.made_by(makers):
+        sending = Sending()
+        for result in results:
+            sending.add(result.making, result.outputs, rejected=result.rejected)
+        with trace.made_by(sending.makers):
             done = [result.delivery for result in results]
             fault_point(f"{self._group}.completing")
             try:
                 await _whole(self._subscription.complete(done, outputs))
-            except Unwritable as error:
+            except Exception as error:
+                sending.end(error)
+                if not isinstance(error, Unwritable):
+                    raise
                 await self._apart(results, error)
                 return
+        sending.end()
+        for result in results:
+            if result.making.recorded:
+                finished(result.event, result.delivery.topic, result.outputs, result.rejected)
         fault_point(f"{self._group}.completed")
         self._hands.release([self._hand(result.delivery) for result in results])
         rejected = sum(result.rejected for result in results)

@@ -13,6 +13,7 @@ from bus.errors import BusError
 from bus.events import Weights
 from bus.log import Log
 from evolvent.errors import UsageError
+from evolvent.observed import observed
 from evolvent.preflight.preflight import check
 from evolvent.process import ONE_THREAD, exit_code, log_to_stderr, pauses, until_told
 from evolvent.recipe.recipe import Recipe
@@ -100,7 +101,8 @@ async def _serve(
             if not (leads and meter.asked):
                 watching.cancel()
             try:
-                await Worker(place, member=name).run([role], stop)
+                with observed(folder.run_id, role):
+                    await Worker(place, member=name).run([role], stop)
             finally:
                 watching.cancel()
                 hands.close()

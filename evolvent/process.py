@@ -20,7 +20,7 @@ from evolvent.voice import Voice
 from trainer.checkpoint.manifest import DamagedCheckpoint
 
 _FORMAT = "%(asctime)s %(process)d %(levelname)s %(message)s"
-_OURS = ("evolvent", "trainer", "bus")
+_OURS = ("evolvent", "trainer", "agents", "bus", "observability")
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """The environment of processes side by side: they share the cores better with one thread each."""

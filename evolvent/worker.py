@@ -13,6 +13,7 @@ from typing import Any
 
 from bus.errors import Fenced, first_of
 from evolvent.errors import certain
+from evolvent.observed import observed
 from evolvent.process import Expired, exit_code, log_to_stderr, until_input_ends
 from evolvent.reserve import Reserve
 from evolvent.roles import Opened, Row, services
@@ -24,6 +25,10 @@ from trainer.checkpoint.recovery import highest_epoch
 
 # As the main module it would have a name that no setting of ours reaches.
 _log = logging.getLogger("evolvent.worker")
+
+
+AGENTS = "agents"
+"""What several roles in one process are called where it is watched."""
 
 
 class Worker:
@@ -124,7 +129,8 @@ async def serve(path: Path, names: list[str], voice: Voice) -> None:
             try:
                 log = folder.whole(bus.log)
                 place = Workplace(path, run_id, recipe, bus, voice, hands=hands, log=log)
-                await Worker(place).run(names, stop)
+                with observed(run_id, names[0] if len(names) == 1 else AGENTS):
+                    await Worker(place).run(names, stop)
             finally:
                 hands.close()
                 await bus.close()

@@ -84,8 +84,10 @@ class Workplace:
         rule = self.recipe.policy(name)
         engine = self.recipe.engine_of(rule).build(self.executor, self.recipe.seed)
         swapped = partial(self._swapped, name)
-        follower = PolicyFollower(self.bus, engine, self.path, swapped, self._arrived, rule=rule)
-        return Policy(name=name, engine=engine, follower=follower)
+        follower = PolicyFollower(
+            self.bus, engine, self.path, swapped, self._arrived, rule=rule, policy=name
+        )
+        return Policy(name=name, engine=engine, follower=follower, model=self.recipe.base)
 
     def _swapped(self, policy: str, swap: Swap) -> None:
         _PAUSE.record(swap.pause_ms / 1e3, {"run": self.parts.run, "policy": policy})

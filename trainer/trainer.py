@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from opentelemetry.trace import SpanContext
+
 from bus.bus import Bus, Subscription
 from bus.control import Switch
 from bus.events import CURRENT
@@ -33,6 +35,7 @@ from trainer.batch import GROUP, Batch, BatchConfig, Gathering, arrival
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.checkpoint.manifest import Consumed, Manifest, is_thinned
 from trainer.checkpoint.recovery import Agreed, agreed, newest_whole, published, set_aside
+from trainer.checkpoint.spans import learned, publishing, stepping
 from trainer.checkpoint.version import Author
 from trainer.learner import Learner
 from trainer.needs import Needs
@@ -255,6 +258,25 @@ class Trainer:
         """Parent version and batch in, the next version out, durable and published."""
         started = time.monotonic()
         policy = self._phases.policy(parent.version + 1)
+        with stepping(parent.version, policy, batch.judgments) as step:
+            manifest = await self._step(parent, policy, batch, waited, started)
+            metrics = manifest.weights.metrics
+            learned(step, len(batch.trained), len(batch.dropped), metrics)
+            for name, duration in _DURATIONS.items():
+                duration.record(metrics[name], {"run": self._lineage.run})
+        await self._publish(manifest, step.get_span_context())
+        _log.info(
+            "version %d: learned from %d judgments in %.2f s after %.2f s of waiting, %d dropped",
+            *(manifest.version, len(batch.trained), metrics["seconds_train"], waited),
+            len(batch.dropped),
+        )
+        await self._compute(self._prune)
+        return manifest
+
+    async def _step(
+        self, parent: Manifest, policy: str, batch: Batch, waited: float, started: float
+    ) -> Manifest:
+        """The next version, durable."""
         in_hand = _in_hand(batch.trained)
         await self._hands.hold(in_hand)
         with self._hands.together_at(in_hand):
@@ -262,16 +284,11 @@ class Trainer:
         metrics |= {"seconds_wait": waited, "seconds_train": time.monotonic() - started}
         metrics |= batch.rollout_metrics(parent.version, self._phases.age)
         try:
-            manifest = await self._next(policy, parent, batch, metrics)
+            return await self._next(policy, parent, batch, metrics)
         except FileNotFoundError:
             # A successor clears away what a fenced trainer had staged.
             await self._subscription.complete([], [])
             raise
-        for name, duration in _DURATIONS.items():
-            duration.record(manifest.weights.metrics[name], {"run": self._lineage.run})
-        await self._publish(manifest)
-        await self._compute(self._prune)
-        return manifest
 
     async def _next(
         self, policy: str, parent: Manifest, batch: Batch, metrics: dict[str, float]
@@ -304,10 +321,11 @@ class Trainer:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, partial(work, *args, **kwargs))
 
-    async def _publish(self, manifest: Manifest) -> None:
+    async def _publish(self, manifest: Manifest, step: SpanContext | None = None) -> None:
         """One commit: the version is on the log and everything it consumed is done."""
         done = [consumed.position for consumed in manifest.consumed]
-        await self._subscription.complete(done, [manifest.weights])
+        with publishing(manifest.weights, step):
+            await self._subscription.complete(done, [manifest.weights])
         self._hands.release(_in_hand(manifest.consumed))
         fault_point("trainer.published")
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from agents.engines.checkpoint.held import held
 from agents.engines.engine import Engine, EngineUnusable, Swap, SwapRefused
 from agents.policies.config import BUILT_IN, PolicyConfig
+from agents.policies.swapping import swapping
 from bus.bus import Bus
 from bus.errors import first_of
 from bus.events import CURRENT, Promotion, Weights, derive_id
+from bus.tracing.sending import saying
 from bus.versions import Versions
 
 AGENT = "follower"
@@ -35,6 +37,7 @@ class PolicyFollower:
         arrived: Callable[[Weights], Awaitable[None]] | None = None,
         *,
         rule: PolicyConfig = BUILT_IN[CURRENT],
+        policy: str = CURRENT,
         patience_seconds: float = 60.0,
     ) -> None:
         self._bus = bus
@@ -44,6 +47,7 @@ class PolicyFollower:
         self._on_swap = on_swap
         self._arrived = arrived
         self._rule = rule
+        self._policy = policy
         self._patience_seconds = patience_seconds
         self._news = asyncio.Event()
         self._followed = -1
@@ -118,16 +122,21 @@ class PolicyFollower:
                 raise SwapRefused(f"version {weights.number} lies outside {self._run_folder}")
             if self._arrived is not None:
                 await self._arrived(weights)
-            with held(folder):
+            with held(folder), swapping(weights, self._policy) as swapped:
                 swap = await self._engine.swap(weights.number, folder, weights.files)
+                swapped(swap)
         except SwapRefused as refused:
-            await self._bus.publish([_rejected(weights, str(refused))])
+            await self._publish(_rejected(weights, str(refused)))
             if self._engine.version < 0:
                 raise
             return refused
         await asyncio.to_thread(self._check_policy, swap.to_version)
         self._on_swap(swap)
         return None
+
+    async def _publish(self, rejected: Promotion) -> None:
+        with saying(rejected):
+            await self._bus.publish([rejected])
 
     def _check_policy(self, served: int) -> None:
         """A server may be ahead of us on the log, but not of what its policy may serve there."""

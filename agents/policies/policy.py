@@ -9,6 +9,7 @@ from typing import Protocol, TypedDict, Unpack
 
 from agents.engines.engine import Completion, Drawing, Engine, Prompt, Request, Unservable
 from agents.engines.stopping import text_before
+from agents.policies.chat import chatting
 from bus.events import Turn
 from bus.runner import Rejected
 
@@ -27,11 +28,13 @@ class Follows(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Weights under a name, and who keeps them up to date."""
+    """Weights under a name, and who keeps them up to date. `model` is what they are called where
+    they are watched, before a version."""
 
     name: str
     engine: Engine
     follower: Follows
+    model: str = "model"
 
     async def sample(
         self,
@@ -51,14 +54,17 @@ class Policy:
         `Rejected` for what could not be served."""
         await self.follower.at_least(since)
         try:
-            return await sample(
-                self.engine,
-                prompt,
-                n,
-                max_tokens=max_tokens,
-                said=_Said(seat=seat, trainable=trainable, policy=self.name),
-                **drawing,
-            )
+            with chatting(self.model, self.name, prompt, n, max_tokens) as answered:
+                turns = await sample(
+                    self.engine,
+                    prompt,
+                    n,
+                    max_tokens=max_tokens,
+                    said=_Said(seat=seat, trainable=trainable, policy=self.name),
+                    **drawing,
+                )
+                answered(turns)
+                return turns
         except Unservable as error:
             raise Rejected(str(error)) from None
 

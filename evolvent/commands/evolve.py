@@ -18,6 +18,7 @@ from evolvent.commands.options import (
     RecipeName,
     Run,
     Set,
+    Trace,
     begun,
     folder_and_recipe,
     run_folder,
@@ -52,10 +53,13 @@ def run(
     settings: Set = None,
     plugins: Plugins = None,
     metrics: Metrics = None,
+    trace: Trace = None,
 ) -> None:
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
+    from evolvent.observed import asked_for
     from evolvent.run.interrupts import Interrupts
 
+    asked_for()
     seconds = None if budget is None else seconds_of("--budget", budget)
     with undisturbed(), metered(metrics) as meter, Interrupts() as told:
         try:
@@ -107,10 +111,13 @@ def agent(
     settings: Set = None,
     plugins: Plugins = None,
     metrics: Metrics = None,
+    trace: Trace = None,
 ) -> None:
     """Serve one role of a run, on any machine, until SIGTERM or Ctrl-C."""
     from evolvent.agent import run_agent
+    from evolvent.observed import asked_for
 
+    asked_for()
     folder, wanted = folder_and_recipe(config, directory, settings, bus)
     with metered(metrics) as meter:
         code = run_agent(role, folder, wanted, name, meter, begins=config is not None)

@@ -61,6 +61,28 @@ Plugins = Annotated[
     ),
 ]
 
+
+def _traced(file: Path | None) -> Path | None:
+    """Every process of a run reads it from the environment."""
+    import os
+
+    from observability.telemetry.wanted import TRACE_FILE
+
+    if file is not None:
+        os.environ[TRACE_FILE] = str(file.absolute())
+    return file
+
+
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        callback=_traced,
+        help="Append traces and log records to a file, as OTLP-JSON lines (see docs/telemetry.md).",
+    ),
+]
+
 _DEFAULT_RECIPE = "words"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evolvent.commands.options import Plugins
+from evolvent.commands.options import Plugins, Trace
 
 
 def serve(
@@ -32,18 +32,21 @@ def serve(
         typer.Option("--set", help="Override a setting of the engine: engine.field=value."),
     ] = None,
     plugins: Plugins = None,
+    trace: Trace = None,
 ) -> None:
     """Serve a run's weights to people, programs (OpenAI's API) and agents; Ctrl-C stops."""
+    from evolvent.observed import asked_for, observed
     from evolvent.run.folder import RunFolder
     from evolvent.serve import check_token, hosted
     from evolvent.serve import serve as serve_run
     from evolvent.watching.listener import bind
 
+    asked_for()
     check_token(host, token)
     folder = RunFolder(run)
     recipe = folder.recipe()
     engine = hosted(recipe, recipe.policy(policy), settings or [])
-    with bind(host, port) as listener:
+    with bind(host, port) as listener, observed(folder.run_id, "serve"):
         asyncio.run(serve_run(folder, policy, engine, listener, token or "", _say))
 
 

@@ -135,6 +135,11 @@ class Recipe(BaseModel):
             )
         return self
 
+    @property
+    def base(self) -> str:
+        """What its model is called where it is watched, before it has learned anything."""
+        return self.model.path.name if self.model.path is not None else self.name
+
     def policy(self, name: str) -> PolicyConfig:
         """What follows under a name; raises `UsageError` with the names there are."""
         known = self.all_policies

@@ -14,6 +14,7 @@ from rich.console import Console
 from bus.bus import Bus
 from bus.control import ALL
 from bus.events import Control, derive_id
+from bus.tracing.sending import saying
 from evolvent.recipe.recipe import Recipe
 from evolvent.roles import layout, services
 from evolvent.run.child import Child
@@ -210,7 +211,8 @@ class Evolution:
             role=MEASURES,
             weights_version=newest.number,
         )
-        await self._bus.publish([request])
+        with saying(request):
+            await self._bus.publish([request])
         deadline = time.monotonic() + self._budget.evaluation_seconds
         while time.monotonic() < deadline and not self._told.asked.is_set():
             await self._show(view, "evaluating the last version")

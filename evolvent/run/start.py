@@ -12,8 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bus.bus import Bus
 from bus.log import Log
+from bus.tracing.sending import saying
 from evolvent.errors import UsageError
+from evolvent.observed import observed
 from evolvent.plugins import named
 from evolvent.process import log_to_file
 from evolvent.recipe.recipe import Recipe
@@ -57,53 +60,66 @@ async def start(
     if budget.until is not None and MEASURES not in services(recipe):
         raise UsageError("--until needs an evaluator, which this recipe leaves out")
     async with opened(folder, recipe, console.print) as bus:
-        make_folder(folder.logs)
-        log_to_file(folder.logs / "evolvent.log")
-        told.begin()
-        log = folder.whole(bus.log)
-        watch = Watch(
-            log,
-            tuple(services(recipe)),
-            DiskWatch(folder.path, recipe.disk.reserve(folder.path)),
-            meter,
-        )
-        await watch.begin()
-        await bus.publish([started(folder, folder.recipe(), watch.heads["control", 0])])
-        # Stops that were said before the start hold no more.
-        await watch.begin()
-        limits = replace(budget, evaluation_seconds=_LAST_EVALUATION_SECONDS)
-        evolution = Evolution(folder, folder.recipe(), bus, watch, limits, told)
-        failed = ""
-        refused: UsageError | None = None
-        try:
-            await evolution.run(console)
-        except CannotGoOn as error:
-            failed = str(error)
-        except UsageError as error:
-            refused = error
-        finally:
-            watch.close()
-        if not watch.answers:
-            raise refused or _silent(folder, recipe, failed)
-        report = None if refused else await _report(log, folder, watch.progress, console, told)
-        if refused is None or watch.progress.newest is not None:
-            console.print(
-                summary(
-                    watch.progress,
-                    restarts=evolution.restarts,
-                    disk=watch.disk,
-                    report=report,
-                    go_on=go_on(folder.path),
-                    crashes=[str(death) for death in evolution.deaths.last.values()],
-                    notes=_notes(
-                        evolution, watch.progress, await asyncio.to_thread(forks, bus.log)
-                    ),
-                )
+        with observed(folder.run_id, "run"):
+            return await _started(folder, recipe, bus, budget, console, told, meter)
+
+
+async def _started(
+    folder: RunFolder,
+    recipe: Recipe,
+    bus: Bus,
+    budget: Budget,
+    console: Console,
+    told: Interrupts,
+    meter: Meter | None,
+) -> Outcome:
+    make_folder(folder.logs)
+    log_to_file(folder.logs / "evolvent.log")
+    told.begin()
+    log = folder.whole(bus.log)
+    watch = Watch(
+        log,
+        tuple(services(recipe)),
+        DiskWatch(folder.path, recipe.disk.reserve(folder.path)),
+        meter,
+    )
+    await watch.begin()
+    start_event = started(folder, folder.recipe(), watch.heads["control", 0])
+    with saying(start_event):
+        await bus.publish([start_event])
+    # Stops that were said before the start hold no more.
+    await watch.begin()
+    limits = replace(budget, evaluation_seconds=_LAST_EVALUATION_SECONDS)
+    evolution = Evolution(folder, folder.recipe(), bus, watch, limits, told)
+    failed = ""
+    refused: UsageError | None = None
+    try:
+        await evolution.run(console)
+    except CannotGoOn as error:
+        failed = str(error)
+    except UsageError as error:
+        refused = error
+    finally:
+        watch.close()
+    if not watch.answers:
+        raise refused or _silent(folder, recipe, failed)
+    report = None if refused else await _report(log, folder, watch.progress, console, told)
+    if refused is None or watch.progress.newest is not None:
+        console.print(
+            summary(
+                watch.progress,
+                restarts=evolution.restarts,
+                disk=watch.disk,
+                report=report,
+                go_on=go_on(folder.path),
+                crashes=[str(death) for death in evolution.deaths.last.values()],
+                notes=_notes(evolution, watch.progress, await asyncio.to_thread(forks, bus.log)),
             )
-        if refused is not None:
-            raise refused
-        failed = failed or _came_to_nothing(evolution.deaths, watch.progress)
-        return Outcome(report=report, failed=failed)
+        )
+    if refused is not None:
+        raise refused
+    failed = failed or _came_to_nothing(evolution.deaths, watch.progress)
+    return Outcome(report=report, failed=failed)
 
 
 async def _report(

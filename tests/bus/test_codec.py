@@ -15,7 +15,7 @@ from bus.codec import MAX_VALUE_BYTES, VERDICTS_BYTES, encode
 from bus.errors import BusError, Unreadable, Unwritable
 from bus.events import EVENTS, Attempt, Event, Sample, Span, Task, Turn, Weights, derive_id
 from bus.records import Record
-from bus.trace import extract
+from bus.tracing.context import extract
 
 TASK_ID = derive_id("run", "proposer", "weights")
 EARLIER = derive_id("run", "trainer", "seed")

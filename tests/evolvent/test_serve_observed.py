@@ -7,10 +7,11 @@ import pytest
 from opentelemetry.trace import use_span
 
 from evolvent.run.folder import RunFolder
+from harness.collector import Collector
 from tests.agents.engines.checkpoint.tiny_checkpoint import request
 from tests.agents.engines.host.metrics_page import numbers
 from tests.agents.engines.serving import agent, free_port
-from tests.agents.engines.vllm.collector import Collector, attribute, caller
+from tests.agents.engines.vllm.collector import attribute, caller, of, traces_here
 from tests.evolvent.test_serve import Served, run, served, version
 
 __all__ = ["run"]
@@ -34,8 +35,8 @@ async def observe(run: Path, server: Served, collector: Collector) -> None:
         assert after[TOKENS] - before[TOKENS] == counted
         assert after["evolvent_version_served"] == 0
         assert after["evolvent_swaps_total"] == 1
-        await asyncio.to_thread(collector.until, lambda: len(collector.of(0xA1)) == 3)
-        spans = collector.of(0xA1)
+        await asyncio.to_thread(collector.until, lambda: len(of(collector, 0xA1)) == 3)
+        spans = of(collector, 0xA1)
         assert {span.parent_span_id for span in spans} == {(0xB1).to_bytes(8, "big")}
         assert sum(attribute(span, "gen_ai.usage.completion_tokens") for span in spans) == counted
 
@@ -44,7 +45,7 @@ def test_spans_and_numbers_are_those_of_the_requests(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Collector().collecting() as collector:
-        for name, value in collector.environment.items():
+        for name, value in traces_here(collector).items():
             monkeypatch.setenv(name, value)
         settings = ["engine.type=vllm", "engine.cache_megabytes=16"]
         with served(run, free_port(), tmp_path / "said.txt", settings) as [server]:

@@ -20,9 +20,10 @@ from agents.engines.config import VllmConfig
 from agents.engines.engine import Completion, Engine, Request, SwapRefused
 from agents.engines.server.engine import ServerEngine
 from agents.engines.server.vllm_link import VllmLink
+from harness.collector import Collector
 from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, request
 from tests.agents.engines.serving import Followed, agent, free_port, serving, swap
-from tests.agents.engines.vllm.collector import Collector, attribute, caller
+from tests.agents.engines.vllm.collector import attribute, caller, of, traces_here
 from tests.agents.engines.vllm.test_vllm import PROMPTS, TOLERANCE, Reference
 
 pytestmark = pytest.mark.vllm
@@ -180,7 +181,7 @@ def own_server(
     """vLLM's own server, and who receives its spans."""
     log = tmp_path_factory.mktemp("own") / "vllm.log"
     with Collector().collecting() as collector:
-        variables = collector.environment
+        variables = traces_here(collector)
         options = ("--otlp-traces-endpoint", variables["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
         with vllm_server(checkpoints[0].folder, log, *options, **variables) as url:
             yield url, collector
@@ -202,8 +203,8 @@ def test_the_spans_of_vllms_own_server_are_children_of_the_agents(
         return sum(len(completion.tokens) for completion in made)
 
     counted = asyncio.run(scenario())
-    collector.until(lambda: len(collector.of(0xA1)) == 3)
-    spans = collector.of(0xA1)
+    collector.until(lambda: len(of(collector, 0xA1)) == 3)
+    spans = of(collector, 0xA1)
     assert {span.parent_span_id for span in spans} == {(0xB1).to_bytes(8, "big")}
     assert sum(attribute(span, "gen_ai.usage.completion_tokens") for span in spans) == counted
 

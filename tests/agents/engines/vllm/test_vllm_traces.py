@@ -11,8 +11,9 @@ import pytest
 
 from agents.engines.config import VllmConfig
 from agents.engines.engine import EngineUnusable
+from harness.collector import Collector
 from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint
-from tests.agents.engines.vllm.collector import Collector, attribute
+from tests.agents.engines.vllm.collector import attribute, of, traces_here
 
 pytestmark = pytest.mark.vllm
 
@@ -35,9 +36,9 @@ def test_the_spans_of_an_agents_vllm_are_children_of_its_own(
     checkpoints: list[Checkpoint], where: str
 ) -> None:
     with Collector().collecting() as collector:
-        done = in_a_process(checkpoints[0].folder, where, **collector.environment)
+        done = in_a_process(checkpoints[0].folder, where, **traces_here(collector))
     assert done.returncode == 0, done.stderr[-3000:]
-    one, two = collector.of(0xA1), collector.of(0xA2)
+    one, two = of(collector, 0xA1), of(collector, 0xA2)
     assert (len(one), len(two)) == (1, 2)
     assert {span.parent_span_id for span in one} == {(0xB1).to_bytes(8, "big")}
     assert {span.parent_span_id for span in two} == {(0xB2).to_bytes(8, "big")}
@@ -51,7 +52,7 @@ def test_the_spans_of_an_agents_vllm_are_children_of_its_own(
 @pytest.mark.long
 def test_a_receiver_that_is_away_holds_nothing_up(checkpoints: list[Checkpoint]) -> None:
     with Collector().collecting() as collector:
-        away = collector.environment
+        away = traces_here(collector)
     # The exporter gives up when the process ends.
     done = in_a_process(checkpoints[0].folder, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="1", **away)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -5,14 +5,14 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_s
 
 from bus.codec import encode
 from bus.events import Control, Event
-from bus.trace import extract, inject, made_by
+from bus.tracing.context import extract, inject, made_by, sender
 from tests.bus.examples import ATTEMPT, EXAMPLES, TASK
 
 OTHER_ID = EXAMPLES["weights"].id
 
 
-def span_in(trace_id: str, span_id: int = 7) -> SpanContext:
-    return SpanContext(int(trace_id, 16), span_id, is_remote=False, trace_flags=TraceFlags(1))
+def span_in(trace_id: str, *, sampled: bool = True) -> SpanContext:
+    return SpanContext(int(trace_id, 16), 7, is_remote=False, trace_flags=TraceFlags(sampled))
 
 
 def traceparent(event: Event) -> str:
@@ -28,19 +28,21 @@ def test_a_task_and_its_attempts_share_a_trace_and_weights_have_their_own() -> N
     assert traceparent(TASK) == traceparent(TASK)
 
 
-def test_the_current_span_is_the_parent_only_inside_the_events_own_trace() -> None:
+def test_the_span_that_sends_an_event_bears_its_id_whoever_is_current() -> None:
     with use_span(NonRecordingSpan(span_in(TASK.id))):
-        assert traceparent(ATTEMPT) == f"00-{TASK.id}-0000000000000007-01"
-    with use_span(NonRecordingSpan(span_in(OTHER_ID))):
+        assert traceparent(ATTEMPT) == f"00-{TASK.id}-{ATTEMPT.id[-16:]}-01"
+    with use_span(NonRecordingSpan(span_in(OTHER_ID, sampled=False))):
         assert traceparent(TASK) == f"00-{TASK.id}-{TASK.id[-16:]}-01"
+    sent = sender(TASK.id, ATTEMPT.id)
+    assert traceparent(ATTEMPT) == f"00-{sent.trace_id:032x}-{sent.span_id:016x}-01"
 
 
-def test_results_committed_together_keep_their_makers() -> None:
+def test_results_committed_together_keep_the_flags_of_their_makers() -> None:
     first, second = ATTEMPT, EXAMPLES["weights"]
-    makers = {first.id: span_in(TASK.id, 8), second.id: span_in(OTHER_ID, 9)}
+    makers = {first.id: span_in(TASK.id, sampled=False), second.id: span_in(OTHER_ID)}
     with made_by(makers):
-        assert traceparent(first) == f"00-{TASK.id}-0000000000000008-01"
-        assert traceparent(second) == f"00-{OTHER_ID}-0000000000000009-01"
+        assert traceparent(first) == f"00-{TASK.id}-{first.id[-16:]}-00"
+        assert traceparent(second) == f"00-{OTHER_ID}-{OTHER_ID[-16:]}-01"
     assert traceparent(first) == f"00-{TASK.id}-{first.id[-16:]}-01"
 
 

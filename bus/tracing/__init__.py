@@ -1,0 +1,1 @@
+"""The traces that events leave, by the API of OpenTelemetry alone."""

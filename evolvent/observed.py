@@ -1,0 +1,38 @@
+"""What a process shows of itself to whoever collects: set up where the environment asks for it, and
+ended with the process. Loads the SDK only then.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from evolvent.errors import UsageError
+from observability.telemetry.wanted import TelemetryError, Wanted, wanted
+
+if TYPE_CHECKING:
+    from observability.telemetry.telemetry import Telemetry
+
+
+def asked_for() -> Wanted:
+    """What the environment asks to be exported. Raises `UsageError` for what cannot be done."""
+    try:
+        return wanted()
+    except TelemetryError as error:
+        raise UsageError(str(error)) from None
+
+
+@contextmanager
+def observed(run: str, name: str, *, replay: str = "") -> "Iterator[Telemetry | None]":
+    """For as long as the context lasts a process `name` of a `run` is seen, if anybody asks; what
+    it does for a `replay` is marked. Raises `UsageError`."""
+    asked = asked_for()
+    if not asked:
+        yield None
+        return
+    from observability.telemetry.telemetry import Telemetry
+
+    telemetry = Telemetry(asked, run, name, replay)
+    try:
+        yield telemetry
+    finally:
+        telemetry.close()

@@ -1,0 +1,1 @@
+"""Traces, logs and figures for any OpenTelemetry backend: the one place that knows the SDK."""
