@@ -225,7 +225,7 @@ def _measured_at(folder: Path, place: int) -> dict[str, float]:
 
 def _ended_by(folder: Path) -> str:
     said = [one.finding for one in read_topic(folder, "control") if isinstance(one, Control)]
-    return "; ".join(f"{guard}: {reason}" for guard, reason in filter(None, said))
+    return "; ".join(f"{guard}: {reason}" for guard, reason in said if guard)
 
 
 def _shown_by(evaluation: Evaluation) -> dict[str, float]:
