@@ -44,9 +44,10 @@ METHODS = {
     "lmsi": Method(versions=6, controls={"oracle": ORACLE}),
     "vote": Method(controls={"oracle": ORACLE}),
     "self-refine": Method(
+        versions=60,
         controls={
             "no second look": ("sampler.type=single", "warmup.role_share=0", "loss.role_rows=0")
-        }
+        },
     ),
     "reflexion": Method(
         versions=20,
@@ -92,7 +93,7 @@ METHODS = {
         }
     ),
     "spiral": Method(by_chance=False, controls={"no seat baseline": ("loss.baseline=batch",)}),
-    "self-instruct": Method(controls={"uniform": UNIFORM}),
+    "self-instruct": Method(versions=60, controls={"uniform": UNIFORM}),
     "evol-instruct": Method(controls={"uniform": UNIFORM}),
     "eva": Method(controls={"any parent": ("source.parents=any",), "uniform": UNIFORM}),
 }
