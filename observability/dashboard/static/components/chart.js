@@ -159,9 +159,9 @@ function options({ series, format, xFormat, range, height, live, width }) {
 /** The axis: as said, else a little more than the figures need; never of no height. */
 const spread = ([low, high]) => (_, least, most) => {
   const bottom = low ?? least ?? 0;
-  const top = high ?? (most === bottom ? bottom + 1 : (most ?? 1));
-  const room = (top - bottom) * 0.06;
-  return [low ?? bottom - room, high ?? top + room];
+  const top = high ?? most ?? 1;
+  const room = (top - bottom || Math.abs(top) || 1) * 0.06;
+  return [low ?? bottom - room, high ?? (top === low ? low + 1 : top + room)];
 };
 
 function drawMark(made, mark) {

@@ -1,6 +1,6 @@
 /** The time slider: sets all views to one position of the log, and says which. */
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
-import { count, time } from "../lib/format.js";
+import { count, counted, time } from "../lib/format.js";
 import { Steps, travel, usePlace } from "../lib/travel.js";
 
 const SETTLES = 60;
@@ -74,5 +74,5 @@ function placed(data, at) {
   if (!data) return at ?? "";
   const version = data.version === null || data.version === undefined ? "before version 0" : `version ${data.version}`;
   const moment = data.time ? ` · ${time(data.time)}` : "";
-  return `${version}${moment} · ${count(data.events)} events`;
+  return `${version}${moment} · ${counted(data.events, "event")}`;
 }

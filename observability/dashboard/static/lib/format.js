@@ -12,6 +12,9 @@ export const known = (value) => value !== null && value !== undefined && !Number
 /** 21760 as 21,760. */
 export const count = (value) => (known(value) ? WHOLE.format(Math.round(value)) : NONE);
 
+/** 1 event, 21,760 events. */
+export const counted = (value, thing) => `${count(value)} ${thing}${value === 1 ? "" : "s"}`;
+
 /** Three digits that mean something: 0.0549, 10.7, 13,430. */
 export function number(value) {
   if (!known(value)) return NONE;

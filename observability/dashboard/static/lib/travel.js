@@ -3,7 +3,7 @@
  * the page is at the end of the log and moves on with it.
  */
 import { ApiError, get, of, useApi } from "./api.js";
-import { go, here } from "./router.js";
+import { go, here, route } from "./router.js";
 
 /** What `--at` takes for "before everything": a position that has nothing of any partition. */
 const BEGINNING = "tasks/0=0";
@@ -28,7 +28,7 @@ export class Steps {
     const { signal } = this.#abort;
     try {
       const found = await get(of(run, "resolve"), { step }, { signal });
-      if (!signal.aborted) travel(named(found), { replace: true });
+      if (!signal.aborted) travel(named(found), { replace: route.value.query.at !== undefined });
     } catch (error) {
       if (error instanceof ApiError) return error.sentence;
       if (error.name !== "AbortError") throw error;

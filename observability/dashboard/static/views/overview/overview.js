@@ -1,7 +1,7 @@
 /** How far a run is, whether it is well, and how it came here. */
 import { html } from "../../lib/html.js";
 import { of, useApi } from "../../lib/api.js";
-import { ago, count, interval, known, number, percent } from "../../lib/format.js";
+import { ago, count, counted, interval, known, number, percent } from "../../lib/format.js";
 import { Card, Facts } from "../../components/bits.js";
 import { Answer, Note } from "../../components/words.js";
 import { Asked, Flow, Learning, Stability } from "./charts.js";
@@ -41,7 +41,7 @@ function Standing({ data }) {
     },
     { name: "version", value: html`<span data-testid="version">${known(said.version) ? count(said.version) : "none yet"}</span>`, more: data.now && said.published_at && `published ${ago(said.published_at)}` },
     first && { name: "at the start", value: percent(first.held_out), more: `version ${first.version}` },
-    { name: "judged", value: count(said.counts?.judgments), more: `of ${count(said.counts?.tasks)} tasks` },
+    { name: "judged", value: count(said.counts?.judgments ?? 0), more: `of ${counted(said.counts?.tasks ?? 0, "task")}` },
     known(said.tokens_per_second) && { name: "speed", value: count(said.tokens_per_second), more: "tokens/s" },
     known(said.versions_per_minute) && { name: "pace", value: number(said.versions_per_minute), more: "versions/min" },
     known(said.staleness?.mean) && { name: "staleness", value: number(said.staleness.mean), more: `versions, at most ${number(said.staleness.max)}` },

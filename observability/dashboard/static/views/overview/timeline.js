@@ -21,7 +21,7 @@ const NAMES = 150;
 const EDGE = 10;
 
 export function Timeline({ run, data }) {
-  const lanes = useMemo(() => laned(data.events), [data]);
+  const lanes = useMemo(() => laned(placed(data.events)), [data]);
   const steps = data.events.map(({ step }) => step).filter((step) => step !== null);
   const low = Math.min(...extremes(steps)), high = Math.max(...extremes(steps));
   const spoken = data.events.filter(({ type }) => SPOKEN.includes(type));
@@ -34,6 +34,15 @@ export function Timeline({ run, data }) {
 }
 
 const extremes = (steps) => [steps.reduce((a, b) => Math.min(a, b), Infinity), steps.reduce((a, b) => Math.max(a, b), -Infinity)];
+
+/** What has no step of its own, as an operator's word, stands at the version before it. */
+function placed(events) {
+  let before = null;
+  return events.map((one) => {
+    before = one.step ?? before;
+    return { ...one, step: before };
+  });
+}
 
 function laned(events) {
   return LANES.map((lane) => ({ ...lane, events: events.filter(({ type, step }) => lane.types.includes(type) && step !== null) })).filter(
@@ -56,19 +65,19 @@ function Lanes({ lanes, low, high }) {
   };
   const versionAt = (step) => nearest(lanes[0].events, Math.min(high, Math.max(low, step)));
   const said = `Versions ${versionAt(low).version} to ${versionAt(high).version}. ${lanes.map(({ title, events }) => `${title}: ${count(events.length)}`).join(", ")}.`;
-  return html`<div class="lanes" ref=${box} data-testid="timeline-lanes">
+  return html`<div class="spine" ref=${box} data-testid="timeline-lanes">
     <svg width=${width} height=${height} role="img" aria-label=${said}
       onMouseMove=${(event) => setOver(stepAt(event))} onMouseLeave=${() => setOver(null)}
       onClick=${(event) => travel(String(versionAt(stepAt(event)).version))}>
-      ${lanes.map((one, row) => html`<g key=${one.title} class=${`lane lane-${one.mark}`}>
-        <line class="lane-line" x1=${names} x2=${width} y1=${row * lane + lane - 12} y2=${row * lane + lane - 12} />
-        <text class="lane-name" x=${names ? names - 8 : 0} y=${row * lane + (names ? 16 : 12)} text-anchor=${names ? "end" : "start"}>${one.title}</text>
-        <path class="lane-marks" d=${one.events.map(({ step }) => marked(one.mark, at(step), row * lane + lane - 12)).join("")} />
+      ${lanes.map((one, row) => html`<g key=${one.title} class=${`spine-${one.mark}`}>
+        <line class="spine-line" x1=${names} x2=${width} y1=${row * lane + lane - 12} y2=${row * lane + lane - 12} />
+        <text class="spine-name" x=${names ? names - 8 : 0} y=${row * lane + (names ? 16 : 12)} text-anchor=${names ? "end" : "start"}>${one.title}</text>
+        <path class="spine-marks" d=${one.events.map(({ step }) => marked(one.mark, at(step), row * lane + lane - 12)).join("")} />
       </g>`)}
-      ${over !== null && html`<line class="lane-over" x1=${at(versionAt(over).step)} x2=${at(versionAt(over).step)} y1="0" y2=${height - 20} />`}
-      <text class="lane-name" x=${at(low)} y=${height - 4} text-anchor="start">${count(versionAt(low).version)}</text>
-      ${high > low && html`<text class="lane-name" x=${at(high)} y=${height - 4} text-anchor="end">${count(versionAt(high).version)}</text>`}
-      <text class="lane-name lane-word" x=${(at(low) + at(high)) / 2} y=${height - 4} text-anchor="middle">${over === null ? "version" : `version ${count(versionAt(over).version)} · ${time(versionAt(over).time)}`}</text>
+      ${over !== null && html`<line class="spine-over" x1=${at(versionAt(over).step)} x2=${at(versionAt(over).step)} y1="0" y2=${height - 20} />`}
+      <text class="spine-name" x=${at(low)} y=${height - 4} text-anchor="middle">${count(versionAt(low).version)}</text>
+      ${high > low && html`<text class="spine-name" x=${at(high)} y=${height - 4} text-anchor="middle">${count(versionAt(high).version)}</text>`}
+      <text class="spine-name" x=${(at(low) + at(high)) / 2} y=${height - 4} text-anchor="middle">${over === null ? "version" : `version ${count(versionAt(over).version)} · ${time(versionAt(over).time)}`}</text>
     </svg>
   </div>`;
 }
