@@ -28,6 +28,7 @@ from evolvent.commands.options import (
 from evolvent.metrics import Metrics, metered
 from evolvent.output import undisturbed
 from evolvent.roles import NAMES
+from evolvent.watching.beside import listening
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
     from evolvent.run.folder import RunFolder
     from evolvent.run.interrupts import Interrupts
     from evolvent.run.start import Outcome
+    from evolvent.watching.beside import Shown
     from observability.metrics.meter import Meter
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     recipe: RecipeName = None,
     directory: Dir = None,
     budget: Annotated[
@@ -54,6 +56,10 @@ def run(
     plugins: Plugins = None,
     metrics: Metrics = None,
     trace: Trace = None,
+    dashboard: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, metavar="PORT", help="Show it in a browser at this port."),
+    ] = None,
 ) -> None:
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
     from evolvent.observed import asked_for
@@ -61,9 +67,14 @@ def run(
 
     asked_for()
     seconds = None if budget is None else seconds_of("--budget", budget)
-    with undisturbed(), metered(metrics) as meter, Interrupts() as told:
+    with (
+        undisturbed(),
+        metered(metrics) as meter,
+        listening(dashboard) as shown,
+        Interrupts() as told,
+    ):
         try:
-            outcome = _run(recipe, directory, settings, bus, seconds, until, told, meter)
+            outcome = _run(recipe, directory, settings, bus, seconds, until, told, meter, shown)
         except KeyboardInterrupt:
             print("evolvent: interrupted before anything was begun", file=sys.stderr)
             raise typer.Exit(130) from None
@@ -81,6 +92,7 @@ def _run(
     until: float | None,
     told: "Interrupts",
     meter: "Meter",
+    shown: "Shown[Outcome]",
 ) -> "Outcome":
     console = terminal(told.ask)
     with begun(console, "reading the recipe"):
@@ -94,7 +106,7 @@ def _run(
         with begun(console, f"opening {folder.path}"):
             wanted = prepare(folder, named)
         limits = Budget(seconds=seconds or wanted.run.budget_seconds, until=until)
-        return asyncio.run(start(folder, wanted, limits, console, told, meter))
+        return asyncio.run(shown(folder.path, start(folder, wanted, limits, console, told, meter)))
 
 
 def agent(

@@ -16,15 +16,16 @@ def is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(str(one[4][0])).is_loopback for one in found)
 
 
-def bind(name: str, port: int) -> socket.socket:
-    """An open port, before anything that takes long. Raises `UsageError`."""
+def bind(name: str, port: int, option: str = "--port") -> socket.socket:
+    """An open port, before anything that takes long. Raises `UsageError`, with the `option` that
+    names another."""
     try:
         family = socket.AF_INET6 if ":" in name else socket.AF_INET
         listener = socket.create_server((name, port), family=family, backlog=1024)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(
-                f"port {port} of {name} is in use: choose another, for example --port {port + 1}"
+                f"port {port} of {name} is in use: choose another, for example {option} {port + 1}"
             ) from None
         raise UsageError(
             f"cannot listen at {name}, port {port} ({error.strerror}): name an address of this "

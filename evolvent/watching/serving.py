@@ -1,21 +1,23 @@
 """The dashboard behind a port, until it is told to stop."""
 
-import asyncio
-import contextlib
 import re
 import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from evolvent.errors import UsageError
 from evolvent.watching.listener import is_loopback
 from observability.dashboard.source import Source
 
+if TYPE_CHECKING:
+    from uvicorn import Server
+
 TOKEN_VARIABLE = "EVOLVENT_DASHBOARD_TOKEN"
 _NEEDED = ("starlette", "uvicorn", "sse_starlette")
-_STOP_SECONDS = 3
+STOP_SECONDS = 3
 
 
 def check_extra() -> None:
@@ -38,29 +40,12 @@ def token_for(host: str, token: str | None, *, control: bool) -> str:
 
 async def serve(sources: Sequence[Source], listener: socket.socket, token: str) -> None:
     """Until SIGTERM or Ctrl-C."""
-    server = _server(sources, token)
-    await server.serve([listener])
+    await server_of(sources, token).serve([listener])
 
 
-@asynccontextmanager
-async def beside(
-    sources: Sequence[Source], listener: socket.socket, token: str
-) -> AsyncIterator[None]:
-    """The same while the context lasts, in a process that does something else: its signals are not
-    touched."""
-    server = _server(sources, token)
-    server.capture_signals = contextlib.nullcontext
-    serving = asyncio.create_task(server.serve([listener]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        with contextlib.suppress(TimeoutError, Exception):
-            async with asyncio.timeout(2 * _STOP_SECONDS):
-                await serving
-
-
-def _server(sources: Sequence[Source], token: str):  # type: ignore[no-untyped-def]
+def server_of(sources: Sequence[Source], token: str, *, beside: bool = False) -> "Server":
+    """A server over these runs, which listens to nothing yet; `beside` something else in its
+    process it leaves signals alone."""
     import uvicorn
 
     from observability.dashboard.app import dashboard
@@ -70,6 +55,12 @@ def _server(sources: Sequence[Source], token: str):  # type: ignore[no-untyped-d
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_STOP_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
     )
-    return uvicorn.Server(config)
+
+    class Beside(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return Beside(config) if beside else uvicorn.Server(config)
