@@ -4,6 +4,7 @@ position and the last one before it, and of that what is near the ends. Knows no
 """
 
 from bisect import bisect_left, bisect_right
+from contextlib import suppress
 from functools import partial
 
 from bus.groups import name_of
@@ -80,8 +81,7 @@ def _place(record: Record) -> str:
 
 def _instead(log: Log, record: Record) -> str:
     """What to name in place of a position that has a record on the wrong side."""
-    try:
-        position(log, record.event_id)
-    except UnknownPosition:
-        return "name a position that `evolvent replay observe` has shown"
-    return f"name a version, or {record.event_id} for all that was committed up to that"
+    with suppress(UnknownPosition):
+        if rests(log, record, position(log, record.event_id)):
+            return f"name a version, or {record.event_id} for all that was committed up to that"
+    return "name a position that `evolvent replay observe` has shown"
