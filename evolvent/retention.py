@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +15,9 @@ from bus.errors import BusError
 from bus.events import Event, Weights
 from bus.log import Log
 from trainer.checkpoint.files import locked
+
+if TYPE_CHECKING:
+    from observability.archive.keeper import Keeper
 
 KEPT = 10_000
 """Records of a partition that stay, archived or not: roles look back so far."""
@@ -60,6 +64,7 @@ class Retention:
         self._bus, self._whole = bus, log
         self._path, self._run = path, run
         self._say = say
+        self._keeper: Keeper | None = None
 
     async def handle(self, event: Weights) -> Sequence[Event]:
         from observability.archive.keeper import LOCK
@@ -90,8 +95,9 @@ class Retention:
         from observability.archive.keeper import Keeper
         from observability.archive.place import ArchiveError
 
-        config = self._config
-        keeper = Keeper(self._bus, self._whole, self._path, self._run, config.archive or None)
+        config, keeper, self._keeper = self._config, self._keeper, None
+        if keeper is None:
+            keeper = Keeper(self._bus, self._whole, self._path, self._run, config.archive or None)
         await keeper.archive(
             lambda what, done, whole: self._say(f"{what} {done:,} of {whole:,} events")
         )
@@ -101,4 +107,5 @@ class Retention:
         except (ArchiveError, BusError) as error:
             _log.warning("nothing leaves the log: %s", error)
         due = await asyncio.to_thread(keeper.due)
+        self._keeper = keeper
         return [] if due is None else [due]

@@ -69,6 +69,10 @@ class Keeper:
         cancelled = threading.Event()
 
         def work() -> bool:
+            begun = self._archivist
+            if begun is not None and not manifest.stands(self.place, begun.manifest):
+                # Another process has archived since.
+                self._archivist = None
             return self._begun().catch_up(show, lambda: cancelled.is_set() or stops())
 
         working = asyncio.ensure_future(asyncio.to_thread(work))

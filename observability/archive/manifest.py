@@ -169,9 +169,21 @@ def chained(files: Sequence[File]) -> tuple[File, ...]:
 
 
 def write(place: Place, manifest: Manifest) -> None:
-    body = manifest.model_dump_json().encode()
     with place.writing(FILE) as path:
-        path.write_bytes(b'{"sha256":"%b","manifest":%b}\n' % (_sha256(body).encode(), body))
+        path.write_bytes(_text(manifest))
+
+
+def stands(place: Place, manifest: Manifest) -> bool:
+    """Whether it is the one that was written last."""
+    try:
+        return bytes(place.read(FILE)) == _text(manifest)
+    except FileNotFoundError:
+        return False
+
+
+def _text(manifest: Manifest) -> bytes:
+    body = manifest.model_dump_json().encode()
+    return b'{"sha256":"%b","manifest":%b}\n' % (_sha256(body).encode(), body)
 
 
 def read(place: Place) -> Manifest | None:
