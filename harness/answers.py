@@ -3,11 +3,13 @@ written anew.
 
 In `docs/query.md` a `sql` block is followed by a `text` block with its answer; in
 `docs/notebook.md` all `python` blocks are one program, and a `text` block is what the block before
-it printed.
+it printed. A command that is followed by a `text` block, as in `docs/replay.md`, has printed it.
 """
 
 import io
 import re
+import shlex
+import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import chdir, redirect_stdout
@@ -18,17 +20,17 @@ from bus.log import Log
 from evolvent.commands.options import on_log
 from evolvent.opened.example import write_example
 from evolvent.run.folder import RunFolder
-from harness.runs import ROOT
+from harness.runs import ROOT, command
 from observability.query.answers import as_text
 from observability.query.query import Query
 
-PAGES = (ROOT / "docs" / "query.md", ROOT / "docs" / "notebook.md")
+PAGES = tuple(ROOT / "docs" / f"{name}.md" for name in ("query", "notebook", "replay"))
 WIDTH = 100
 RUN = Path("runs/example")
 """Where the pages have the example."""
 
 _SHOWN = re.compile(
-    r"^```(sql|python)\n(.*?)^```\n(\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE
+    r"^```(sql|python|sh)\n(.*?)^```\n(\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE
 )
 
 
@@ -46,6 +48,9 @@ def answered(page: Path) -> str:
             def answer(language: str, code: str) -> str:
                 if language == "sql":
                     return as_text(query.ask(code), WIDTH) + "\n"
+                if language == "sh":
+                    words = command(*shlex.split(code)[1:])
+                    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
                 printed = io.StringIO()
                 with redirect_stdout(printed):
                     exec(code, names)
@@ -59,6 +64,8 @@ def answered(page: Path) -> str:
 def _replaced(answer: Callable[[str, str], str]) -> Callable[[re.Match[str]], str]:
     def replaced(found: re.Match[str]) -> str:
         language, code = found[1], found[2]
+        if language == "sh" and not found[3]:
+            return found[0]
         said = answer(language, code)
         block = f"```{language}\n{code}```\n"
         return block + (f"\n```text\n{said}```\n" if said else "")

@@ -9,6 +9,7 @@ the run is written anew.
 """
 
 import argparse
+import asyncio
 import io
 import shutil
 import subprocess
@@ -22,19 +23,34 @@ import apsw
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bus.bus import Bus
+from bus.events import Control, Weights, derive_id
 from evolvent.opened.example import RECORDED
+from evolvent.run.control import AGENT
+from evolvent.run.folder import RunFolder
 from harness.answers import PAGES, write_answers
-from harness.runs import ROOT, command, say
+from harness.runs import ROOT, Start, command, follow, opened, say, started
 
 KEPT = ROOT / "tests" / "evolvent" / "runs"
-LARGEST_BYTES = 1_000_000
+LARGEST_BYTES = 2_100_000
 SETTINGS = (
     *("model.hidden=24", "model.intermediate=64", "model.layers=2", "model.head_dim=12"),
-    *("domain.levels=[1, 2, 3, 4, 5]", "domain.warmup_levels=[1, 2, 3]"),
-    *("domain.held_out_from=3", "warmup.steps=450", "trainer.size=24", "solver.samples=6"),
-    *("loss.steps=10", "evaluator.every=8", "evaluator.count=32", "run.keep_states=1"),
-    *("checkpoints.keep_newest=2", "checkpoints.keep_every=0", "checkpoints.keep_evaluated=0"),
+    *("model.vocab=50", "domain.levels=[1, 2, 3, 4, 5, 6, 7]", "warmup.steps=500"),
+    *("trainer.size=64", "solver.samples=4", "loss.steps=50", "loss.warmup_rows=16"),
+    *("optimizer.muon_lr=0.004", "optimizer.adamw_lr=0.0008", "source.advance_at=0.4"),
+    *("evaluator.every=1", "evaluator.count=32", "checkpoints.keep_every=1", "run.keep_states=1"),
 )
+UNTIL = 0.42
+"""The held-out accuracy that ends it."""
+SAID: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (5, ("pause", "solver")),
+    (5, ("resume", "solver")),
+    (12, ("objective", "advance_at=0.25")),
+)
+"""What an operator says at which version."""
+ASKED, NO_VERSION = 15, 999
+"""At which version a measurement is asked for that cannot be made: a dead letter."""
+_POLL_SECONDS = 0.2
 _MEMBERS = ("recipe.json", "log.sqlite", "checkpoints")
 
 
@@ -42,10 +58,48 @@ def record(folder: Path, budget: str) -> Path:
     """A run of its own in `folder`, which has ended and passed its audit."""
     run = folder / "example"
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
-    words = ["run", "--dir", str(run), "--budget", budget, *settings]
-    subprocess.run(command(*words), check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(command("audit", str(run), "--deep"), check=True, stdout=subprocess.DEVNULL)
+    with started(run, "--budget", budget, "--until", str(UNTIL), *settings) as start:
+        asyncio.run(_operated(run, start))
+        if start.process.wait() != 0:
+            raise SystemExit(f"{run} ended with code {start.code}:\n{start.last_words()}")
+    _quietly("audit", str(run), "--deep")
     return run
+
+
+def _quietly(*words: str) -> None:
+    subprocess.run(command(*words), check=True, stdout=subprocess.DEVNULL)
+
+
+async def _operated(run: Path, start: Start) -> None:
+    """Say each thing once its version is there."""
+    bus = await opened(run, start)
+    try:
+        for version, (said, *words) in SAID:
+            await _published(bus, start, version)
+            await asyncio.to_thread(_quietly, said, str(run), *words)
+        await _published(bus, start, ASKED)
+    finally:
+        await bus.close()
+    await _ask_for_no_version(RunFolder(run))
+
+
+async def _published(bus: Bus, start: Start, version: int) -> None:
+    while bus.log.heads()[Weights.topic, 0] <= version:
+        if not await follow(bus, start, _POLL_SECONDS):
+            raise SystemExit(f"it ended before version {version}:\n{start.last_words()}")
+
+
+async def _ask_for_no_version(folder: RunFolder) -> None:
+    asked = Control(
+        id=derive_id(folder.run_id, AGENT, f"evaluate/{NO_VERSION}"),
+        run=folder.run_id,
+        agent=AGENT,
+        command="evaluate",
+        role="evaluator",
+        weights_version=NO_VERSION,
+    )
+    async with folder.log(writable=True) as bus:
+        await bus.publish([asked])
 
 
 def pack(run: Path, archive: Path) -> None:

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import Browser
 
-from evolvent.opened.example import write_example
+from evolvent.opened.example import unpack
 from tests.browser.chromium import browser
 from tests.browser.living import Living
 from tests.browser.served import Served
 from tests.browser.visitor import Visitor
+from tests.conftest import FORMER
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +50,9 @@ def visit(chromium: Browser, thread: ThreadPoolExecutor) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The run that comes along, which is called `example`."""
+    """A run with known numbers, which is called `example`."""
     folder = tmp_path_factory.mktemp("runs") / "example"
-    write_example(folder)
+    unpack(FORMER, folder)
     served = Served(folder.with_suffix(".txt"), str(folder))
     yield served
     served.stop()

@@ -71,6 +71,11 @@ def events(run: Path, topic: str) -> list[Event]:
     return asyncio.run(read())
 
 
+def newest(run: Path) -> int:
+    """The number of its newest version."""
+    return len(events(run, "weights")) - 1
+
+
 def evolvent(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [EVOLVENT, *arguments], capture_output=True, text=True, timeout=timeout, check=False

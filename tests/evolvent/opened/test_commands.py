@@ -12,11 +12,8 @@ from evolvent import open_run
 from evolvent.errors import UsageError
 from evolvent.opened.example import RECORDED, write_example
 from harness.example import LARGEST_BYTES
-from tests.evolvent.conftest import Refused, Shown
-
-
-def newest(example: Path) -> int:
-    return int(max(open_run(example).table("versions")["version"].to_pylist()))
+from tests.evolvent.conftest import Refused, Shown, newest
+from trainer.checkpoint.manifest import THINNED
 
 
 def test_the_example_is_small_and_whole(example: Path, shown: Shown) -> None:
@@ -118,7 +115,6 @@ def test_sets_and_models_are_exported(
     )
     assert "there is no folder" in refused("export", example, "pairs", tmp_path / "no/where")
     assert "is of a model" in refused("export", example, "pairs", tmp_path / "x", "--version", "1")
-    assert "thinned out" in refused("export", example, "model", tmp_path / "x", "--version", "1")
     assert "there is no version" in refused(
         "export", example, "model", tmp_path / "x", "--version", "9999"
     )
@@ -145,7 +141,7 @@ def test_an_exported_model_says_what_the_run_says(
     assert model(**tokenizer(prompt, return_tensors="pt")).logits.isfinite().all()
 
 
-def test_a_model_that_was_changed_is_not_exported(tmp_path: Path, refused: Refused) -> None:
+def test_a_model_that_is_not_whole_is_not_exported(tmp_path: Path, refused: Refused) -> None:
     run = tmp_path / "run"
     write_example(run)
     [location] = (
@@ -155,6 +151,8 @@ def test_a_model_that_was_changed_is_not_exported(tmp_path: Path, refused: Refus
     )
     (run / location / "config.json").write_text("{}")
     assert "config.json is damaged" in refused("export", run, "model", tmp_path / "model")
+    (run / location / THINNED).write_text('{"files": []}')
+    assert "thinned out" in refused("export", run, "model", tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 

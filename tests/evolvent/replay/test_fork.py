@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from bus.events import Control, Weights
+from bus.events import Control
 from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.recipe.load import changed_recipe, load_recipe, shipped
@@ -21,13 +21,13 @@ from evolvent.replay.fork import Forked, Wish, fork_run
 from evolvent.run.folder import RunFolder
 from observability.replay.position import position, text_of
 from tests.docs.pages import DOCS
-from tests.evolvent.conftest import Refused, Shown, events, evolvent
+from tests.evolvent.conftest import Refused, Shown, events, evolvent, newest
 from tests.observability.audit.audited_run import RUN, Life
-from trainer.checkpoint.manifest import checkpoint_folders, is_thinned
+from trainer.checkpoint.manifest import THINNED, checkpoint_folders, is_thinned
 from trainer.phases import Phases
 
-WITH_STATE, WITHOUT, THINNED = 50, 49, 30
-"""Versions of the example that have all, the weights alone, and the manifest alone."""
+WITHOUT = 12
+"""A version of the example that has its weights alone; its newest one has all."""
 
 KILLED_WHILE = """
 import asyncio, os, sys
@@ -108,7 +108,7 @@ def test_a_fork_of_a_fork_by_another_recipe_names_both(
     parents = [start.parent.run for start in starts if start.parent]
     assert parents == [root, RunFolder(one).run_id]
     assert json.loads(shown("audit", two, "--json"))["ok"]
-    found = json.loads(shown("lineage", two, str(WITH_STATE), "--json"))
+    found = json.loads(shown("lineage", two, str(newest(example)), "--json"))
     assert {step["run"] for step in found["path"]} == {root}
     # Before the first fork said anything, its log was that of the run it came from.
     shown("fork", one, "--at", "0", "--dir", early)
@@ -117,32 +117,41 @@ def test_a_fork_of_a_fork_by_another_recipe_names_both(
     assert "another recipe or other settings" in said
 
 
+def checkpoint(run: Path, version: int) -> Path:
+    return next((run / "checkpoints").glob(f"v{version:06}-*"))
+
+
+def thin(folder: Path) -> None:
+    (folder / THINNED).write_text('{"files": []}')
+
+
 def test_what_cannot_be_forked_is_one_sentence(
     example: Path, tmp_path: Path, refused: Refused
 ) -> None:
-    new = tmp_path / "new"
+    new, last = tmp_path / "new", newest(example)
     for more, why in {
-        (
-            "--at",
-            str(THINNED),
-        ): f"weights of version {THINNED} were thinned out; fork at version 0 or",
-        ("--at", "51"): "no such version on the log: the newest is 50",
-        ("--at", "weights/0=51,tasks/0=3"): "the answer to what is not there yet",
-        ("--at", "weights/0=9999"): "weights/0 ends at 51",
-        ("--at", "50", "--recipe", "nobody"): "there is no recipe nobody",
-        ("--at", "50", "--recipe", "r-zero"): r"\[model\] must be as it is",
-        ("--at", "50", "--set", "model.layers=3"): r"\[model\] must be as it is",
-        ("--at", "50", "--set", "bus.partitions=8"): "a copy has the partitions of its source",
+        (str(last + 1),): f"no such version on the log: the newest is {last}",
+        (f"weights/0={last + 1},tasks/0=3",): "the answer to what is not there yet",
+        ("weights/0=9999",): f"weights/0 ends at {last + 1}",
+        ("end", "--recipe", "nobody"): "there is no recipe nobody",
+        ("end", "--recipe", "r-zero"): r"\[model\] must be as it is",
+        ("end", "--set", "model.layers=3"): r"\[model\] must be as it is",
+        ("end", "--set", "bus.partitions=8"): "a copy has the partitions of its source",
     }.items():
-        assert re.search(why, refused("fork", example, "--dir", new, *more)), why
+        assert re.search(why, refused("fork", example, "--dir", new, "--at", *more)), why
         assert not new.exists()
-    assert "is the run itself" in refused("fork", example, "--at", "50", "--dir", example)
-    assert "one within the other" in refused("fork", example, "--at", "50", "--dir", example / "x")
+    words = ("fork", example, "--at", "end", "--dir")
+    assert "is the run itself" in refused(*words, example)
+    assert "one within the other" in refused(*words, example / "x")
     with RunFolder(new).locked():
-        assert "another evolvent is running" in refused("fork", example, "--at", "51", "--dir", new)
+        assert "another evolvent is running" in refused(*words, new)
     shutil.rmtree(new)
     shutil.copytree(example, new)
-    assert "is a run already" in refused("fork", example, "--at", "50", "--dir", new)
+    assert "is a run already" in refused(*words, new)
+    thin(checkpoint(new, WITHOUT))
+    said = refused("fork", new, "--at", str(WITHOUT), "--dir", tmp_path / "thinned")
+    near = f"fork at version {WITHOUT - 1} or {WITHOUT + 1}"
+    assert f"the weights of version {WITHOUT} were thinned out; {near}" in said
 
 
 def test_the_place_of_its_parents_archive_is_not_that_of_a_fork(
@@ -151,7 +160,7 @@ def test_the_place_of_its_parents_archive_is_not_that_of_a_fork(
     parent, settings = tmp_path / "parent", ("retention.every_versions=1", "retention.archive=far")
     folder = RunFolder(shutil.copytree(example, parent))
     folder.store(changed_recipe(folder.recipe(), settings, None))
-    wish = Wish(at="50")
+    wish = Wish(at="end")
     with pytest.raises(UsageError, match=f"retention.archive = far is for the archive of {parent}"):
         asyncio.run(fork_run(folder, tmp_path / "fork", wish, lambda what, done, whole: None))
     assert not (tmp_path / "fork").exists()
@@ -179,7 +188,7 @@ def test_what_is_not_finished_goes_on_by_the_same_words(
         made("end", "events")
     assert "is not finished" in refused("status", fork)
     begun = json.loads((fork / "copying.json").read_bytes())
-    assert "another fork or copy" in refused("fork", example, "--at", "49", "--dir", fork)
+    assert "another fork or copy" in refused("fork", example, "--at", str(WITHOUT), "--dir", fork)
     # What the file says by now is another fork.
     recipe.write_text("broken")
     made("end")
@@ -192,18 +201,19 @@ def test_what_the_parent_thins_out_while_it_is_forked_is_told(
     example: Path, tmp_path: Path
 ) -> None:
     run = RunFolder(shutil.copytree(example, tmp_path / "run"))
-    head = next((run.path / "checkpoints").glob(f"v{WITH_STATE:06}-*"))
+    last = newest(run.path)
+    head = checkpoint(run.path, last)
 
-    def forked(name: str, thin: Callable[[], object]) -> Forked:
+    def forked(name: str, take: Callable[[], object]) -> Forked:
         def show(what: str, done: int, whole: int) -> None:
             if what == "checkpoints" and not done:
-                thin()
+                take()
 
         return asyncio.run(fork_run(run, tmp_path / name, Wish(at="end"), show))
 
-    assert forked("stateless", lambda: shutil.rmtree(head / "state")).fresh == (WITH_STATE,)
+    assert forked("stateless", lambda: shutil.rmtree(head / "state")).fresh == (last,)
     with pytest.raises(UsageError, match=r"were thinned out.*into another folder"):
-        forked("thinned", lambda: (head / "thinned.json").write_text('{"files": []}'))
+        forked("thinned", lambda: thin(head))
     assert not RunFolder(tmp_path / "thinned").exists
 
 
@@ -234,10 +244,10 @@ def test_of_several_policies_each_goes_on_from_the_version_that_moved_it(tmp_pat
         made = forked(version)
         assert (made.parent.version, made.fresh) == (version, ())
         assert made.copied.checkpoints == version + 1
-    moved = next((run.path / "checkpoints").glob("v000002-*"))
+    moved = checkpoint(run.path, 2)
     shutil.rmtree(moved / "state")
     assert forked(3, "stateless").fresh == (2,)
-    (moved / "thinned.json").write_text(json.dumps({"files": []}))
+    thin(moved)
     with pytest.raises(UsageError, match="the weights of version 2 were thinned out"):
         forked(3, "thinned")
 
@@ -272,13 +282,22 @@ def test_the_same_command_goes_on_where_it_was_killed(example: Path, tmp_path: P
 
 
 @pytest.mark.long
-def test_at_every_version_a_run_is_forked_and_audited(lived: Path, tmp_path: Path) -> None:
-    newest = max(one.number for one in events(lived, "weights") if isinstance(one, Weights))
-    for version in range(newest + 1):
+@pytest.mark.timeout(3600)
+def test_at_every_version_the_example_is_forked_starts_and_passes_the_audit(
+    example: Path, tmp_path: Path
+) -> None:
+    run = RunFolder(example)
+    for version in range(newest(example) + 1):
         fork = tmp_path / str(version)
-        made = fork_run(RunFolder(lived), fork, Wish(at=str(version)), lambda *_: None)
-        assert asyncio.run(made).parent.version == version
-        check_begins_as(lived, fork, str(version))
+        made = asyncio.run(fork_run(run, fork, Wish(at=str(version)), lambda *_: None))
+        has_state = (checkpoint(example, version) / "state").exists()
+        assert (made.parent.version, made.fresh) == (version, () if has_state else (version,))
+        check_begins_as(example, fork, str(version))
+        assert audited(fork)["versions"] == version + 1
+        done = evolvent("run", "--dir", str(fork), "--budget", "1s", timeout=600)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        assert audited(fork)["versions"] > version + 1
+        shutil.rmtree(fork)
 
 
 @pytest.mark.long

@@ -14,12 +14,8 @@ from evolvent.errors import UsageError
 from evolvent.replay.beginning import check_fits
 from evolvent.replay.retrain import FOUND
 from evolvent.replay.shown import retrained_shown
-from tests.evolvent.conftest import Refused, Shown, events
+from tests.evolvent.conftest import Refused, Shown, newest
 from tests.trainer.lessons import judgment, learner
-
-
-def newest(run: Path) -> int:
-    return len(events(run, "weights")) - 1
 
 
 def digests(run: Path) -> dict[str, str]:

@@ -22,7 +22,8 @@ from tests.evolvent.conftest import Shown
 RUNS = Path(__file__).parents[1] / "runs"
 RECORDED = {
     "48be2ea": "9ba1e7686f014f6fb8e3e5364a288b06cdc56c45956fc2ec461a8463f780c5b5",
-    "example": "d0c48aca8185a692291ac6191c19dfe9e69d4a00437cbede0cc48406e2aefe2e",
+    "2e3956a": "d0c48aca8185a692291ac6191c19dfe9e69d4a00437cbede0cc48406e2aefe2e",
+    "example": "962b169a79fee8ff2a8ab5bb4640094ff11fe61e8ac6aff1ba0c568f959848ed",
 }
 """The sha256 of each archive."""
 

@@ -1,4 +1,4 @@
-"""A dashboard over the run that comes along."""
+"""A dashboard over a run with known numbers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,9 +6,18 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from evolvent.opened.example import unpack
 from evolvent.watching.sources import sources
 from observability.dashboard.app import dashboard
+from tests.conftest import FORMER
 from tests.observability.dashboard.asking import HERE, Page
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "example"
+    unpack(FORMER, run)
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Where no commit is split and everything has its cause, a position is a moment of its log."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,9 @@ from observability.replay.whole import check_whole
 from tests.observability.archive.archiving import log_of
 from tests.observability.replay.told import told
 
-ORDERS = "control/0=1,weights/0=1,curricula/0=1,tasks/0=5,attempts/0=3"
+ORDERS = "control/0=1,weights/0=1,curricula/0=1,tasks/0=1,attempts/0=3"
+VERSION = "12"
+"""Of the example: far from its beginning and from its end."""
 
 
 class Counted(SqliteBus):
@@ -70,7 +73,7 @@ def test_after_every_commit_of_the_example_there_is_a_moment(bus: Counted) -> No
 
 
 def test_a_position_that_splits_a_commit_names_a_record_of_it(bus: Counted) -> None:
-    vector = position(bus, "49")
+    vector = position(bus, VERSION)
     check_whole(bus, vector)
     curriculum = vector["curricula", 0]
     said = refused(bus, moved(vector, ("tasks", 0), 2))
@@ -82,15 +85,15 @@ def test_a_position_that_splits_a_commit_names_a_record_of_it(bus: Counted) -> N
 
 
 def test_every_answer_has_its_cause_wherever_in_its_partition_it_is(bus: Counted) -> None:
-    assert "there is attempts/0/1, the answer to what is not there" in refused(
-        bus, position(bus, ORDERS)
-    )
-    vector = position(bus, "49")
-    assert "there is weights/0/4" in refused(bus, moved(vector, ("judgments", 0), -40))
+    early = refused(bus, position(bus, ORDERS))
+    assert re.search(r"there is attempts/0/\d, the answer to what is not there", early)
+    vector = position(bus, VERSION)
+    untaught = refused(bus, moved(vector, ("judgments", 0), -40))
+    assert re.search(r"there is weights/0/\d+, the answer to what is not there", untaught)
 
 
 def test_few_records_are_read(bus: Counted) -> None:
-    vector = position(bus, "49")
+    vector = position(bus, VERSION)
     bus.num_read = 0
     check_whole(bus, vector)
     assert bus.num_read <= 4 * len(vector)
@@ -112,9 +115,9 @@ def test_a_log_whose_records_have_numbers_of_their_own() -> None:
 
 
 def test_without_an_order_causes_are_looked_for(bus: Counted, tmp_path: Path) -> None:
-    vector = position(bus, "49")
+    vector = position(bus, VERSION)
     with log_of(tmp_path / "copy.sqlite") as copy:
-        for stream in bus.heads():
+        for stream in sorted(bus.heads()):
             asyncio.run(copy.append(list(bus.read(*stream))))
         check_whole(copy, vector)
         assert "observe` has shown" in refused(copy, position(copy, ORDERS))
