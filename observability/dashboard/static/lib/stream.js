@@ -2,7 +2,8 @@
  * What happens, as it happens: one stream of events for the page, whatever views are open.
  *
  * A message's id is a position of the log, so a stream that broke goes on where it was and nothing is
- * lost. It is closed while the page travels in time or is out of sight for long.
+ * lost. It is closed while the page travels in time or is out of sight; after long it begins anew, at
+ * the end of the log, instead of telling all that happened meanwhile.
  */
 import { useEffect, useState } from "./html.js";
 import { asked } from "./router.js";
@@ -10,6 +11,7 @@ import { Store } from "./store.js";
 
 const SIGHT = 20000;
 const RETRY = 2000;
+const LONG = 120000;
 
 /** "open", "away" (the server does not answer) or "closed". */
 export const connection = new Store("closed");
@@ -18,12 +20,13 @@ export const states = new Store({});
 /** Why a run's log cannot be read, by run. */
 export const problems = new Store({});
 
-const listeners = { events: new Set(), moved: new Set() };
+const listeners = { events: new Set(), moved: new Set(), anew: new Set() };
 let source = null;
 let wanted = [];
 let followed = "";
 let held = false;
 let last = null;
+let closed = 0;
 let timer = null;
 
 /** The runs whose events are wanted. `paused`: none for now. */
@@ -38,9 +41,15 @@ export function follow(runs, { paused = false } = {}) {
 function settle() {
   const names = held || hidden ? "" : wanted.map(encodeURIComponent).join();
   if (names === followed) return;
+  if (followed) closed = Date.now();
   followed = names;
   close();
-  if (names) open();
+  if (!names) return;
+  if (last !== null && Date.now() - closed > LONG) {
+    last = null;
+    for (const run of wanted) tell("anew", run);
+  }
+  open();
 }
 
 function open() {
@@ -112,14 +121,18 @@ function listen(kind, run, listener) {
 /** Calls `listener` whenever a run's log has grown; returns what ends that. */
 export const whenMoved = (run, listener) => listen("moved", run, listener);
 
-/** The newest `most` events of a run since the part was drawn, the newest first. */
+/** The newest `most` events of a run since the part was drawn or the stream began anew, the newest first. */
 export function useEvents(run, most = 200) {
   const [events, setEvents] = useState([]);
   useEffect(() => {
     setEvents([]);
-    return listen("events", run, (message) => {
-      setEvents((before) => [...message.events].reverse().concat(before).slice(0, most));
-    });
+    const ends = [
+      listen("anew", run, () => setEvents([])),
+      listen("events", run, (message) => {
+        setEvents((before) => [...message.events].reverse().concat(before).slice(0, most));
+      }),
+    ];
+    return () => ends.forEach((end) => end());
   }, [run, most]);
   return events;
 }

@@ -8,12 +8,12 @@ import { Card } from "../../components/bits.js";
 import { Empty } from "../../components/words.js";
 
 const LANES = [
-  { types: ["published", "started"], title: "published", mark: "tick" },
+  { types: ["published"], title: "published", mark: "tick" },
   { types: ["swapped"], title: "served by the solver", mark: "tick" },
   { types: ["evaluated"], title: "evaluated", mark: "dot" },
   { types: ["promoted"], title: "promoted", mark: "up" },
   { types: ["rejected", "rolled_back"], title: "refused or rolled back", mark: "cross" },
-  { types: ["guard", "control"], title: "guards and operators", mark: "square" },
+  { types: ["started", "guard", "control"], title: "guards and operators", mark: "square" },
 ];
 const SPOKEN = ["promoted", "rejected", "rolled_back", "guard", "control"];
 const LANE = 24;
