@@ -1,6 +1,8 @@
 """Runs as the dashboard is given them: those in folders, and one on a broker without its folder."""
 
+import atexit
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -80,8 +82,9 @@ class BusSource:
 
     @cached_property
     def cache(self) -> Path:
-        self._aside = tempfile.TemporaryDirectory(prefix="evolvent-")
-        return Path(self._aside.name)
+        folder = tempfile.mkdtemp(prefix="evolvent-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
     def open(self) -> Bus:
         return self._bus.build(self.path, read_only=True)

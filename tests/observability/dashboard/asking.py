@@ -1,6 +1,7 @@
 """A dashboard, asked as a browser asks it."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.testclient import TestClient
@@ -19,12 +20,18 @@ class Page:
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    def wait(self, run: str, seconds: float = 30.0) -> None:
+    def wait(self, run: str) -> None:
         """Until a run is read to its end."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+
+        def is_read() -> bool:
             found = {one["id"]: one for one in self.get("/runs")["runs"]}[run]
-            if found["index"]["ready"] and found["index"]["events"] and not found["error"]:
-                return
+            return bool(found["index"]["ready"] and found["index"]["events"] and not found["error"])
+
+        self.until(is_read)
+
+    def until(self, holds: Callable[[], bool], seconds: float = 30.0) -> None:
+        """It holds soon."""
+        until = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < until, self.get("/runs")
             time.sleep(0.05)
-        raise AssertionError(f"{run} was not read: {found}")
