@@ -5,6 +5,7 @@ Guard (Host, Origin, token, policy) -> /api/v1/...  Runs -> Watched -> log, stat
                                     -> every other address: the page, which reads it itself
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from observability.dashboard.asked import Wrong
 from observability.dashboard.guard import Guard
+from observability.dashboard.numbers import Numbers
 from observability.dashboard.openapi import openapi, page
 from observability.dashboard.routes import (
     agents,
@@ -70,7 +72,7 @@ _SESSION = Route(path="/session", about="What this page may do.")
 
 def dashboard(sources: Sequence[Source], token: str = "") -> Starlette:
     """The application over these runs. Without a `token` it only reads, for this machine alone."""
-    known = Runs(sources)
+    known, numbers = Runs(sources), Numbers()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -88,6 +90,14 @@ def dashboard(sources: Sequence[Source], token: str = "") -> Starlette:
         except Wrong as wrong:
             return JSONResponse({"error": str(wrong)}, status_code=wrong.status)
 
+    async def metrics(request: Request) -> Response:
+        try:
+            text, kind = await asyncio.to_thread(numbers.text, known)
+        except ModuleNotFoundError:
+            said = "metrics need the extra `telemetry`: `uv sync --extra telemetry`"
+            return JSONResponse({"error": said}, status_code=404)
+        return Response(text, headers={"Content-Type": kind})
+
     document = [_SESSION, _STREAM, *ROUTES]
     app = Starlette(
         routes=[
@@ -96,6 +106,7 @@ def dashboard(sources: Sequence[Source], token: str = "") -> Starlette:
             Served(f"{API}/openapi.json", lambda request: JSONResponse(openapi(document))),
             Served(f"{API}/docs", lambda request: HTMLResponse(page(document))),
             *(served(route, known) for route in ROUTES),
+            Served("/metrics", metrics),
             Served("/api/{rest:path}", _nothing, methods=["GET", "POST", "PATCH", "PUT", "DELETE"]),
             Mount("/static", StaticFiles(directory=STATIC)),
             Served("/{rest:path}", _page),

@@ -210,3 +210,10 @@ def test_what_there_is_not(page: Page) -> None:
     assert "there is example" in page.get("/runs/other/state", 404)["error"]
     assert "there is no GET" in page.get("/nothing", 404)["error"]
     assert page.client.get("/runs/example/tasks").headers["content-type"].startswith("text/html")
+
+
+def test_prometheus_reads_the_same_runs(page: Page) -> None:
+    answer = page.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert 'evolvent_weights_version{run="example-8c1bcb13"' in answer.text
+    assert page.client.get("/metrics").text.count("# TYPE") == answer.text.count("# TYPE")
