@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from observability.dashboard.routing import API, Param, Route
+from observability.dashboard.schema import OF
 
 _ERROR = {
     "type": "object",
@@ -65,13 +64,13 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
-    if route.of is None:
+    said = OF.get(API + route.path)
+    if said is None or route.method != "GET":
         return {"application/json": {"schema": {"type": "object"}}}
-    whole = TypeAdapter(route.of).json_schema(ref_template="#/components/schemas/{model}")
+    whole = said.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(whole.pop("$defs", {}))
-    name = whole.get("title", "Answer")
-    schemas[name] = whole
-    return {"application/json": {"schema": _of(name)}}
+    schemas[said.__name__] = whole
+    return {"application/json": {"schema": _of(said.__name__)}}
 
 
 def _of(name: str) -> dict[str, str]:

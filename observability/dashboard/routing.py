@@ -64,7 +64,6 @@ class Route:
     method: str = "GET"
     params: Sequence[Param] = ()
     body: Mapping[str, str] = field(default_factory=dict)
-    of: Any = None
 
 
 AT = Param(name="at", about="A position as `--at` takes it: 12, an id, a time, end, tasks/0=12,…")

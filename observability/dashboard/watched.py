@@ -34,6 +34,7 @@ MOST = 256
 LOOK_SECONDS = 0.25
 AGAIN_SECONDS = 2.0
 _PAGE = 500
+_OPENING = "the log is being opened: ask again in a moment"
 _STATES = 8
 _FAR = 5 * EVERY
 _NEVER = 1 << 60
@@ -53,7 +54,7 @@ class Watched:
 
     def __init__(self, source: Source, on_news: Callable[[], None] = lambda: None) -> None:
         self.source = source
-        self.error: str | None = "the log is being opened"
+        self.error: str | None = None
         self.heads: dict[Stream, int] = {}
         self.newest_time: float | None = None
         self.pace = Pace()
@@ -82,14 +83,14 @@ class Watched:
     def log(self) -> Log:
         """Raises `Unavailable`."""
         if self._bus is None:
-            raise Unavailable(self.error or "the log is not open")
+            raise Unavailable(self.error or _OPENING)
         return self._bus.log
 
     @property
     def store(self) -> Store:
         """Raises `Unavailable`."""
         if self._index is None:
-            raise Unavailable(self.error or "the index is not open")
+            raise Unavailable(self.error or _OPENING)
         return self._index.store
 
     def look(self, at: Callable[[Log], Looked]) -> Looked:

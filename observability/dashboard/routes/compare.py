@@ -16,6 +16,8 @@ from observability.dashboard.runs import Run
 from observability.replay import shown
 
 _PROBLEMS = 50
+_NEWEST = 20_000
+"""So many of the newest judgments of a side are looked at."""
 _WHY = (
     "evaluations on the log hold scores and no answers: these are problems of the training that "
     "both were asked, with the answers of the time"
@@ -77,13 +79,13 @@ class _Side:
         }
 
     def asked(self) -> dict[int, tuple[int, int, int]]:
-        """Of each prompt where its last judgment lies, and for which version it was asked."""
+        """Of the newest prompts where the last judgment lies, and for which version."""
         table, _ = seen(self.place)
         rows = self.run.watched.store.rows(
             f"WITH {table} SELECT prompt, part, joff, version FROM seen WHERE joff IS NOT NULL "
-            "AND prompt IS NOT NULL ORDER BY n"
+            f"AND prompt IS NOT NULL ORDER BY n DESC LIMIT {_NEWEST}"
         )
-        return {prompt: (part, joff, version) for prompt, part, joff, version in rows}
+        return {prompt: (part, joff, version) for prompt, part, joff, version in reversed(rows)}
 
 
 def compare(ask: Ask) -> dict[str, Any]:

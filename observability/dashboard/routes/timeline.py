@@ -20,9 +20,7 @@ def timeline(ask: Ask) -> dict[str, Any]:
     found = [*published[::stride], *_said(run, place), *_swapped(run, place)]
     found.sort(key=lambda one: (one["at"], one["version"] or 0))
     kept = found if len(found) <= _MOST else found[:: -(-len(found) // _MOST)]
-    events = [
-        {"step": steps.get(one["version"]), **one, "time": iso(one.pop("at"))} for one in kept
-    ]
+    events = [{"time": iso(one.pop("at")), "step": steps.get(one["version"])} | one for one in kept]
     return {"events": events, "downsampled": stride > 1 or len(kept) < len(found)}
 
 

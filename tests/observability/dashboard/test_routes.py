@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from bus.log import Log
 from evolvent.run.folder import RunFolder
 from observability.dashboard.app import ROUTES
+from observability.dashboard.schema import OF
 from observability.replay import shown
 from observability.replay.observe import observe
 from observability.replay.position import position
@@ -204,6 +205,18 @@ def test_the_document_of_the_api_has_every_route(page: Page) -> None:
     paths = {(path, method.upper()) for path, of in said["paths"].items() for method in of}
     assert {("/api/v1" + route.path, route.method) for route in ROUTES} <= paths
     assert said["paths"]["/api/v1/runs/{run}/state"]["get"]["parameters"][0]["in"] == "path"
+
+
+def test_answers_are_what_the_document_says(page: Page) -> None:
+    task = page.get(f"{RUN}/tasks")["tasks"][0]["task"]
+    named = {"run": "example", "version": "8", "task": task}
+    asked = {"/api/v1/runs/{run}/events/one": {"id": task}}
+    for path, said in OF.items():
+        for at in ("8", "end") if "task}" not in path and "one" not in path else ("end",):
+            params = {"at": at} | asked.get(path, {})
+            answer = page.client.get(path.format(**named), params=params)
+            said.model_validate_json(answer.text)
+    assert set(OF) <= set(page.get("/openapi.json")["paths"])
 
 
 def test_what_there_is_not(page: Page) -> None:
