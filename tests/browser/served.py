@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from harness.broker import free_port
@@ -30,8 +30,9 @@ class Served:
         self._process = launch(self._printed, self._command, None)
         end = time.monotonic() + START_SECONDS
         while not self._answers():
-            running = self._process.poll() is None
-            assert running and time.monotonic() < end, last_words(self._printed)
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.kill()
+                raise AssertionError(last_words(self._printed))
             time.sleep(0.05)
 
     def asked(self, path: str) -> Any:
@@ -51,5 +52,7 @@ class Served:
         try:
             with urlopen(self.url, timeout=5) as answer:
                 return bool(answer.status == 200)
+        except HTTPError as error:
+            return error.code == 401
         except (URLError, ConnectionError, TimeoutError):
             return False

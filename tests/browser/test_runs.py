@@ -24,7 +24,7 @@ def both(tmp_path: Path) -> Iterator[Served]:
     living = Living(tmp_path / "living")
     living.tell(200)
     folders = [str(tmp_path / "example"), str(living.folder)]
-    served = Served(tmp_path / "printed.txt", *folders, "--token", TOKEN)
+    served = Served(tmp_path / "printed.txt", *folders, "--control", "--token", TOKEN)
     yield served
     served.stop()
     shutil.rmtree(tmp_path / "example")
@@ -33,7 +33,9 @@ def both(tmp_path: Path) -> Iterator[Served]:
 def test_a_run_says_where_it_stands(recorded: Served, visit: Visitor) -> None:
     page = visit(f"{recorded.url}/runs")
     row = page.get_by_test_id("run-row")
-    expect(row).to_contain_text(re.compile("example.*idle.*recipe words.*51.*3,856", re.DOTALL))
+    [run] = recorded.asked("/runs")["runs"]
+    said = f"example.*idle.*recipe words.*{run['versions']}.*{run['events']:,}"
+    expect(row).to_contain_text(re.compile(said, re.DOTALL))
     look(page, "runs")
     row.get_by_role("link", name="example").click()
     expect(page).to_have_url(re.compile("/runs/example/overview$"))

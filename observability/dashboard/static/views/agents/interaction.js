@@ -12,7 +12,7 @@ import { oneLine, visible } from "../../lib/visible.js";
 const ORDER = ["operator", "proposer", "solver", "critic", "trainer", "evaluator"];
 const [HEAD, ROW] = [44, 46];
 const WIDE = { margin: 92, lane: 210, box: 116 };
-const NARROW = { margin: 54, lane: 55, box: 53 };
+const NARROW = { margin: 58, lane: 54, box: 52 };
 const CUT = 400;
 
 export function Interaction({ run, at, id }) {

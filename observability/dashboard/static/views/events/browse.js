@@ -15,7 +15,8 @@ export function Browse({ run, at, live, query, chosen }) {
 
 function Partition({ run, at, live, query, chosen, topics }) {
   const topic = topics.find((one) => one.topic === query.topic) ?? topics.find(({ records }) => records > 0) ?? topics[0];
-  const number = Number(query.partition ?? topic?.partitions[0]?.partition ?? 0);
+  const first = topic?.partitions.find(({ start, end }) => end > start) ?? topic?.partitions[0];
+  const number = Number(query.partition ?? first?.partition ?? 0);
   const size = SIZES.includes(Number(query.limit)) ? Number(query.limit) : SIZES[0];
   const atEnd = query.offset === undefined;
   const asked = { topic: topic?.topic, partition: number, offset: query.offset, direction: query.direction ?? (atEnd ? "previous" : "next"), limit: size, at };

@@ -21,6 +21,6 @@ const columns = [
   { name: "origin", title: "Was", width: "minmax(110px, 0.6fr)", cell: ({ origin }) => html`<span class="mono">${origin}</span>` },
   { name: "group", title: "Could not", width: "90px", cell: ({ group }) => group },
   { name: "reason", title: "Why", width: "minmax(140px, 3fr)", cell: ({ reason }) => html`<bdi title=${cut(oneLine(reason), 600)}>${cut(oneLine(reason), 240)}</bdi>` },
-  { name: "time", title: "When", width: "180px", wide: true, cell: ({ time: moment }) => time(moment) },
+  { name: "time", title: "When", width: "204px", wide: true, cell: ({ time: moment }) => time(moment) },
   { name: "bytes", title: "Size", width: "80px", number: true, wide: true, cell: ({ bytes: size }) => bytes(size) },
 ];

@@ -59,7 +59,7 @@ function Asked({ run, at, query }) {
 
 const Field = ({ name, label, value, type = "search", wide = "" }) =>
   html`<label class="labelled"><span>${label}</span><input class=${`field ${wide}`} type=${type} step=${type === "search" ? null : "1"} name=${name}
-    value=${value ?? ""} autocomplete="off" spellcheck="false" data-testid=${`search-${name}`} /></label>`;
+    defaultValue=${value ?? ""} autocomplete="off" spellcheck="false" data-testid=${`search-${name}`} /></label>`;
 
 /** A moment as the field of a form has it: in the clock of who reads, without its zone. */
 function local(text) {

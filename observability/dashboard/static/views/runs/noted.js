@@ -33,8 +33,8 @@ function Form({ run, onDone, onClose }) {
     }
   };
   return html`<form class="stack" onSubmit=${saved}>
-    <label class="labelled"><span>Tags, with commas between</span><input class="field" name="tags" value=${(run.tags ?? []).join(", ")} autocomplete="off" data-testid="tags" /></label>
-    <label class="labelled"><span>Note</span><textarea class="field" name="note" rows="3" data-testid="note-field">${run.note ?? ""}</textarea></label>
+    <label class="labelled"><span>Tags, with commas between</span><input class="field" name="tags" defaultValue=${(run.tags ?? []).join(", ")} autocomplete="off" data-testid="tags" /></label>
+    <label class="labelled"><span>Note</span><textarea class="field" name="note" rows="3" defaultValue=${run.note ?? ""} data-testid="note-field"></textarea></label>
     ${wrong && html`<${Note} kind="bad">${wrong}<//>`}
     <div class="row"><button class="button first" type="submit" data-testid="save-note">Save</button><button class="button" type="button" onClick=${onClose}>Cancel</button></div>
   </form>`;
