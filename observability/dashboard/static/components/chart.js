@@ -13,9 +13,9 @@ const SHOWN_ROWS = 200;
  * `x`: numbers; `series`: [{name, values, colour = 1..8, line = "" | "dash" | "dot", points, low, high}],
  * `low` and `high` being the band around it. `unit` is part of the title; `format` writes a value.
  * `range`: [low, high] of the axis, null where the figures decide. `onPick(x)`: a click on the chart.
- * `mark`: an x that is marked. Without any figure the chart says `why`.
+ * Without any figure the chart says `why`.
  */
-export function Chart({ title, unit, x, series, xName = "version", format = number, xFormat = count, range = [null, null], height = 170, onPick, mark = null, why, testid }) {
+export function Chart({ title, unit, x, series, xName = "version", format = number, xFormat = count, range = [null, null], height = 170, onPick, why, testid }) {
   const shown = useMemo(() => series.filter((one) => one.values?.some(known)), [series]);
   const [at, setAt] = useState(null);
   const [asTable, setAsTable] = useState(false);
@@ -30,7 +30,7 @@ export function Chart({ title, unit, x, series, xName = "version", format = numb
       : html`<figcaption class="hidden">${said}</figcaption>
           ${asTable
             ? html`<${Figures} x=${x} series=${shown} xName=${xName} format=${format} xFormat=${xFormat} height=${height} />`
-            : html`<${Plot} x=${x} series=${shown} format=${format} xFormat=${xFormat} range=${range} height=${height} onPick=${onPick} mark=${mark} onAt=${setAt} label=${`${title}. ${said}`} />
+            : html`<${Plot} x=${x} series=${shown} format=${format} xFormat=${xFormat} range=${range} height=${height} onPick=${onPick} onAt=${setAt} label=${`${title}. ${said}`} />
                 <${Legend} x=${x} series=${shown} at=${at} format=${format} xFormat=${xFormat} xName=${xName} />`}`}
   </figure>`;
 }
@@ -78,12 +78,12 @@ function Figures({ x, series, xName, format, xFormat, height }) {
 }
 
 /** The canvas. Arrow keys move along it, Enter picks. */
-function Plot({ x, series, format, xFormat, range, height, onPick, mark, onAt, label }) {
+function Plot({ x, series, format, xFormat, range, height, onPick, onAt, label }) {
   const box = useRef(null);
   const plot = useRef(null);
   const live = useRef({});
   const worn = useStore(theme);
-  live.current = { x, onPick, mark, onAt };
+  live.current = { x, onPick, onAt };
   const shape = series.map(({ name, colour, line, low, points }) => [name, colour, line, Boolean(low), points].join()).join(";");
 
   useEffect(() => {
@@ -99,7 +99,6 @@ function Plot({ x, series, format, xFormat, range, height, onPick, mark, onAt, l
   }, [shape, worn, height, range.join()]);
 
   useEffect(() => plot.current?.setData(columns(x, series)), [x, series]);
-  useEffect(() => plot.current?.redraw(false), [mark]);
 
   const pressed = (event) => {
     const made = plot.current;
@@ -151,7 +150,6 @@ function options({ series, format, xFormat, range, height, live, width }) {
     hooks: {
       setCursor: [(made) => live.current.onAt(made.cursor.idx ?? null)],
       ready: [(made) => made.over.addEventListener("click", () => known(made.cursor.idx) && live.current.onPick?.(live.current.x[made.cursor.idx]))],
-      draw: [(made) => drawMark(made, live.current.mark)],
     },
   };
 }
@@ -163,18 +161,3 @@ const spread = ([low, high]) => (_, least, most) => {
   const room = (top - bottom || Math.abs(top) || 1) * 0.06;
   return [low ?? bottom - room, high ?? (top === low ? low + 1 : top + room)];
 };
-
-function drawMark(made, mark) {
-  if (mark === null || mark < made.scales.x.min || mark > made.scales.x.max) return;
-  const at = made.valToPos(mark, "x", true);
-  const { top, height } = made.bbox;
-  made.ctx.save();
-  made.ctx.strokeStyle = colour("warn");
-  made.ctx.lineWidth = 2;
-  made.ctx.setLineDash([4, 3]);
-  made.ctx.beginPath();
-  made.ctx.moveTo(at, top);
-  made.ctx.lineTo(at, top + height);
-  made.ctx.stroke();
-  made.ctx.restore();
-}

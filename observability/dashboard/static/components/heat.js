@@ -6,17 +6,13 @@ const SHADES = 8;
 /** The class of a share from 0 to 1. */
 export const shade = (share) => `h${Math.round(Math.min(1, Math.max(0, share)) * SHADES)}`;
 
-/**
- * `rows`: [{name, values}], `columns`: what stands above each value. `picked`: the index of a column that
- * is marked; `onPick(index)`.
- */
-export function Heat({ label, rows, columns, corner = "", picked = null, onPick, testid }) {
+/** `rows`: [{name, values}]; `columns`: what stands above each value. */
+export function Heat({ label, rows, columns, corner = "", testid }) {
   return html`<div class="heat" tabindex="0" role="group" aria-label=${label} data-testid=${testid}>
     <table>
       <caption class="hidden">${label}</caption>
       <thead>
-        <tr><th scope="col">${corner}</th>${columns.map((column, at) => html`<th scope="col" class=${at === picked ? "picked" : ""}>
-          ${onPick ? html`<button type="button" class="value" onClick=${() => onPick(at)}>${column}</button>` : column}</th>`)}</tr>
+        <tr><th scope="col">${corner}</th>${columns.map((column) => html`<th scope="col">${column}</th>`)}</tr>
       </thead>
       <tbody>
         ${rows.map((row) => html`<tr key=${row.name}>

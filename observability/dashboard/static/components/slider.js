@@ -41,7 +41,7 @@ export function TimeSlider({ run, at }) {
       <${Step} name="end" sign="M3 3l6 5l-6 5zM11 3v10" label="To now" off=${!data || !travelling} onClick=${() => travel(null)} />
     </div>
     <${Asked} at=${at} />
-    <p class="slider-said" role="status" data-testid="slider-said">
+    <p class="slider-said" role=${travelling ? "status" : null} data-testid="slider-said">
       ${travelling ? html`<b>Paused</b> at ${said}` : html`<b>Now</b> · ${said}`}
     </p>
     ${travelling && html`<button type="button" class="button first" data-testid="back-to-now" onClick=${() => travel(null)}>Back to now</button>`}
