@@ -14,6 +14,8 @@ from bus.events import Weights
 from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.observed import observed
+from evolvent.outlets import Outlets
+from evolvent.outlets import check as check_outlets
 from evolvent.preflight.preflight import check
 from evolvent.process import ONE_THREAD, exit_code, log_to_stderr, pauses, until_told
 from evolvent.recipe.recipe import Recipe
@@ -48,6 +50,7 @@ def run_agent(
     wanted = prepare(folder, recipe)
     if role not in (known := services(wanted)):
         raise UsageError(f"there is no role {role}: there are {', '.join(known)}")
+    check_outlets(wanted)
     name = name or f"{role}-{_host()}-{os.getpid()}"
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name):
         raise UsageError(f"--name {name}: up to 100 letters, digits, '.', '_' and '-'")
@@ -97,33 +100,41 @@ async def _serve(
                 hands=hands,
                 log=folder.whole(bus.log),
             )
-            watching = asyncio.ensure_future(_watch(folder, recipe, place.parts.log, meter))
-            if not (leads and meter.asked):
-                watching.cancel()
             try:
                 with observed(folder.run_id, role):
-                    await Worker(place, member=name).run([role], stop)
+                    outlets = Outlets(folder.recipe(), folder.path, folder.run_id, meter)
+                    watching = asyncio.ensure_future(_watch(folder, place.parts.log, outlets))
+                    if not (leads and outlets.wanted):
+                        watching.cancel()
+                    try:
+                        await Worker(place, member=name).run([role], stop)
+                    finally:
+                        watching.cancel()
+                        await asyncio.wait({watching})
             finally:
-                watching.cancel()
                 hands.close()
         finally:
             await bus.close()
 
 
-async def _watch(folder: RunFolder, recipe: Recipe, log: Log, meter: Meter) -> None:
-    """Whoever leads a run tells its numbers, for ever; a log that does not answer is asked
-    again."""
+async def _watch(folder: RunFolder, log: Log, outlets: Outlets) -> None:
+    """Whoever leads a run tells of it, for ever; a log that does not answer is asked again."""
+    recipe = folder.recipe()
     reserve = recipe.disk.reserve(folder.path)
-    watch = Watch(log, tuple(services(recipe)), DiskWatch(folder.path, reserve), meter)
+    watch = Watch(log, tuple(services(recipe)), DiskWatch(folder.path, reserve), outlets)
     disk = asyncio.ensure_future(watch.watch_disk())
     try:
+        await watch.look()
+        outlets.notifier.begin()
         while True:
             await watch.look()
+            outlets.notifier.see(watch.position(), 0)
             await asyncio.sleep(_LOOK_SECONDS)
     except BusError as error:
         _log.warning("the run's numbers stay as they are: %s", error)
     finally:
         disk.cancel()
+        await asyncio.shield(asyncio.to_thread(outlets.end))
 
 
 async def files_arrived(run: Path, weights: Weights) -> None:

@@ -29,9 +29,12 @@ def observed(run: str, name: str, *, replay: str = "") -> "Iterator[Telemetry | 
     if not asked:
         yield None
         return
+    from observability.metrics.push import reader
     from observability.telemetry.telemetry import Telemetry
 
     telemetry = Telemetry(asked, run, name, replay)
+    if asked.metrics:
+        telemetry.measure([reader()])
     try:
         yield telemetry
     finally:

@@ -22,7 +22,7 @@ from trainer.config import LearnerConfig
 
 OPERATED = frozenset(
     {"name", "description", "family", "paper", "run", "bus", "checkpoints", "disk", "notify"}
-    | {"guards", "retention"}
+    | {"guards", "retention", "curves"}
 )
 """Sections that say how a run is called, laid out and kept, and when it ends."""
 

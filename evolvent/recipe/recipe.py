@@ -26,6 +26,7 @@ from evolvent.errors import UsageError
 from evolvent.recipe.digest import digest_of, operated_as
 from evolvent.reserve import DiskConfig
 from evolvent.retention import RetentionConfig
+from observability.exporters.config import CurvesConfig, NotifyConfig
 from trainer.batch import BatchConfig
 from trainer.config import (
     CheckpointsConfig,
@@ -42,6 +43,7 @@ from trainer.phases import PhaseConfig
 from trainer.updates.config import UpdateConfig
 from trainer.updates.nll import NllConfig
 
+_GONE_ON_WITH = frozenset({"run", "bus", "checkpoints", "disk", "retention", "curves", "notify"})
 Processes = tuple[tuple[str, ...], ...]
 MethodFamily = Literal["self-training", "self-play", "self-improving", "self-instruct"]
 Section = TypeVar("Section", bound=BaseModel)
@@ -100,6 +102,8 @@ class Recipe(BaseModel):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     disk: DiskConfig = DiskConfig()
     retention: RetentionConfig = RetentionConfig()
+    curves: CurvesConfig = CurvesConfig()
+    notify: NotifyConfig = NotifyConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     phases: tuple[PhaseConfig, ...] = ()
     guards: tuple[AnyGuardConfig, ...] = ()
@@ -202,7 +206,7 @@ class Recipe(BaseModel):
 
     def gone_on_with(self, wanted: "Recipe") -> "Recipe":
         """This recipe with what `wanted`, otherwise the same, says of how and where it is run."""
-        said = wanted.model_fields_set & {"run", "bus", "checkpoints", "disk", "retention"}
+        said = wanted.model_fields_set & _GONE_ON_WITH
         update: dict[str, Any] = {
             name: _updated(getattr(self, name), getattr(wanted, name)) for name in said
         }

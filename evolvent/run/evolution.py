@@ -69,7 +69,7 @@ class Evolution:
         self._served = Served()
         self._supervisor = self._supervise(layout(recipe))
         self.restarts = 0
-        watch.meter.beside.append(self._processes)
+        watch.outlets.meter.beside.append(self._processes)
         self.warming: dict[str, int] = {}
 
     async def run(self, console: Console) -> None:
@@ -125,6 +125,11 @@ class Evolution:
     async def _show(self, view: LiveView, phase: str, left: float | None = None) -> None:
         """What the log and the processes say now."""
         await self._watch.look()
+        self._watch.outlets.notifier.see(
+            self._watch.position(),
+            self.restarts + sum(child.restarts for child in self._supervisor.children),
+            next(map(str, reversed(self.deaths.last.values())), ""),
+        )
         said = phase if self._watch.answers else f"{phase}: the log does not answer"
         self._watch.show(view, self._activity(said, left))
 

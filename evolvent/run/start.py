@@ -17,6 +17,8 @@ from bus.log import Log
 from bus.tracing.sending import saying
 from evolvent.errors import UsageError
 from evolvent.observed import observed
+from evolvent.outlets import Outlets
+from evolvent.outlets import check as check_outlets
 from evolvent.plugins import named
 from evolvent.process import log_to_file
 from evolvent.recipe.recipe import Recipe
@@ -59,6 +61,7 @@ async def start(
     the summary if anything has been evolved."""
     if budget.until is not None and MEASURES not in services(recipe):
         raise UsageError("--until needs an evaluator, which this recipe leaves out")
+    check_outlets(recipe)
     async with opened(folder, recipe, console.print) as bus:
         with observed(folder.run_id, "run"):
             return await _started(folder, recipe, bus, budget, console, told, meter)
@@ -77,11 +80,12 @@ async def _started(
     log_to_file(folder.logs / "evolvent.log")
     told.begin()
     log = folder.whole(bus.log)
+    outlets = Outlets(recipe, folder.path, folder.run_id, meter)
     watch = Watch(
         log,
         tuple(services(recipe)),
         DiskWatch(folder.path, recipe.disk.reserve(folder.path)),
-        meter,
+        outlets,
     )
     await watch.begin()
     start_event = started(folder, folder.recipe(), watch.heads["control", 0])
@@ -89,6 +93,7 @@ async def _started(
         await bus.publish([start_event])
     # Stops that were said before the start hold no more.
     await watch.begin()
+    outlets.notifier.begin()
     limits = replace(budget, evaluation_seconds=_LAST_EVALUATION_SECONDS)
     evolution = Evolution(folder, folder.recipe(), bus, watch, limits, told)
     failed = ""
@@ -101,6 +106,7 @@ async def _started(
         refused = error
     finally:
         watch.close()
+        await asyncio.to_thread(outlets.end, failed or str(refused or ""))
     if not watch.answers:
         raise refused or _silent(folder, recipe, failed)
     report = None if refused else await _report(log, folder, watch.progress, console, told)

@@ -9,7 +9,7 @@ from threading import Lock
 
 from bus.errors import Unreachable
 from bus.log import Log
-from observability.metrics.meter import Meter
+from evolvent.outlets import Outlets
 from observability.metrics.points import Point, point
 from observability.progress.disk import Disk, DiskWatch
 from observability.progress.progress import Progress
@@ -21,14 +21,15 @@ _ANSWER_SECONDS = 2.0
 
 class Watch:
     """`progress` is what is known of a run, `heads` where its log ends, `answers` whether the log
-    did when it was asked last, `disk` what is known of it; the `meter` is told all of it."""
+    did when it was asked last, `disk` what is known of it; all is told to the `outlets`."""
 
     def __init__(
-        self, log: Log, services: Sequence[str], disk: DiskWatch, meter: Meter | None = None
+        self, log: Log, services: Sequence[str], disk: DiskWatch, outlets: Outlets
     ) -> None:
-        self.meter = meter or Meter()
-        self.meter.beside.append(self._up)
-        self.progress = Progress(log, services, self.meter.hear)
+        self.outlets = outlets
+        outlets.meter.beside.append(self._up)
+        self.progress = Progress(log, services, outlets.hear)
+        outlets.about(self.progress)
         self.heads: dict[tuple[str, int], int] = {}
         self.answers = True
         self.disk: Disk | None = None
@@ -58,7 +59,7 @@ class Watch:
         while True:
             with suppress(OSError):
                 self.disk = await asyncio.to_thread(self._disk.look)
-                self.meter.see(self.disk)
+                self.outlets.meter.see(self.disk)
             await asyncio.sleep(self._disk.pause_seconds)
 
     @property
@@ -88,7 +89,7 @@ class Watch:
         heads = self._log.heads()
         with self._reading:
             self.progress.refresh()
-            self.meter.look(self._log, self.progress)
+            self.outlets.meter.look(self._log, self.progress)
         return heads
 
     def _up(self) -> Iterator[Point]:
