@@ -9,7 +9,6 @@ from pathlib import Path
 
 from agents.domains.config import DomainConfig
 from agents.domains.domain import Domain
-from agents.engines.engine import Swap
 from agents.parts import Parts
 from agents.policies.follower import PolicyFollower
 from agents.policies.policy import Policies, Policy
@@ -19,12 +18,9 @@ from bus.control import Operator
 from bus.events import Weights
 from bus.hands import Hands
 from bus.log import Log
-from bus.meter import seconds
 from evolvent.errors import UsageError
 from evolvent.recipe.recipe import Recipe
 from evolvent.voice import Voice
-
-_PAUSE = seconds("evolvent.swap.pause")
 
 
 class Workplace:
@@ -83,15 +79,11 @@ class Workplace:
     def _policy(self, name: str) -> Policy:
         rule = self.recipe.policy(name)
         engine = self.recipe.engine_of(rule).build(self.executor, self.recipe.seed)
-        swapped = partial(self._swapped, name)
+        swapped = partial(self.voice.swapped, name)
         follower = PolicyFollower(
             self.bus, engine, self.path, swapped, self._arrived, rule=rule, policy=name
         )
         return Policy(name=name, engine=engine, follower=follower, model=self.recipe.base)
-
-    def _swapped(self, policy: str, swap: Swap) -> None:
-        _PAUSE.record(swap.pause_ms / 1e3, {"run": self.parts.run, "policy": policy})
-        self.voice.swapped(policy, swap)
 
 
 class _Loaded:

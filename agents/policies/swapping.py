@@ -10,6 +10,7 @@ from opentelemetry.trace import Link
 
 from agents.engines.engine import Swap
 from bus.events import Weights
+from bus.meter import seconds
 from bus.tracing.attributes import (
     POLICY,
     SWAP_FROM,
@@ -19,6 +20,8 @@ from bus.tracing.attributes import (
     WEIGHTS_VERSION,
 )
 from bus.tracing.context import TRACER, sender
+
+_PAUSE = seconds("evolvent.swap.pause")
 
 
 @contextmanager
@@ -31,6 +34,7 @@ def swapping(weights: Weights, policy: str) -> Iterator[Callable[[Swap], None]]:
     ) as span:
 
         def swapped(swap: Swap) -> None:
+            _PAUSE.record(swap.pause_ms / 1e3, {"run": weights.run, "policy": policy})
             span.set_attributes(
                 {
                     SWAP_FROM: swap.from_version,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from observability.metrics.meter import Meter
 from observability.metrics.points import Histogram
@@ -24,10 +24,10 @@ def reader() -> "MetricReader":
     return PeriodicExportingMetricReader(OTLPMetricExporter())
 
 
-def observe(meter: Meter) -> None:
+def observe(meter: Meter, provider: MeterProvider | None = None) -> None:
     """Its counters and gauges; histograms are sent by the processes that record them, with their
-    traces. To be called once the SDK is set up."""
-    ours = metrics.get_meter("evolvent")
+    traces. To be called once the SDK is set up, whose own provider it is unless one is named."""
+    ours = metrics.get_meter("evolvent", meter_provider=provider)
     for metric in METRICS.values():
         said: dict[str, Any] = {"unit": metric.unit, "description": metric.help}
         if metric.kind == "counter":

@@ -54,7 +54,9 @@ def check(read: dict[str, list[tuple[int, float]]]) -> None:
 
 
 def tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
 
     read = EventAccumulator(str(run / "curves" / "tensorboard"))
     read.Reload()
@@ -66,12 +68,14 @@ def tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 def wandb(run: Path) -> dict[str, list[tuple[int, float]]]:
     """Of all files that wait to be sent: records of LevelDB's log behind seven bytes."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto import wandb_internal_pb2
+
+    record_type: Any = wandb_internal_pb2
 
     found: dict[str, list[tuple[int, float]]] = {}
     for file in sorted((run / "curves" / "wandb").glob("offline-run-*/*.wandb")):
         for data in _level_db(file.read_bytes()):
-            record = Record.FromString(data)
+            record = record_type.Record.FromString(data)
             if record.WhichOneof("record_type") != "history":
                 continue
             row = {

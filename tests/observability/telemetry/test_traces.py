@@ -12,6 +12,7 @@ from bus.events import Event
 from bus.tracing.context import root, sender
 from harness.collector import Collector, attributes
 from observability.telemetry.sampler import is_kept
+from tests.evolvent.run.test_loop import RUN
 from tests.observability.telemetry.processes import tasks_kept, watched
 from tests.observability.telemetry.small import NUM_JUDGMENTS, NUM_TASKS
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
@@ -245,3 +246,21 @@ def test_a_collector_that_takes_nothing_costs_what_is_counted(does: Any) -> None
     assert int(lost) == 3 * NUM_TASKS
     assert float(took) < 8
     assert not collector.spans
+
+
+@pytest.mark.slow
+def test_a_duration_names_the_trace_that_it_was_measured_in(seen: Seen) -> None:
+    durations = {
+        metric.name: metric.histogram.data_points
+        for resource in seen.collector.figures
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.WhichOneof("data") == "histogram"
+    }
+    steps = {span.trace_id for span in seen.named("train_step")}
+    names = {name for name in durations if name.startswith("evolvent.train.")}
+    assert {f"evolvent.train.{one}.duration" for one in ("step", "wait", "checkpoint")} == names
+    for name in names:
+        [point] = durations[name]
+        assert attributes(point) == {"run": RUN} and point.count == len(steps)
+        assert point.exemplars and {one.trace_id for one in point.exemplars} <= steps
