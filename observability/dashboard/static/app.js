@@ -79,7 +79,11 @@ function Live() {
 
 function Navigation({ run, view }) {
   const open = VIEWS.filter(({ scope }) => scope === "all" || run !== null);
-  return html`<nav class="views" aria-label="Views">
+  const box = useRef(null);
+  useEffect(() => {
+    box.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [view, run]);
+  return html`<nav class="views" aria-label="Views" ref=${box}>
     ${open.map(({ name, title, scope }) => html`<a
       key=${name}
       href=${href(name, scope === "all" ? { run: null, query: name === "compare" ? { a: run } : {} } : { run })}

@@ -42,7 +42,8 @@ export function Ancestry({ run, version }) {
 function shownOf(path, length, room) {
   const oldest = [...path].reverse();
   if (length <= room && oldest.length === length) return oldest;
-  const tail = oldest.slice(-Math.max(1, room - 2));
+  if (room < 4) return oldest.slice(-room);
+  const tail = oldest.slice(-(room - 2));
   const first = path.length === length ? oldest[0] : null;
   return first === null || tail.includes(first) ? [null, ...tail] : [first, null, ...tail];
 }
