@@ -1,6 +1,7 @@
 """The overview: where a run stands, what became of its versions, its curves, its roles."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,25 @@ def test_the_colours_are_as_one_says(recorded: Served, visit: Visitor) -> None:
     page.reload()
     expect(page.get_by_test_id("theme")).to_contain_text("Light")
     assert page.evaluate(f"() => {paper}") != light
+
+
+@pytest.mark.long
+def test_what_an_operator_says_in_the_page_stands_on_the_log(
+    living: Living, visit: Visitor, tmp_path: Path
+) -> None:
+    living.tell(30)
+    served = Served(
+        tmp_path / "printed.txt", str(living.folder), "--control", "--token", "operator"
+    )
+    page = visit(f"{served.url}/runs/living/overview?token=operator")
+    page.get_by_test_id("control-role").select_option("solver")
+    page.get_by_test_id("pause").click()
+    expect(page.get_by_test_id("control-said")).to_contain_text("pause was said to solver")
+    expect(page.get_by_test_id("role-solver")).to_contain_text("paused")
+    page.get_by_test_id("stop").click()
+    expect(page.get_by_test_id("stop")).to_have_text("Stop: press again")
+    look(page, "overview-control")
+    served.stop()
 
 
 @pytest.mark.long
