@@ -52,12 +52,20 @@ class Places:
         with self._lock:
             known = self._found.get(said)
         if known is None:
-            known = self._watched.look(lambda log: _position(log, said))
+            named = self._version(said) if said.isdecimal() else said
+            known = self._watched.look(lambda log: _position(log, named))
             with self._lock:
                 self._found[said] = known
                 while len(self._found) > _REMEMBERED:
                     self._found.popitem(last=False)
         return Place(at=said, ends=known)
+
+    def _version(self, number: str) -> str:
+        """The id of its event, which is found sooner than its number."""
+        rows = self._watched.store.rows(
+            "SELECT id FROM version WHERE number = ? ORDER BY off LIMIT 1", (number,)
+        )
+        return str(rows[0][0]) if rows else number
 
     def at_step(self, step: int) -> Place:
         """Raises as `at`."""

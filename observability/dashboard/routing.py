@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
@@ -24,6 +24,7 @@ from observability.lineage.lineage import UnknownEvent
 from observability.replay.position import UnknownPosition
 
 API = "/api/v1"
+Made = TypeVar("Made")
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -40,6 +41,11 @@ class Ask:
     @cached_property
     def place(self) -> Place:
         return self.run.places.at(self.words.text("at"))
+
+    def remembered(self, what: str, make: Callable[[], Made]) -> Made:
+        """What was made of the run for this position not long ago, or is made: of a position in the
+        past it stays the same."""
+        return self.run.made.get((what, self.place.at), self.place.is_now, make)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

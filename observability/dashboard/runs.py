@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from observability.dashboard.asked import Wrong
+from observability.dashboard.made import Made
 from observability.dashboard.places import Places
 from observability.dashboard.source import Source
 from observability.dashboard.watched import Watched
@@ -15,6 +16,7 @@ class Run:
 
     def __init__(self, source: Source, watched: Watched) -> None:
         self.source, self.watched, self.places = source, watched, Places(watched)
+        self.made = Made(watched)
 
     @property
     def id(self) -> str:

@@ -23,6 +23,7 @@ from observability.dashboard.index.filling import Index, event_of, time_of
 from observability.dashboard.index.store import Store
 from observability.dashboard.pace import Pace
 from observability.dashboard.source import Source
+from observability.lineage.chain import Chain
 from observability.replay.observe import observe, records
 from observability.replay.snapshots import Snapshots
 from observability.replay.state import State
@@ -67,6 +68,8 @@ class Watched:
         self._folded = 0
         self._states: dict[tuple[tuple[Stream, int], ...], State] = {}
         self._folding = threading.Lock()
+        self._chain: tuple[Log, Chain] | None = None
+        self._chaining = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._follow, name=f"follow-{source.id}", daemon=True
@@ -106,6 +109,15 @@ class Watched:
             return at(self.log)
         except (BusError, ArchiveError) as error:
             raise Unavailable(str(error)) from None
+
+    def chain(self, log: Log) -> Chain:
+        """The versions of the log as a graph, read on since the last time."""
+        with self._chaining:
+            if self._chain is None or self._chain[0] is not log:
+                self._chain = log, Chain(log)
+            chain = self._chain[1]
+            chain.read_on(log)
+        return chain
 
     @property
     def indexed(self) -> dict[str, int | bool]:

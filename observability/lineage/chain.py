@@ -67,7 +67,13 @@ class Chain:
 
     def __init__(self, log: Log) -> None:
         self._links: dict[str, Link] = {}
-        for record in log.read(Weights.topic):
+        self._end = 0
+        self.read_on(log)
+
+    def read_on(self, log: Log) -> None:
+        """What the log has gained since."""
+        for record in log.read(Weights.topic, start=self._end):
+            self._end = record.offset + 1
             if record.headers.get("ce_type") != _TYPE:
                 continue
             try:

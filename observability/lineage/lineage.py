@@ -119,10 +119,13 @@ class Lineage:
         return [(*key, *count) for key, count in sorted(counts.items())]  # type: ignore[misc]
 
 
-def lineage(log: Log, run: Path, version: int, *, whole: bool = False) -> Lineage:
+def lineage(
+    log: Log, run: Path, version: int, *, whole: bool = False, chain: Chain | None = None
+) -> Lineage:
     """What stands behind a version of the run in a folder; with `whole` every judgment of its path
-    is read, else those of its own batch. Raises `UnknownEvent`."""
-    chain = Chain(log)
+    is read, else those of its own batch. Raises `UnknownEvent`. Who has the log's `chain`
+    gives it."""
+    chain = chain or Chain(log)
     link = chain.numbered(version)
     if link is None:
         newest = max((one.number for one in chain), default=None)

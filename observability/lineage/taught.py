@@ -47,10 +47,11 @@ class Taught:
     learners: tuple[Learner, ...]
 
 
-def taught(log: Log, run: Path, event_id: str) -> Taught:
-    """What the event of an id taught the versions of the run in a folder. Raises `UnknownEvent`."""
+def taught(log: Log, run: Path, event_id: str, chain: Chain | None = None) -> Taught:
+    """What the event of an id taught the versions of the run in a folder. Raises `UnknownEvent`.
+    Who has the log's `chain` gives it."""
     course = Course(log, event_id)
-    chain = Chain(log)
+    chain = chain or Chain(log)
     measured = [
         (one.weights, Measured(version=one.weights_version, held_out=one.held_out, seen=one.seen))
         for one in evaluations(log)

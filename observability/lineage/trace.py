@@ -35,13 +35,14 @@ class Happened:
     says: str
 
 
-def trace(log: Log, run: Path, event_id: str) -> list[Happened]:
+def trace(log: Log, run: Path, event_id: str, chain: Chain | None = None) -> list[Happened]:
     """What happened to the task that the event of an id belongs to, from the version that granted
-    it to the first evaluation of what learned from it. Raises `UnknownEvent`."""
+    it to the first evaluation of what learned from it. Raises `UnknownEvent`. Who has the log's
+    `chain` gives it."""
     course = Course(log, event_id)
     happened = [_happened(said) for said in (*_granted(log, course), *course.said)]
     happened += map(_happened, (*course.lessons(), *course.letters()))
-    chain = Chain(log)
+    chain = chain or Chain(log)
     for consumer in course.consumers(chain, run):
         weights = found(log, consumer.link.id)
         happened.append(_happened(weights, _learned(consumer)))

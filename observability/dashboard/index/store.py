@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 """Of these tables: a file of another one is made anew."""
 
 _TABLES = """
@@ -37,6 +37,12 @@ CREATE TABLE task (
 CREATE INDEX task_judged ON task (part, joff);
 CREATE INDEX task_asked ON task (part, off);
 CREATE INDEX task_prompt ON task (prompt);
+CREATE INDEX task_version ON task (version);
+-- What is counted over all tasks stands in an index of its own: rows are far larger.
+CREATE INDEX task_counted ON task (
+    off, part, joff, aoff, doff, dtopic, family, level, source, critic, counted, correct,
+    time, atime, jtime, tokens
+);
 CREATE TABLE swap (
     version INTEGER NOT NULL, agent TEXT NOT NULL, time REAL NOT NULL, part INTEGER NOT NULL,
     joff INTEGER NOT NULL, PRIMARY KEY (version, agent)

@@ -36,25 +36,26 @@ def staleness(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def rates(run: Run, place: Place) -> dict[str, Any]:
-    table, values = seen(place)
-    rows = run.watched.store.rows(
-        f"WITH {table}, span AS (SELECT min(time) AS first, "
-        f"max(1e-3, (max(coalesce(jtime, atime, time)) - min(time)) / {_INTERVALS}.0) AS width "
-        "FROM seen), "
-        "said AS (SELECT 'tasks' AS what, time AS at, 1 AS n FROM seen UNION ALL "
-        "SELECT 'attempts', atime, 1 FROM seen WHERE atime IS NOT NULL UNION ALL "
-        "SELECT 'judgments', jtime, 1 FROM seen WHERE jtime IS NOT NULL UNION ALL "
-        "SELECT 'tokens', jtime, tokens FROM seen WHERE jtime IS NOT NULL) "
-        f"SELECT what, max(0, min({_INTERVALS - 1}, CAST((at - first) / width AS INTEGER))), "
-        "sum(n) / width, first, width FROM said, span WHERE at IS NOT NULL GROUP BY 1, 2",
-        values,
-    )
-    if not rows:
-        return {"time": [], "tasks": [], "attempts": [], "judgments": [], "tokens": []}
-    first, width = rows[0][3], rows[0][4]
-    found: dict[str, Any] = {
-        what: [0.0] * _INTERVALS for what in ("tasks", "attempts", "judgments", "tokens")
-    }
-    for what, index, number, _, _ in rows:
-        found[what][index] = number
-    return {"time": [iso(first + index * width) for index in range(_INTERVALS)]} | found
+    """Tasks, attempts, judgments and tokens a second, over equal parts of the time of the run."""
+    table, _ = seen(place)
+    rows = run.watched.store.rows
+    ends = "min(time), max(time), max(atime), max(jtime)"
+    [(first, *lasts)] = rows(f"WITH {table} SELECT {ends} FROM seen")
+    found: dict[str, Any] = {"time": [], "tasks": [], "attempts": [], "judgments": [], "tokens": []}
+    if first is None:
+        return found
+    width = max(1e-3, (max(last or first for last in lasts) - first) / _INTERVALS)
+    found = {name: [0.0] * _INTERVALS for name in found}
+    found["time"] = [iso(first + index * width) for index in range(_INTERVALS)]
+    for column, name in (("time", "tasks"), ("atime", "attempts"), ("jtime", "judgments")):
+        said = rows(
+            f"WITH {table} SELECT CAST(({column} - ?1) / ?2 AS INTEGER), count(*), sum(tokens) "
+            f"FROM seen WHERE {column} IS NOT NULL GROUP BY 1",
+            (first, width),
+        )
+        for index, number, tokens in said:
+            at = max(0, min(_INTERVALS - 1, index))
+            found[name][at] += number / width
+            if name == "judgments":
+                found["tokens"][at] += (tokens or 0) / width
+    return found

@@ -67,9 +67,9 @@ def series(ask: Ask) -> dict[str, Any]:
         "metrics": sorted({name for row in rows for name in row["metrics"]}),
         "levels": _levels(rows, evaluations, levels_of(run)),
         "judges": _judges(rows),
-        "learnability_histogram": success(run, place),
+        "learnability_histogram": ask.remembered("success", lambda: success(run, place)),
         "staleness_histogram": staleness(rows),
-        "rates": rates(run, place),
+        "rates": ask.remembered("rates", lambda: rates(run, place)),
         "index": run.watched.indexed,
     }
 

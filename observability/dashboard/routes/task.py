@@ -38,7 +38,7 @@ def one(ask: Ask) -> dict[str, Any]:
         end = place.end("weights")
         learners = [
             learner
-            for learner in taught(log, path, event_id).learners
+            for learner in taught(log, path, event_id, run.watched.chain(log)).learners
             if end is None or _offset(log, learner.id) < end
         ]
         return {
@@ -128,8 +128,9 @@ def _same(ask: Ask, task: str, prompt: str) -> list[dict[str, Any]]:
 
 
 def traced(ask: Ask) -> dict[str, Any]:
-    event_id, place, path = ask.words.path("task"), ask.place, ask.run.source.path
-    happened = ask.run.watched.look(lambda log: trace(log, path, event_id))
+    event_id, place, watched = ask.words.path("task"), ask.place, ask.run.watched
+    path = ask.run.source.path
+    happened = watched.look(lambda log: trace(log, path, event_id, watched.chain(log)))
     found = []
     for one in happened:
         topic, partition, offset = one.place.rsplit("/", 2)

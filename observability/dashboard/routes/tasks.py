@@ -1,6 +1,7 @@
 """Tasks: found by what they are and what came of them."""
 
 import json
+from collections import Counter
 from typing import Any
 
 from observability.dashboard.asked import Words, Wrong, cursor_of, iso
@@ -34,6 +35,7 @@ _SORTS = {
     "-reward": ("reward", "DESC"),
 }
 _FACET_VALUES = 50
+_ALL = "1"
 
 
 def listed(ask: Ask) -> dict[str, Any]:
@@ -51,7 +53,11 @@ def listed(ask: Ask) -> dict[str, Any]:
     page = rows[: words.limit]
     names = _COLUMNS.split(", ")
     tasks = [task_as_json(dict(zip(names, row, strict=True))) for row in page]
-    [(total,)] = store.rows(f"WITH {table} SELECT count(*) FROM seen WHERE {where}", values)
+    facets = ask.remembered("facets", lambda: _facets(ask, table))
+    if values or where != _ALL:
+        [(total,)] = store.rows(f"WITH {table} SELECT count(*) FROM seen WHERE {where}", values)
+    else:
+        total = sum(facets["state"].values())
     following = None
     if len(rows) > len(page):
         last = page[-1]
@@ -62,12 +68,12 @@ def listed(ask: Ask) -> dict[str, Any]:
         "total": total,
         "next": following,
         "index": ask.run.watched.indexed,
-        "facets": _facets(ask, table) if not words.cursor else {},
+        "facets": {} if words.cursor else facets,
     }
 
 
 def _where(words: Words) -> tuple[str, list[Any]]:
-    parts, values = ["1"], list[Any]()
+    parts, values = [_ALL], list[Any]()
     for name, column in _EQUAL.items():
         said = words.whole(name) if name in _WHOLE else words.text(name)
         if said is not None:
@@ -108,16 +114,16 @@ def _after(words: Words, column: str, order: str) -> tuple[str, list[Any]]:
 
 def _facets(ask: Ask, table: str) -> dict[str, dict[str, int]]:
     """How many of all tasks have which value."""
-    return {
-        name: {
-            str(value): number
-            for value, number in ask.run.watched.store.rows(
-                f"WITH {table} SELECT {name}, count(*) FROM seen WHERE {name} IS NOT NULL "
-                f"GROUP BY 1 ORDER BY 2 DESC LIMIT {_FACET_VALUES}"
-            )
-        }
-        for name in _FACETS
-    }
+    names = ", ".join(_FACETS)
+    rows = ask.run.watched.store.rows(
+        f"WITH {table} SELECT {names}, count(*) FROM seen GROUP BY {names}"
+    )
+    found = {name: Counter[str]() for name in _FACETS}
+    for *values, number in rows:
+        for name, value in zip(_FACETS, values, strict=True):
+            if value is not None:
+                found[name][str(value)] += number
+    return {name: dict(counts.most_common(_FACET_VALUES)) for name, counts in found.items()}
 
 
 def task_as_json(row: dict[str, Any]) -> dict[str, Any]:

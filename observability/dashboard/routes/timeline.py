@@ -9,7 +9,7 @@ from observability.dashboard.places import Place
 from observability.dashboard.routing import AT, Ask, Route
 from observability.dashboard.runs import Run
 
-_MOST = 5000
+_MOST = 2000
 
 
 def timeline(ask: Ask) -> dict[str, Any]:

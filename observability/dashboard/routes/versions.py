@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from bus.events import Weights
@@ -204,8 +203,8 @@ def judgments(ask: Ask) -> dict[str, Any]:
     row = _row(ask)
     if row[3] is not None and words.path("version") != str(row[1]):
         raise Wrong(400, "name the version by its number")
-    look = partial(lineage, run=run.source.path, version=row[1])
-    found = run.watched.look(look)
+    path, watched = run.source.path, run.watched
+    found = watched.look(lambda log: lineage(log, path, row[1], chain=watched.chain(log)))
     start = int(words.cursor[0]) if words.cursor else 0
     page = found.sources[start : start + words.limit]
     marks = ",".join("?" * len(page))
