@@ -1,6 +1,7 @@
 """Who measures: greedy exact match on the held-out suites, for chosen versions."""
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from bus.runner import Rejected
 from bus.versions import Versions
 
 AGENT = "evaluator"
+
+_log = logging.getLogger(__name__)
 
 
 class EvaluatorConfig(BaseModel):
@@ -72,6 +75,11 @@ class Evaluator:
         warmup_end = max(self._domain.warmup_levels, default=0)
         seen = [score.accuracy for score in scores if score.level <= warmup_end]
         held_out = [score.accuracy for score in scores if score.level > warmup_end]
+        seconds = time.monotonic() - started
+        _log.info(
+            "version %d: held out %.1f%%, measured in %.1f s",
+            *(weights.number, 100 * fmean(held_out) if held_out else 0.0, seconds),
+        )
         return Evaluation(
             id=derive_id(self._run, AGENT, weights.id),
             run=self._run,
@@ -81,7 +89,7 @@ class Evaluator:
             scores=tuple(scores),
             held_out=fmean(held_out) if held_out else 0.0,
             seen=fmean(seen) if seen else 0.0,
-            seconds=time.monotonic() - started,
+            seconds=seconds,
             warmup_end=warmup_end,
             quantities=quantities,
         )

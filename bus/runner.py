@@ -25,6 +25,7 @@ from bus.faults import fault_point
 from bus.hands import Hands, hand_of
 from bus.records import Delivery
 from bus.tracing import context as trace
+from bus.tracing.account import Account
 from bus.tracing.attributes import ERROR_TYPE
 from bus.tracing.processing import invoking, processing
 from bus.tracing.sending import Making, Sending, finished
@@ -101,6 +102,7 @@ class Runner(Generic[In]):
         self._grace_seconds = grace_seconds
         self._switch = switch or Switch()
         self._hands = hands or Hands()
+        self._account = Account(group)
         self._room = asyncio.Event()
         self._handlers: set[asyncio.Task[None]] = set()
         self._results: asyncio.Queue[_Result | None] = asyncio.Queue()
@@ -207,6 +209,7 @@ class Runner(Generic[In]):
                 return
         sending.end()
         for result in results:
+            self._account.add(result.delivery, result.outputs, rejected=result.rejected)
             if result.making.recorded:
                 finished(result.event, result.delivery.topic, result.outputs, result.rejected)
         fault_point(f"{self._group}.completed")

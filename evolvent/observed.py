@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from evolvent.errors import UsageError
+from evolvent.lines import check_lines
 from observability.telemetry.wanted import TelemetryError, Wanted, wanted
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def asked_for() -> Wanted:
-    """What the environment asks to be exported. Raises `UsageError` for what cannot be done."""
+    """What the environment asks to be exported. Raises `UsageError` for what cannot be done, and
+    for lines of a log that there are not."""
+    check_lines()
     try:
         return wanted()
     except TelemetryError as error:

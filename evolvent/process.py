@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import Any
 from agents.engines.engine import EngineUnusable, SwapRefused
 from bus.errors import BusError, Fenced, Unreachable, first_of
 from evolvent.errors import UsageError, disk_sentence, reason
+from evolvent.lines import formatter
 from evolvent.voice import Voice
 from trainer.checkpoint.manifest import DamagedCheckpoint
 
-_FORMAT = "%(asctime)s %(process)d %(levelname)s %(message)s"
 _OURS = ("evolvent", "trainer", "agents", "bus", "observability")
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -37,7 +36,9 @@ class Expired(Exception):
 
 def log_to_stderr(*others: logging.Handler) -> None:
     """What this process and its bus do, with the time; warnings of everything else."""
-    logging.basicConfig(format=_FORMAT)
+    writing = logging.StreamHandler()
+    writing.setFormatter(formatter(sys.stderr))
+    logging.basicConfig(handlers=[writing])
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO)
         for handler in others:
@@ -47,7 +48,7 @@ def log_to_stderr(*others: logging.Handler) -> None:
 def log_to_file(path: Path) -> None:
     """The same for a process whose terminal shows other things."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(formatter())
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO)
         logging.getLogger(name).addHandler(handler)
@@ -118,10 +119,10 @@ def _last_words(error: Exception, voice: Voice) -> int:
         return 1
     if sentence := _sentence(cause):
         if cause.__cause__ is not None:
-            traceback.print_exception(cause.__cause__)
+            _log.error("this was the cause", exc_info=cause.__cause__)
         voice.failed(sentence)
         return 2
-    traceback.print_exception(cause)
+    _log.error("this was unforeseen", exc_info=cause)
     voice.died(reason(cause))
     return 1
 

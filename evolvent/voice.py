@@ -51,6 +51,7 @@ class JsonVoice:
 
     def swapped(self, policy: str, swap: Swap) -> None:
         self._write({"swap": {"policy": policy, **asdict(swap)}})
+        _log.info(*_swapped(policy, swap))
 
     def failed(self, sentence: str) -> None:
         self._write({"failed": sentence})
@@ -90,9 +91,7 @@ class LogVoice:
 
     def swapped(self, policy: str, swap: Swap) -> None:
         self._swapped(policy, swap.to_version, swap.pause_ms / 1e3)
-        _log.info(
-            "policy %s swapped to version %d in %.1f ms", policy, swap.to_version, swap.pause_ms
-        )
+        _log.info(*_swapped(policy, swap))
 
     def failed(self, sentence: str) -> None:
         _log.error(sentence)
@@ -105,6 +104,11 @@ class LogVoice:
 
     def died(self, reason: str) -> None:
         _log.error("died of %s", reason)
+
+
+def _swapped(policy: str, swap: Swap) -> tuple[str, str, int, float]:
+    said = "policy %s serves version %d after a pause of %.1f ms"
+    return said, policy, swap.to_version, swap.pause_ms
 
 
 class SayingHandler(logging.Handler):

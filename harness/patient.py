@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import signal
 import time
 from collections import Counter, defaultdict
@@ -284,10 +283,8 @@ class Patient:
     def _served(self) -> dict[int, float]:
         """When each process began to serve, as the logs of the run say it."""
         lines = "".join(file.read_text() for file in (self.folder / "logs").glob("*.log"))
-        return {
-            int(pid): datetime.strptime(when, "%Y-%m-%d %H:%M:%S,%f").timestamp()
-            for when, pid in re.findall(r"^(\S+ \S+) (\d+) INFO serving ", lines, re.MULTILINE)
-        }
+        found = (json.loads(line) for line in lines.splitlines() if '"said": "serving ' in line)
+        return {said["process"]: datetime.fromisoformat(said["time"]).timestamp() for said in found}
 
     def _begin(self, *arguments: str) -> Start:
         return Start(self.folder, "--budget", "24h", *arguments, environment=self.environment)

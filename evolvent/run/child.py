@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,5 +163,13 @@ def last_error(log: Path) -> str:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - _TAIL_BYTES))
         lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    lines = [_said(line) for line in lines]
     found = [number for number, line in enumerate(lines) if _ERROR.match(line)]
     return " ".join(" ".join(lines[found[-1] if found else -1 :]).split())[:500] or "no word"
+
+
+def _said(line: str) -> str:
+    """What a line says, where it is a line of a log for programs."""
+    with suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(line)["said"])
+    return line

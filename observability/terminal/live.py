@@ -2,6 +2,7 @@
 Knows `Progress` and what the supervisor tells it as an `Activity`; starts and stops nothing.
 """
 
+from datetime import datetime
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -68,7 +69,7 @@ class LiveView:
         if phase == self._printed_phase and now - self._printed_at < pause:
             return
         self._printed_at, self._printed_phase = now, phase
-        line = plain_line(self._progress, activity)
+        line = f"{datetime.now():%H:%M:%S} {plain_line(self._progress, activity)}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -112,7 +112,7 @@ def test_an_agent_beside_a_run_shares_its_work_and_hands_it_back(
         try:
             async with RunFolder(run).log() as bus:
                 await until(lambda: owners(bus, "solver", "tasks") == {"solver", "second"})
-                await until(lambda: "swapped to version" in said_by_second())
+                await until(lambda: "serves version" in said_by_second())
                 second.send_signal(signal.SIGTERM)
                 code = await asyncio.to_thread(second.wait, 60)
                 await until(lambda: owners(bus, "solver", "tasks") == {"solver"})

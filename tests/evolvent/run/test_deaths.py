@@ -127,6 +127,7 @@ LOGS = {
         "  + Exception Group Traceback:\n  | ValueError: inner\n  +----\npkg.OwnError: outer\n",
         "pkg.OwnError: outer",
     ),
+    "for programs": ('{"level": "INFO", "said": "serving"}\n', "serving"),
     "no error": ("2026 INFO serving\n", "2026 INFO serving"),
     "nothing": ("", "no word"),
 }

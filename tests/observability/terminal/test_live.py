@@ -5,6 +5,7 @@ import io
 import re
 import subprocess
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -130,8 +131,10 @@ def test_outside_a_terminal_it_prints_plain_lines_now_and_then() -> None:
         asyncio.run(bus.publish(WORDS.events()))
         view.update(EVOLVING)
         view.update(EVOLVING)
-    lines = out.getvalue().splitlines()
-    assert len(lines) == 2
+    stamped = [line.split(" ", 1) for line in out.getvalue().splitlines()]
+    assert len(stamped) == 2
+    assert all(datetime.strptime(time, "%H:%M:%S") for time, _ in stamped)
+    lines = [line for _, line in stamped]
     assert lines[0] == "warming up the seed model 1/250"
     assert lines[1].startswith("evolving | version 60 | held out 99.0% (version 60) | ")
     assert lines[1].endswith(" | 2 restarts | 0:34 left")
