@@ -21,8 +21,9 @@ from evolvent.run.folder import RunFolder
 from evolvent.run.interrupts import Interrupts
 from evolvent.run.start import _report
 from harness.runs import Start, audit, opened
+from observability.archive import manifest
 from observability.archive.keeper import FOLDER, LOCK, newest_archive
-from observability.archive.place import ArchiveError
+from observability.archive.place import ArchiveError, place_of
 from observability.archive.together import TogetherLog
 from observability.archive.watermark import archived
 from observability.progress.progress import Progress
@@ -110,6 +111,25 @@ def test_without_trimming_the_log_stays_whole(tmp_path: Path) -> None:
     with log_of(tmp_path / "log.sqlite", EVENTS) as bus:
         asyncio.run(lived(bus))
         assert bus.starts() == {} and (tmp_path / "far" / "manifest.json").exists()
+
+
+def test_what_another_process_has_archived_since_is_gone_on_from(tmp_path: Path) -> None:
+    half = len(EVENTS) // 2
+    place = place_of(tmp_path / FOLDER)
+
+    async def lived(bus: SqliteBus) -> None:
+        one, other = (retention(bus, tmp_path, trim=False, keep=10_000) for _ in range(2))
+        for number, role in enumerate((one, one, other, one, other, one)):
+            await bus.publish(EVENTS[half + 9 * number : half + 9 * (number + 1)])
+            heads = bus.heads()
+            await handled(role, bus, 40)
+            found = manifest.read(place)
+            assert found is not None
+            assert found.ends == {at: end for at, end in heads.items() if end}
+            assert place.sizes().keys() == found.names | {manifest.FILE}, "nothing is left over"
+
+    with log_of(tmp_path / "log.sqlite", EVENTS[:half]) as bus:
+        asyncio.run(lived(bus))
 
 
 def test_an_archive_that_is_not_to_be_had_is_left_for_later(
