@@ -8,9 +8,10 @@ import { Empty } from "./words.js";
 
 const DASHES = { dash: [6, 4], dot: [2, 3] };
 const SHOWN_ROWS = 200;
+const FEW = 24;
 
 /**
- * `x`: numbers; `series`: [{name, values, colour = 1..8, line = "" | "dash" | "dot", points, low, high}],
+ * `x`: numbers; `series`: [{name, values, colour = 1..8, line = "" | "dash" | "dot", low, high}],
  * `low` and `high` being the band around it. `unit` is part of the title; `format` writes a value.
  * `range`: [low, high] of the axis, null where the figures decide. `onPick(x)`: a click on the chart.
  * Without any figure the chart says `why`.
@@ -84,7 +85,7 @@ function Plot({ x, series, format, xFormat, range, height, onPick, onAt, label }
   const live = useRef({});
   const worn = useStore(theme);
   live.current = { x, onPick, onAt };
-  const shape = series.map(({ name, colour, line, low, points }) => [name, colour, line, Boolean(low), points].join()).join(";");
+  const shape = series.map((one) => [one.name, one.colour, one.line, Boolean(one.low), few(one.values)].join()).join(";");
 
   useEffect(() => {
     const made = new uPlot(options({ series, format, xFormat, range, height, live, width: box.current.clientWidth }), columns(x, series), box.current);
@@ -114,6 +115,9 @@ function Plot({ x, series, format, xFormat, range, height, onPick, onAt, label }
   return html`<div class="chart-plot" ref=${box} tabindex="0" role="img" aria-label=${label} onKeyDown=${pressed}></div>`;
 }
 
+/** Few figures are drawn as points too: a single one would be no line. */
+const few = (values) => values.filter(known).length <= FEW;
+
 /** A band is two more columns around its series. */
 const columns = (x, series) => [
   x,
@@ -127,8 +131,8 @@ function options({ series, format, xFormat, range, height, live, width }) {
     const name = `c${one.colour ?? order + 1}`;
     const stroke = colour(name);
     lines.push({
-      label: one.name, stroke, width: one.points === "only" ? 0 : 1.6, dash: DASHES[one.line], spanGaps: true,
-      points: { show: one.points ? true : undefined, size: 5, fill: stroke },
+      label: one.name, stroke, width: 1.6, dash: DASHES[one.line], spanGaps: true,
+      points: { show: few(one.values), size: 5, fill: stroke },
     });
     if (!one.low) return;
     bands.push({ series: [lines.length + 1, lines.length + 2], fill: colour(name, 0.16) });
@@ -140,7 +144,7 @@ function options({ series, format, xFormat, range, height, live, width }) {
     legend: { show: false },
     padding: [8, 24, 0, 0],
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
-    scales: { x: { time: false }, y: { range: spread(range) } },
+    scales: { x: { time: false, range: (made, least, most) => (made.data[0].length === 1 ? [least - 1, least + 1] : [least, most]) }, y: { range: spread(range) } },
     axes: [
       { ...axis, size: 26, space: 60, values: (_, splits) => splits.map((at) => (Number.isInteger(at) || xFormat !== count ? xFormat(at) : "")) },
       { ...axis, size: 56, space: 32, values: (_, splits) => splits.map((at) => (Number.isInteger(at) || format !== count ? format(at) : "")) },

@@ -33,7 +33,7 @@ function Pair({ runs, query }) {
     <${Answer} of=${found} what="both">${(data) => html`
       <${Heads} data=${data} a=${a} b=${b} />
       <${Curves} data=${data} names=${[a, b]} />
-      <div class="pair">
+      <div class="pair loose">
         <${Scores} scores=${data.scores} names=${[a, b]} />
         <div class="stack">
           <${Differences} title="Settings that differ" rows=${data.settings} names=${[a, b]} testid="settings" empty="Both have the same settings." />

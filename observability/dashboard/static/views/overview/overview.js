@@ -19,6 +19,7 @@ export default function Overview({ run, at, live }) {
     <${Answer} of=${timeline} what="the versions">${(data) => html`<${Timeline} run=${run} data=${data} />`}<//>
     <${Answer} of=${series} what="the curves">${(data) => html`
       <${Filling} index=${data.index} />
+      ${data.downsampled && html`<${Note} testid="thinned">The curves draw ${count(data.version.length)} of ${count(data.total)} versions.<//>`}
       <${HeldOut} series=${data} />
       ${state.data && html`<${Roles} roles=${state.data.roles} now=${state.data.now} />`}
       <${Learning} series=${data} />
@@ -49,7 +50,7 @@ function Standing({ data }) {
   ];
   return html`<${Card} testid="standing" label="Where the run stands">
     <${Facts} facts=${facts.filter(Boolean)} />
-    ${said.guard && html`<${Note} kind="warn" testid="guard">A guard spoke: ${said.guard.reason ?? JSON.stringify(said.guard)}<//>`}
+    ${said.guard && html`<${Note} kind="warn" testid="guard">The guard ${said.guard.guard}${known(said.guard.version) && `, at version ${said.guard.version}`}: ${said.guard.reason}<//>`}
   <//>`;
 }
 

@@ -25,7 +25,7 @@ export function Timeline({ run, data }) {
   const steps = data.events.map(({ step }) => step).filter((step) => step !== null);
   const low = Math.min(...extremes(steps)), high = Math.max(...extremes(steps));
   const spoken = data.events.filter(({ type }) => SPOKEN.includes(type));
-  return html`<${Card} title="Versions over the run" about="click: all views at that version" testid="timeline">
+  return html`<${Card} title="Versions over the run" about=${data.downsampled ? "click: all views at that version; not all versions are drawn" : "click: all views at that version"} testid="timeline">
     ${lanes.length === 0
       ? html`<${Empty}>No version has been published yet.<//>`
       : html`<${Lanes} lanes=${lanes} low=${low} high=${high} />`}
@@ -98,13 +98,14 @@ function Spoken({ run, events }) {
   const newest = events.slice(-8).reverse();
   return html`<div class="scroll" tabindex="0" role="group" aria-label="Decisions">
     <table class="plain small">
-      <thead><tr><th>when</th><th>version</th><th>what</th><th>said</th></tr></thead>
+      <thead><tr><th>when</th><th>who</th><th>what</th><th>version</th><th>why</th></tr></thead>
       <tbody>
         ${newest.map((one, at) => html`<tr key=${at}>
           <td>${time(one.time)}</td>
+          <td>${one.agent}</td>
+          <td>${one.type === "guard" ? `guard ${one.detail?.guard}: ${one.detail?.command}` : one.label}</td>
           <td>${one.version === null ? "" : html`<a href=${href("versions", { run, rest: [one.version] })}>${one.version}</a>`}</td>
-          <td>${one.type.replace("_", " ")}</td>
-          <td>${one.label}</td>
+          <td>${one.detail?.reason ?? one.detail?.reasons?.join("; ") ?? ""}</td>
         </tr>`)}
       </tbody>
     </table>

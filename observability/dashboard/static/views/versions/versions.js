@@ -44,7 +44,7 @@ const columns = (run, narrow) => [
   { name: "parent", title: "parent", number: true, wide: true, cell: (row) => (row.parent === null ? "–" : count(row.parent)) },
   { name: "policy", title: "policy", wide: true, cell: (row) => row.policy },
   { name: "time", title: "published", width: narrow ? "minmax(80px, 1fr)" : "minmax(196px, 1.2fr)", cell: (row) => (narrow ? clock(row.time) : time(row.time)) },
-  { name: "decision", title: "decision", width: "minmax(100px, 1fr)", wide: true, cell: (row) => html`<${Decision} said=${row.decision} />` },
+  { name: "decision", title: "decision", width: "minmax(124px, 1fr)", wide: true, cell: (row) => html`<${Decision} said=${row.decision} />` },
 ];
 
 function Open({ run }) {
