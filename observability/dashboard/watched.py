@@ -90,6 +90,11 @@ class Watched:
         return self._bus.log
 
     @property
+    def is_opening(self) -> bool:
+        """Whether it was not seen yet if the log can be read."""
+        return self._index is None and self.error is None
+
+    @property
     def store(self) -> Store:
         """Raises `Unavailable`."""
         if self._index is None:
@@ -186,6 +191,7 @@ class Watched:
                 self._state = self.snapshots.newest(log, heads)
             self._folded = self._state.num_events
         self.heads = heads
+        self.on_news()
 
     def _look_once(self) -> bool:
         """Take what is there; whether that was all."""

@@ -46,17 +46,19 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 
 class Index:
-    """The index of a run's log in a `store`. One thread fills it; whoever asks reads the store."""
+    """The index of a run's log in a `store`, which has `num_events` of it. One thread fills it;
+    whoever asks reads the store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.ends: dict[Stream, int] = {}
+        self.num_events = 0
         self._lasts: dict[Stream, str] = {}
         self._taken: list[tuple[Record, Event | None]] = []
 
     def begin(self, log: Log) -> None:
         """Go on where it ended, on this log; from the beginning where that is another one."""
-        self.ends, self._lasts, self._taken = {}, {}, []
+        self.ends, self._lasts, self._taken, self.num_events = {}, {}, [], 0
         heads = log.heads()
         for stream, (end, last) in self._places().items():
             if end > heads.get(stream, 0) or _id_at(log, stream, end - 1) != last:
@@ -64,16 +66,13 @@ class Index:
                 self.ends, self._lasts = {}, {}
                 return
             self.ends[stream], self._lasts[stream] = end, last
+        self.num_events = sum(self.ends.values())
 
     def take(self, record: Record, event: Event | None) -> None:
         """The next record of a partition, and its event where that was read already."""
         stream = (record.topic, record.partition)
         self.ends[stream], self._lasts[stream] = record.offset + 1, record.event_id
         self._taken.append((record, event))
-
-    @property
-    def num_events(self) -> int:
-        return sum(self.ends.values())
 
     def write(self) -> None:
         """What was taken since the last time, in one commit. Another process that has written
@@ -89,6 +88,7 @@ class Index:
                 rows,
             )
             learn(connection, self.ends)
+        self.num_events = sum(self.ends.values())
 
     def _places(self) -> dict[Stream, tuple[int, str]]:
         found = self.store.rows("SELECT stream, next, last FROM place")

@@ -49,6 +49,9 @@ class Listener:
         news = self._runs.news()
         try:
             for run in self._chosen:
+                while run.watched.is_opening:
+                    await _wait(news, _STATE_SECONDS)
+                    news.clear()
                 with suppress(Unavailable, BusError, ArchiveError):
                     await asyncio.to_thread(run.watched.look, partial(self._begin, run))
             yield self._event("runs", {"runs": [run.id for run in self._chosen]})

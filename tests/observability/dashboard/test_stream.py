@@ -60,7 +60,7 @@ def test_who_comes_back_hears_what_it_missed(tmp_path: Path) -> None:
         await say(first, events[:third])
         runs = Runs(sources([first, second], None))
         runs.start()
-        _, last = await _opened(runs)
+        _, last = await heard(runs, 0, None)
         await say(first, events[third : 2 * third])
         found, last = await heard(runs, third, last)
         await runs.close()
@@ -75,17 +75,6 @@ def test_who_comes_back_hears_what_it_missed(tmp_path: Path) -> None:
         assert sorted(found + more) == sorted(wanted)
 
     asyncio.run(follow())
-
-
-async def _opened(runs: Runs) -> tuple[list[str], str]:
-    """Where a page begins that opens when the logs can be read."""
-    news = runs.news()
-    async with asyncio.timeout(SECONDS):
-        while any(run.watched.error for run in runs):
-            await news.wait()
-            news.clear()
-    runs.forget(news)
-    return await heard(runs, 0, None)
 
 
 def test_a_log_that_cannot_be_read_is_a_sentence_until_it_can(tmp_path: Path) -> None:
