@@ -3,8 +3,9 @@ ended with the process. Loads the SDK only then.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from evolvent.errors import UsageError
 from evolvent.lines import check_lines
@@ -42,3 +43,8 @@ def observed(run: str, name: str, *, replay: str = "") -> "Iterator[Telemetry | 
         yield telemetry
     finally:
         telemetry.close()
+
+
+def replayed(run: str) -> "AbstractContextManager[Telemetry | None]":
+    """The same for whoever does something of a run again, under a name of its own."""
+    return observed(run, "replay", replay=uuid4().hex[:16])

@@ -5,11 +5,13 @@ asked. Uses OpenTelemetry's API alone. Knows no role.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from random import getrandbits
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
-from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind
 
+from bus.events import Event
 from bus.records import Delivery
 from bus.topics import DEAD_SUFFIX
 from bus.tracing.attributes import (
@@ -30,7 +32,7 @@ from bus.tracing.attributes import (
     SESSION_ID,
     SYSTEM,
 )
-from bus.tracing.context import OF_A_TASK, TASK_TOPICS, TRACER, extract
+from bus.tracing.context import OF_A_TASK, TASK_TOPICS, TRACER, extract, sender, start
 
 MAX_CALLS = 100
 """Of one agent's span: nobody reads a longer trace, and viewers break on it."""
@@ -78,6 +80,18 @@ def invoking(agent: str, delivery: Delivery) -> Iterator[None]:
             yield
     finally:
         contexts.detach(token)
+
+
+@contextmanager
+def replaying(event: Event, name: str) -> Iterator[None]:
+    """Around what a replay does about an event once more: a trace of its own, recorded where that
+    of the event's task was, and linked to it."""
+    sent = sender(event.correlation, event.id)
+    again = SpanContext(
+        getrandbits(64) << 64 | sent.trace_id & (1 << 64) - 1, getrandbits(64), is_remote=False
+    )
+    with trace.use_span(start(name, again, of_a_task=True, links=(Link(sent),)), end_on_exit=True):
+        yield
 
 
 def may_call() -> bool:

@@ -94,6 +94,7 @@ def rejudge(
     as_json: AsJson = False,
 ) -> None:
     """The recorded attempts through another judge, filter or limit of staleness: what differs."""
+    from evolvent.observed import replayed
     from evolvent.replay.otherwise import Settings
     from evolvent.replay.rejudge import rejudge as judged_again
     from evolvent.replay.rejudge import rejudged_by
@@ -104,7 +105,7 @@ def rejudge(
     wanted = rejudged_by(folder, judge, Settings(recipe=recipe, overrides=settings or []))
     if out is not None:
         check_folder(out)
-    with told() as show:
+    with replayed(folder.run_id), told() as show:
         found = asyncio.run(judged_again(folder, wanted, out, show))
     display(as_json, found, lambda: differences_shown(found))
 
@@ -127,6 +128,7 @@ def retrain(  # noqa: PLR0913, PLR0917 - each is an option of the command
     as_json: AsJson = False,
 ) -> None:
     """Train again from the recorded judgments, by the same settings or others, and compare."""
+    from evolvent.observed import replayed
     from evolvent.replay.otherwise import Settings
     from evolvent.replay.shown import retrained_shown
     from evolvent.replay.versions import Range, retrained_by
@@ -149,7 +151,7 @@ def retrain(  # noqa: PLR0913, PLR0917 - each is an option of the command
         ) from None
     versions = Range(until=until, first=first or 0, anew=start is not None)
     wanted = retrained_by(folder, Settings(recipe=recipe, overrides=settings or []), versions)
-    with told() as show:
+    with replayed(folder.run_id), told() as show:
         found = asyncio.run(trained_again(folder, wanted, versions, out, show))
     display(as_json, found, lambda: retrained_shown(found))
 

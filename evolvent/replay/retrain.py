@@ -54,6 +54,7 @@ from observability.replay.recorded import events_at
 from trainer.batch import Batch
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.checkpoint.manifest import Manifest, read_manifest
+from trainer.checkpoint.spans import learned, stepping
 from trainer.needs import Needs
 from trainer.phases import Phases
 from trainer.reference import References
@@ -233,7 +234,9 @@ class _Replay:
             check_fits(state.learner, batch.judgments)
         said = self._phases.learned(batch, policy)
         version, parent = head.version + 1, state.manifest
-        metrics = self._references.learn(state.learner, said, version, parent.weights)
+        with stepping(head.version, policy, said.judgments) as step:
+            metrics = self._references.learn(state.learner, said, version, parent.weights)
+            learned(step, len(said.judgments), 0, metrics)
         shared = self._checkpoints.root / parent.folder_name
         state.manifest = self._author.write(
             state.learner, head, Batch.empty(), metrics, shared, epoch=self._epoch, policy=policy

@@ -11,6 +11,7 @@ from agents.critic import proper
 from agents.judges.judge import Judge, Records
 from bus.events import Attempt, Judgment, Verdict
 from bus.runner import Rejected
+from bus.tracing.processing import replaying
 
 
 async def ask_again(judge: Judge, attempt: Attempt, said: Sequence[Verdict]) -> tuple[Verdict, ...]:
@@ -69,7 +70,8 @@ class Again:
         attempt = judgment.attempt
         try:
             async with self._free:
-                said = [await self._asked(one, judgment) for one in self._judges]
+                with replaying(judgment, "rejudge"):
+                    said = [await self._asked(one, judgment) for one in self._judges]
             if self._combine is None:
                 return proper(said[0], attempt, self.name)
             combined = tuple(map(self._combine, zip(*said, strict=True)))

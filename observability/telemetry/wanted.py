@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 TRACE_FILE = "EVOLVENT_TRACE_FILE"
-DEFAULT_SHARE = 0.05
+DEFAULT_SHARE = 0.02
 """Of the tasks: a trace of each costs more than it tells."""
 
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"

@@ -12,10 +12,11 @@ from bus.events import Event, Judgment
 from bus.memory.bus import MemoryBus
 from bus.records import Positioned
 from bus.runner import Rejected, Runner
+from bus.tracing.processing import replaying
 from evolvent.observed import observed
 from evolvent.process import log_to_stderr
 from tests.bus.examples import EXAMPLES
-from tests.bus.solving import RUN, Solver, raises, task, until
+from tests.bus.solving import RUN, Solver, answer, raises, task, until
 from trainer.checkpoint.spans import learned, stepping
 
 NUM_TASKS = 50
@@ -59,10 +60,15 @@ def step() -> None:
 
 def main() -> None:
     log_to_stderr()
-    with observed(RUN, "small") as telemetry:
+    replay = "again" if sys.argv[1] == "replays" else ""
+    with observed(RUN, "small", replay=replay) as telemetry:
         assert telemetry is not None
         if sys.argv[1] == "step":
             step()
+        elif replay:
+            for index in range(NUM_TASKS):
+                with replaying(answer(task(index)), "rejudge"):
+                    """A judge is asked."""
         else:
             why = raises(Rejected("this one cannot be answered"))
             first = {3: why} if sys.argv[1] == "rejects" else {}

@@ -12,6 +12,7 @@ from bus.events import Event
 from bus.tracing.context import root, sender
 from harness.collector import Collector, attributes
 from observability.telemetry.sampler import is_kept
+from tests.bus.solving import answer, task
 from tests.evolvent.run.test_loop import RUN
 from tests.observability.telemetry.processes import tasks_kept, watched
 from tests.observability.telemetry.small import NUM_JUDGMENTS, NUM_TASKS
@@ -89,9 +90,9 @@ def test_a_task_that_is_kept_is_one_whole_trace_and_the_others_are_none(seen: Se
     assert kept and kept != judged
     traced = {span.trace_id.hex() for span in seen.named("process tasks")}
     assert kept <= traced and not traced & (judged - kept)
-    for task in kept:
-        spans = {span.name: span for span in seen.trace(task)}
-        assert len(seen.trace(task)) == len(OF_A_TASK) and spans.keys() == OF_A_TASK.keys()
+    for trace_id in kept:
+        spans = {span.name: span for span in seen.trace(trace_id)}
+        assert len(seen.trace(trace_id)) == len(OF_A_TASK) and spans.keys() == OF_A_TASK.keys()
         for name, (kind, parent) in OF_A_TASK.items():
             assert spans[name].kind == kind, name
             assert spans[name].parent_span_id == (spans[parent].span_id if parent else b""), name
@@ -99,7 +100,7 @@ def test_a_task_that_is_kept_is_one_whole_trace_and_the_others_are_none(seen: Se
         for topic in ("tasks", "attempts"):
             sent = place_of(spans[f"send {topic}"])
             assert links(spans[f"process {topic}"]) == {sent}
-        assert place_of(spans["invoke_workflow evolve_task"]) == place(root(task))
+        assert place_of(spans["invoke_workflow evolve_task"]) == place(root(trace_id))
 
 
 @pytest.mark.slow
@@ -213,6 +214,21 @@ def test_a_step_keeps_all_its_links() -> None:
     assert attributes(span)["evolvent.metric.loss"] == 0.5
 
 
+def test_a_replay_is_marked_and_linked_to_what_it_asks_again_and_never_a_part_of_it() -> None:
+    with Collector().collecting() as collector:
+        watched(tasks_kept(collector.environment, SHARE), "small", "replays")
+    attempts = [answer(task(index)) for index in range(NUM_TASKS)]
+    kept = [one for one in attempts if is_kept(int(one.correlation, 16), SHARE)]
+    assert 0 < len(kept) < NUM_TASKS
+    linked = set().union(*(links(span) for span in collector.spans))
+    assert linked == {place(sender(one.correlation, one.id)) for one in kept}
+    assert {sent.resource["evolvent.replay.id"] for sent in collector.sent_spans} == {"again"}
+    originals = {one.correlation for one in attempts}
+    for span in collector.spans:
+        assert span.name == "rejudge" and span.parent_span_id == b""
+        assert span.trace_id.hex() not in originals
+
+
 def test_what_is_rejected_or_not_sent_is_an_error() -> None:
     with Collector().collecting() as collector:
         watched(tasks_kept(collector.environment, 1.0), "small", "rejects")
@@ -234,7 +250,14 @@ def test_what_is_rejected_or_not_sent_is_an_error() -> None:
         assert {attributes(span)["error.type"] for span in sends} == {"BusError"}
 
 
-@pytest.mark.parametrize("does", ["refuses", "hangs", "away"])
+@pytest.mark.parametrize(
+    "does",
+    [
+        "hangs",
+        pytest.param("refuses", marks=pytest.mark.long),
+        pytest.param("away", marks=pytest.mark.long),
+    ],
+)
 def test_a_collector_that_takes_nothing_costs_what_is_counted(does: Any) -> None:
     with Collector("takes" if does == "away" else does).collecting() as collector:
         environment = tasks_kept(collector.environment, 1.0)
