@@ -4,31 +4,38 @@
 
 Both begin with the same seed model and learn the same words by the same rewards, each on two cores,
 until greedy answers to the same held-out words are right so often. TRL gets an environment of its
-own, made in a folder aside (some GB), and is tried with each of `SETTINGS`; what it spends on
-measuring is left out of its time. The last line has the ratio of evolvent's time to TRL's best.
+own (some GB), which is kept, and is tried with each of `SETTINGS`; what it spends on measuring is
+left out of its time and of its CPU-seconds. evolvent's count from the publication of version 0 to
+that of the version that is so good, measuring and all of its processes included. The last line has
+the ratios of evolvent's time, and of its CPU-seconds, to those of TRL's best.
 """
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import Any
 from venv import create
 
+import psutil
+
 # Run as a script, this file's neighbours would hide the package `bus`.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from agents.domains.domain import Domain
 from evolvent.recipe.load import load_recipe
-from harness.runs import ROOT, command, read_scores, run, say, show
+from harness.runs import ROOT, Start, command, read_scores, read_versions, say, show, started
 from harness.shown import exit_code
 
-RECIPE, SAMPLES, WORDS = "grpo", 8, 40_000
+RECIPE, SAMPLES, WORDS, EVERY = "grpo", 8, 40_000, 25
 PEER = ROOT / "benchmarks" / "_trl_grpo.py"
 PINNED = ("trl==1.16.0", "torch==2.13.0", "transformers==5.23.0", "datasets==5.2.0")
 
@@ -42,6 +49,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 THREADS = (1, 2)
 """Of TRL's process; the best counts. evolvent's two processes have one each."""
+
+_LOOK_SECONDS = 0.25
+
+
+def environments() -> Path:
+    """Where TRL is installed unless said: once for this user."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "evolvent" / PINNED[0].replace("==", "-")
 
 
 def made_environment(folder: Path) -> Path:
@@ -60,8 +75,7 @@ def write_work(path: Path, seed: int) -> None:
     domain = load_recipe(RECIPE).domain.build()
     random, [family] = Random(f"trl/{seed}"), domain.families
     made = [domain.make(family, random.choice(domain.levels), random) for _ in range(WORDS)]
-    above = max(domain.warmup_levels)
-    suites = [domain.held_out(family, level, 64) for level in domain.levels if level > above]
+    suites = [domain.held_out(family, level, 64) for level in measured(domain)]
     work = {
         "words": [_plain(problem) for problem in made],
         "held_out": [[_plain(problem) for problem in suite] for suite in suites],
@@ -69,25 +83,68 @@ def write_work(path: Path, seed: int) -> None:
     path.write_text(json.dumps(work))
 
 
+def measured(domain: Domain) -> list[int]:
+    """The levels of which both sides are measured: those that the warm-up has not shown."""
+    return [level for level in domain.levels if level > max(domain.warmup_levels)]
+
+
 def _plain(problem: Any) -> dict[str, str | int]:
     return {"prompt": problem.prompt, "answer": problem.answer, "level": problem.level}
 
 
 def evolvent(folder: Path, seed: int, bar: float, minutes: float) -> dict[str, Any]:
-    before = _cpu_seconds()
-    words = ["--recipe", RECIPE, "--set", f"seed={seed}", "--set", "evaluator.every=10"]
+    """How far the recipe came, and when."""
+    levels = measured(load_recipe(RECIPE).domain.build())
+    settings = [f"seed={seed}", f"evaluator.every={EVERY}", f"evaluator.levels={levels}"]
+    words = [word for setting in settings for word in ("--set", setting)]
     budget = ["--until", str(bar), "--budget", f"{minutes}m"]
-    run(folder, *words, *budget, timeout_seconds=minutes * 60 + 300)
-    scores = read_scores(folder)
+    with started(folder, "--recipe", RECIPE, *words, *budget) as start:
+        spent = _watched(start, minutes * 60 + 300)
+    scores, [seeded, *_] = read_scores(folder), read_versions(folder)
     first = next((score for score in scores if score.mean >= bar), None)
     last = first or scores[-1]
+    since = seeded.created_at.timestamp()
     return {
         "seconds": round(last.seconds, 1),
+        "cpu_seconds": round(spent.at(since + last.seconds) - spent.at(since), 1),
         "held_out": round(last.mean, 4),
         "updates": last.version,
-        "cpu_seconds": round(_cpu_seconds() - before, 1),
         "reached": first is not None,
     }
+
+
+class Spent:
+    """CPU-seconds of all processes of a run over time."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[float, float]] = []
+        self._of: dict[int, float] = {}
+
+    def look(self, start: Start) -> None:
+        for process in (start.process, *start.workers().values()):
+            try:
+                times = process.cpu_times()
+            except psutil.Error:
+                continue
+            self._of[process.pid] = times.user + times.system
+        self._known.append((datetime.now(UTC).timestamp(), sum(self._of.values())))
+
+    def at(self, moment: float) -> float:
+        """What was spent by then."""
+        return max((spent for when, spent in self._known if when <= moment), default=0.0)
+
+
+def _watched(start: Start, timeout_seconds: float) -> Spent:
+    """Waits for the end of a run. What it spends is known from then on."""
+    spent, deadline = Spent(), time.monotonic() + timeout_seconds
+    while start.code is None:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{start.folder} did not end in time:\n{start.last_words()}")
+        spent.look(start)
+        time.sleep(_LOOK_SECONDS)
+    if start.code:
+        raise SystemExit(f"{start.folder} ended with code {start.code}:\n{start.last_words()}")
+    return spent
 
 
 def peer(
@@ -97,7 +154,7 @@ def peer(
     file = work.with_name("setting.json")
     file.write_text(json.dumps(setting))
     words = [str(path) for path in (PEER, checkpoint, work, file)]
-    said: dict[str, Any] = {"seconds": 0.0, "held_out": 0.0, "updates": 0, "cpu_seconds": 0.0}
+    said: dict[str, Any] = {"seconds": 0.0, "cpu_seconds": 0.0, "held_out": 0.0, "updates": 0}
     with subprocess.Popen([python, *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -111,7 +168,7 @@ def peer(
 
 
 def peers(arguments: argparse.Namespace, folder: Path, seed: int) -> Iterator[tuple[str, Any]]:
-    python = made_environment(arguments.environment or folder / "environment")
+    python = made_environment(arguments.environment)
     work = folder / f"work-{seed}.json"
     write_work(work, seed)
     seeded = folder / f"seed-{seed}"
@@ -119,39 +176,56 @@ def peers(arguments: argparse.Namespace, folder: Path, seed: int) -> Iterator[tu
     made = subprocess.run(command(*words), cwd=ROOT, check=True, capture_output=True, text=True)
     checkpoint = Path(made.stdout.strip().splitlines()[-1])
     for name in arguments.settings.split(","):
-        for threads in THREADS[:1] if arguments.quick else THREADS:
+        for threads in arguments.threads:
             say(f"TRL, {name}, {threads} threads")
-            common = {"seed": seed, "tasks": 32, "samples": SAMPLES, "max_tokens": 12, "every": 25}
+            common = {"seed": seed, "tasks": 32, "samples": SAMPLES, "max_tokens": 12}
             bounds = {"bar": arguments.bar, "seconds": arguments.minutes * 60, "threads": threads}
-            setting = {**SETTINGS[name], **common, **bounds}
+            setting = {**SETTINGS[name], **common, **bounds, "every": EVERY}
             yield (
                 f"{name}, {threads} threads",
                 peer(python, checkpoint, work, setting, arguments.bar),
             )
 
 
-def _cpu_seconds() -> float:
-    """Of all processes that were started from here and have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def compared(own: list[dict[str, Any]], best: dict[str, list[float]]) -> dict[str, Any]:
+    """Time and CPU-seconds of both, and their ratios; None where a side did not come to the bar."""
+    figures: dict[str, Any] = {}
+    for kind, named in (("seconds", "ratio"), ("cpu_seconds", "cpu_ratio")):
+        mine = fmean(one[kind] for one in own) if all(one["reached"] for one in own) else None
+        theirs = fmean(best[kind]) if len(best[kind]) == len(own) else None
+        figures[f"evolvent_{kind}"] = None if mine is None else round(mine, 1)
+        figures[f"trl_{kind}"] = None if theirs is None else round(theirs, 1)
+        figures[named] = None if mine is None or theirs is None else round(mine / theirs, 3)
+    return figures
 
 
-def main() -> int:
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--bar", type=float, default=0.8)
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--settings", default=",".join(SETTINGS))
-    parser.add_argument("--environment", type=Path, help="where TRL is, or is to be, installed")
+    parser.add_argument("--threads", type=int, nargs="+", default=THREADS)
+    parser.add_argument(
+        "--environment",
+        type=Path,
+        default=environments(),
+        help="where TRL is, or is to be, installed",
+    )
     parser.add_argument("--quick", action="store_true", help="half a minute each, no bar")
     arguments = parser.parse_args()
     if unknown := set(arguments.settings.split(",")) - set(SETTINGS):
         parser.error(f"unknown settings: {', '.join(sorted(unknown))}")
     if arguments.quick:
-        arguments.minutes, arguments.seeds = 0.5, 1
+        arguments.minutes, arguments.seeds, arguments.threads = 0.5, 1, THREADS[:1]
         arguments.settings = "muon-sorted"
+    return arguments
+
+
+def main() -> int:
+    arguments = parsed()
     own: list[dict[str, Any]] = []
-    best: list[float] = []
+    best: dict[str, list[float]] = {"seconds": [], "cpu_seconds": []}
     table: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="evolvent-trl-") as aside:
         folder = Path(aside)
@@ -161,12 +235,9 @@ def main() -> int:
             say(f"evolvent: {own[-1]}")
             found = dict(peers(arguments, folder, seed))
             table |= {f"TRL {name}, seed {seed}": one for name, one in found.items()}
-            reached = [one["seconds"] for one in found.values() if one["reached"]]
-            if reached:
-                best.append(min(reached))
-    ratio = fmean(one["seconds"] for one in own) / fmean(best) if best else None
-    reached = sum(one["reached"] for one in own)
-    figures = {"ratio": None if ratio is None else round(ratio, 3), "reached": reached}
+            for kind, least in best.items():
+                least.extend(sorted(one[kind] for one in found.values() if one["reached"])[:1])
+    figures = {**compared(own, best), "reached": sum(one["reached"] for one in own)}
     show({**table, **figures})
     wanted = {} if arguments.quick else {"reached": arguments.seeds}
     return exit_code({**figures, "rows": len(table)}, {"rows": 2, **wanted})
