@@ -14,7 +14,8 @@ PORT = 8765
 
 def dashboard(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of runs.")
+        list[Path] | None,
+        typer.Argument(metavar="RUN...", help="Folders of runs, or of many."),
     ] = None,
     bus: Annotated[
         str | None, typer.Option(help="A run on a broker: kafka://HOST:PORT[,HOST:PORT...]/NAME.")

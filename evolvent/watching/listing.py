@@ -12,11 +12,10 @@ from evolvent.commands.options import known_of
 from evolvent.errors import UsageError
 from evolvent.run.folder import RunFolder
 from evolvent.watching import labels
-from evolvent.watching.sources import bytes_of
+from evolvent.watching.sources import bytes_of, runs_below
 from observability.archive.place import ArchiveError
 from observability.progress.status import as_json
 
-_DEPTH = 4
 _KEPT = ("recipe", "seed", "version", "versions", "held_out", "held_out_interval", "started_at")
 
 
@@ -28,21 +27,9 @@ async def listing(directory: Path) -> list[dict[str, Any]]:
 def _runs(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a folder: name one with runs")
-    if not (found := sorted(_below(directory, _DEPTH))):
+    if not (found := runs_below(directory)):
         raise UsageError(f"there is no run below {directory}: `evolvent run` starts one")
     return found
-
-
-def _below(directory: Path, depth: int) -> list[Path]:
-    if (directory / "recipe.json").exists():
-        return [directory]
-    if not depth:
-        return []
-    try:
-        children = [child for child in directory.iterdir() if child.is_dir()]
-    except OSError:
-        return []
-    return [run for child in children for run in _below(child, depth - 1)]
 
 
 async def _run(path: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from evolvent.watching.pieces import Pieces
 from observability.dashboard.source import Refused, Source
 
 _SIZE_SECONDS = 30.0
+_DEPTH = 4
 
 
 class FolderSource:
@@ -111,9 +112,9 @@ class BusSource:
 
 
 def sources(runs: Sequence[Path], bus: str | None, archive: str | None = None) -> list[Source]:
-    """Those of the folders, and of the broker. Raises `UsageError`."""
+    """Those of the folders, or below them, and of the broker. Raises `UsageError`."""
     found: list[Source] = []
-    for run in runs:
+    for run in (one for folder in runs for one in runs_below(folder) or [folder]):
         found.append(FolderSource(RunFolder(run, archive), _new_name(run.resolve().name, found)))
     if bus is not None:
         config = _kafka(bus)
@@ -121,6 +122,19 @@ def sources(runs: Sequence[Path], bus: str | None, archive: str | None = None) -
     if not found:
         raise UsageError("name the folder of a run, several, or --bus kafka://HOST:PORT/NAME")
     return found
+
+
+def runs_below(directory: Path, depth: int = _DEPTH) -> list[Path]:
+    """The run in a folder, or those in folders of it, by name."""
+    if (directory / "recipe.json").exists():
+        return [directory]
+    if not depth:
+        return []
+    try:
+        children = sorted(child for child in directory.iterdir() if child.is_dir())
+    except OSError:
+        return []
+    return [run for child in children for run in runs_below(child, depth - 1)]
 
 
 def _kafka(url: str) -> KafkaConfig:

@@ -17,6 +17,9 @@ from evolvent.watching.sources import sources
 from observability.dashboard.source import Refused as NotDone
 from tests.evolvent.conftest import Refused, Shown
 
+NEWEST = 20
+"""The last version of the example."""
+
 
 @pytest.fixture
 def taken() -> Iterator[int]:
@@ -31,9 +34,10 @@ def test_every_run_below_a_folder(example: Path, shown: Shown) -> None:
     (example.parent / "broken" / "recipe.json").write_text("{")
     with RunFolder(example).locked():
         broken, run = json.loads(shown("runs", example.parent, "--json"))["runs"]
-    assert (run["version"], run["state"], run["events"]) == (50, "running", 3856)
+    assert (run["version"], run["state"]) == (NEWEST, "running")
+    assert run["events"] > 4_000
     assert (run["tags"], run["note"]) == (["baseline"], "the first one")
-    assert run["best_version"] == 0
+    assert run["best"] >= run["held_out"] > 0.3
     assert run["bytes"] > 10_000_000
     assert "damaged" in broken["error"]
     assert "idle" in shown("runs", example)
@@ -61,7 +65,8 @@ def test_a_token_is_made_where_one_is_needed() -> None:
 
 
 def test_runs_of_one_name_have_names_of_their_own(example: Path) -> None:
-    assert [one.id for one in sources([example, example], None)] == ["example", "example-2"]
+    found = sources([example, example.parent], None)
+    assert [one.id for one in found] == ["example", "example-2"]
 
 
 def test_labels_have_limits(tmp_path: Path) -> None:
@@ -82,7 +87,7 @@ def test_a_run_is_shown_while_it_goes_on(example: Path, capsys: pytest.CaptureFi
             writer.write(f"GET /api/v1/runs HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
             answer = (await reader.read()).decode()
             writer.close()
-            if '"version":50' in answer:
+            if f'"version":{NEWEST}' in answer:
                 return answer
             await asyncio.sleep(0.05)
         raise AssertionError(answer)
