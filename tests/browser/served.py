@@ -41,8 +41,9 @@ class Served:
             return json.load(answer)
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
 
     def stop(self) -> None:
         self._process.terminate()
