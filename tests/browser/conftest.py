@@ -9,6 +9,7 @@ from playwright.sync_api import Browser
 
 from evolvent.opened.example import unpack
 from tests.browser.chromium import browser
+from tests.browser.hostile import hostile
 from tests.browser.living import Living
 from tests.browser.served import Served
 from tests.browser.visitor import Visitor
@@ -50,10 +51,13 @@ def visit(chromium: Browser, thread: ThreadPoolExecutor) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A run with known numbers, which is called `example`."""
-    folder = tmp_path_factory.mktemp("runs") / "example"
-    unpack(FORMER, folder)
-    served = Served(folder.with_suffix(".txt"), str(folder))
+    """A run with known numbers, which is called `example`, and one called `hostile`."""
+    folder = tmp_path_factory.mktemp("runs")
+    unpack(FORMER, folder / "example")
+    said = list(hostile())
+    Living(folder / "hostile", said).tell(len(said))
+    runs = [str(folder / name) for name in ("example", "hostile")]
+    served = Served(folder / "printed.txt", *runs)
     yield served
     served.stop()
 

@@ -23,6 +23,7 @@ def follows(page: Page) -> None:
     expect(page.get_by_test_id("slider-said")).to_contain_text("Now")
 
 
+@pytest.mark.long
 def test_every_event_is_shown_once_in_every_tab_over_a_servers_death(
     living: Living, live: Served, visit: Visitor
 ) -> None:

@@ -39,6 +39,7 @@ def test_every_view_follows_a_run_that_evolves(visit: Visitor, tmp_path: Path) -
         run.wait(120)
         expect(page.get_by_test_id("state")).not_to_have_text("running", timeout=MINUTE)
         look(page, "ended-agents")
+        page.close()
     finally:
         if run.poll() is None:
             run.kill()

@@ -32,8 +32,8 @@ def both(tmp_path: Path) -> Iterator[Served]:
 
 def test_a_run_says_where_it_stands(recorded: Served, visit: Visitor) -> None:
     page = visit(f"{recorded.url}/runs")
-    row = page.get_by_test_id("run-row")
-    [run] = recorded.asked("/runs")["runs"]
+    row = page.get_by_test_id("run-row").filter(has_text="example")
+    [run] = [run for run in recorded.asked("/runs")["runs"] if run["id"] == "example"]
     said = f"example.*idle.*recipe words.*{run['versions']}.*{run['events']:,}"
     expect(row).to_contain_text(re.compile(said, re.DOTALL))
     look(page, "runs")
