@@ -3,6 +3,7 @@
 import atexit
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -112,10 +113,18 @@ class BusSource:
 
 
 def sources(runs: Sequence[Path], bus: str | None, archive: str | None = None) -> list[Source]:
-    """Those of the folders, or below them, and of the broker. Raises `UsageError`."""
+    """Those of the folders, or below them, and of the broker; of those below a folder, what is no
+    whole run is left out, and told. Raises `UsageError`."""
     found: list[Source] = []
-    for run in (one for folder in runs for one in runs_below(folder) or [folder]):
-        found.append(FolderSource(RunFolder(run, archive), _new_name(run.resolve().name, found)))
+    for folder in runs:
+        for run in runs_below(folder) or [folder]:
+            name = _new_name(run.resolve().name, found)
+            try:
+                found.append(FolderSource(RunFolder(run, archive), name))
+            except UsageError as error:
+                if run == folder:
+                    raise
+                print(f"evolvent: left out: {error}", file=sys.stderr)
     if bus is not None:
         config = _kafka(bus)
         found.append(BusSource(config, _new_name(config.app, found)))

@@ -64,9 +64,15 @@ def test_a_token_is_made_where_one_is_needed() -> None:
     assert token_for("0.0.0.0", "of-my-own-1", control=False) == "of-my-own-1"
 
 
-def test_runs_of_one_name_have_names_of_their_own(example: Path) -> None:
-    found = sources([example, example.parent], None)
+def test_runs_of_one_name_have_names_of_their_own(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "example").symlink_to(example)
+    (tmp_path / "no run").mkdir()
+    (tmp_path / "no run" / "recipe.json").write_text("{")
+    found = sources([example, tmp_path], None)
     assert [one.id for one in found] == ["example", "example-2"]
+    assert "left out" in capsys.readouterr().err
 
 
 def test_labels_have_limits(tmp_path: Path) -> None:
