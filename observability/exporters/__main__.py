@@ -2,6 +2,7 @@
 ends. `python -m observability.exporters TARGET FOLDER PROJECT NAME`.
 """
 
+import fcntl
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -65,4 +66,7 @@ if __name__ == "__main__":
     # tensorboardX would load torch where it is there.
     sys.modules["torch"] = None  # type: ignore[assignment]
     target, folder, project, name = sys.argv[1:]
-    follow(OPENED[target](Path(folder), project, name), sys.stdin)  # type: ignore[index]
+    with (Path(folder) / f"{target}.lock").open("w") as lock:
+        # The one of a start that was killed may still write what it was told.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        follow(OPENED[target](Path(folder), project, name), sys.stdin)  # type: ignore[index]

@@ -7,6 +7,7 @@ already has. Knows no program.
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,8 +39,9 @@ class Curves:
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Wait until all is written, at most so long: what is not then is at the next start."""
+        end = time.monotonic() + seconds
         for writer in self._writers:
-            writer.close(seconds)
+            writer.close(end)
 
 
 class _Writer:
@@ -70,13 +72,14 @@ class _Writer:
                 start_new_session=True,
             )
 
-    def close(self, seconds: float) -> None:
-        self.aside.close(seconds)
+    def close(self, end: float) -> None:
+        """Wait no longer than until then."""
+        self.aside.close(max(0.0, end - time.monotonic()))
         if (process := self._process) is None or process.stdin is None:
             return
         try:
             process.stdin.close()
-            if process.wait(seconds):
+            if process.wait(max(0.0, end - time.monotonic())):
                 self.aside.fail(f"ended with code {process.returncode}")
         except (OSError, subprocess.TimeoutExpired) as error:
             process.kill()

@@ -145,7 +145,7 @@ def test_a_run_of_its_own_is_scraped_while_it_goes_on(tmp_path: Path) -> None:
     port = free_port()
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TINY)
-    words = ["--recipe", str(recipe), "--dir", str(tmp_path / "run"), "--budget", "60s"]
+    words = ["--recipe", str(recipe), "--dir", str(tmp_path / "run"), "--budget", "10m"]
     running = subprocess.Popen(
         [EVOLVENT, "run", *words, "--metrics", str(port)], stdout=subprocess.DEVNULL
     )

@@ -10,12 +10,15 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from agents.engines.host.host import Host
+from agents.engines.host.metrics import page
+from agents.engines.scripted import ScriptedEngine
 from bus.events import Event, Weights
 from bus.memory.bus import MemoryBus
 from observability.metrics.meter import Meter
 from observability.metrics.page import Listening, Page
 from observability.metrics.points import Histogram, Point, point
-from observability.metrics.registry import METRICS
+from observability.metrics.registry import METRICS, SERVERS
 from observability.metrics.served import Served
 from observability.progress.disk import Disk
 from observability.progress.progress import Progress
@@ -153,3 +156,14 @@ def test_what_processes_record_is_registered() -> None:
             recorded |= {*re.findall(r'seconds\("(evolvent\.[a-z._]+)"\)', path.read_text())}
     histograms = {name for name, metric in METRICS.items() if metric.kind == "histogram"}
     assert recorded == histograms
+
+
+def test_a_server_shows_registered_metrics_alone() -> None:
+    host = Host(ScriptedEngine(lambda prompt, version, random: ""), "scripted")
+    shown_here = {
+        sample.name
+        for family in text_string_to_metric_families(page(host).decode())
+        for sample in family.samples
+        if sample.name.startswith("evolvent_")
+    }
+    assert shown_here - {"evolvent_version_served"} == {one.prometheus for one in SERVERS}
