@@ -33,7 +33,7 @@ function Roles({ roles, at }) {
     <thead><tr><th>role</th><th>state</th><th class="number">done</th><th class="number">in flight</th><th class="number">waiting</th>
       <th class="number">latency, median</th><th class="number">95 %</th><th class="number">restarts</th><th>last error</th></tr></thead>
     <tbody>${roles.map((role) => html`<tr key=${role.role}>
-      <td><b>${role.role}</b> <span class="soft small">${role.title}</span>${role.members?.length > 0 && html`<br /><span class="soft small">${role.members.map(oneLine).join(", ")}</span>`}</td>
+      <td><b>${role.role}</b> <span class="soft small">${role.title}</span>${membersOf(role).length > 0 && html`<br /><span class="soft small">${membersOf(role).map(oneLine).join(", ")}</span>`}</td>
       <td><${State} role=${role} at=${at} /></td>
       <td class="number">${count(role.done)}</td><td class="number">${count(role.in_flight)}</td><td class="number">${count(role.backlog)}</td>
       <td class="number" title=${role.latency ? `of the newest ${count(role.latency.of)} answers` : ""}>${seconds(role.latency?.median)}</td>
@@ -42,6 +42,9 @@ function Roles({ roles, at }) {
     </tr>`)}</tbody></table></div>
     <p class="small soft">Latency: from what an agent answers to its answer. In flight: taken, and not answered yet.</p><//>`;
 }
+
+/** Who serves a role, where that says more than its name. */
+const membersOf = ({ role, members }) => (members ?? []).filter((name) => name !== role);
 
 export const State = ({ role, at }) => {
   const [kind, words] = stateOf(role, at);
