@@ -104,7 +104,7 @@ async def measured(folder: RunFolder, pairs: int, versions: int) -> dict[str, An
     try:
         stop = asyncio.Event()
         serving = asyncio.ensure_future(Worker(place).run(names, stop))
-        await reached(bus, WARM_VERSIONS)
+        await reached(bus, bus.log.heads()["weights", 0] + WARM_VERSIONS)
         for pair in range(pairs):
             costs = {}
             for without in (False, True) if pair % 2 else (True, False):

@@ -33,8 +33,9 @@ from observability.telemetry.wanted import Wanted
 MAX_LINKS = 65_536
 """Of one span: a step names every judgment that it learned from."""
 
-CLOSE_SECONDS = 3.0
-"""So long the end of a process waits for a collector."""
+CLOSE_SECONDS = 3
+"""So long the end of a process waits for a collector, unless OTEL_BSP_EXPORT_TIMEOUT says more or
+less."""
 
 _LOGGERS = ("evolvent", "trainer", "agents", "bus", "observability")
 
@@ -68,8 +69,9 @@ class Telemetry:
         )
         metrics.set_meter_provider(self._meters)
 
-    def close(self, seconds: float = CLOSE_SECONDS) -> None:
-        """Send what waits, for so many seconds at most."""
+    def close(self) -> None:
+        """Send what waits, for some seconds at most."""
+        seconds = _number("OTEL_BSP_EXPORT_TIMEOUT", 1000 * CLOSE_SECONDS) / 1e3
         if self._handler is not None:
             for name in _LOGGERS:
                 logging.getLogger(name).removeHandler(self._handler)

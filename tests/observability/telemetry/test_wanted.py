@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from observability.telemetry import wanted as module
 from observability.telemetry.wanted import DEFAULT_SHARE, TRACE_FILE, TelemetryError, wanted
 
 HERE = "http://127.0.0.1:4318"
@@ -62,3 +63,10 @@ def test_what_cannot_be_had_is_one_sentence(variables: dict[str, str], said: str
 def test_a_file_is_asked_for_by_its_name(tmp_path: Path) -> None:
     found = wanted({TRACE_FILE: str(tmp_path / "t.jsonl")})
     assert found.file == tmp_path / "t.jsonl" and not found.traces
+
+
+def test_without_its_libraries_nothing_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LIBRARIES", ("opentelemetry.nowhere.at_all",))
+    assert not wanted({})
+    with pytest.raises(TelemetryError, match="uv sync --extra telemetry"):
+        wanted({"OTEL_EXPORTER_OTLP_ENDPOINT": HERE})
