@@ -58,6 +58,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     Living(folder / "hostile", said).tell(len(said))
     runs = [str(folder / name) for name in ("example", "hostile")]
     served = Served(folder / "printed.txt", *runs)
+    served.read()
     yield served
     served.stop()
 

@@ -40,6 +40,13 @@ class Served:
         with urlopen(f"{self.url}/api/v1{path}", timeout=START_SECONDS) as answer:
             return json.load(answer)
 
+    def read(self) -> None:
+        """Returns when it knows all that its logs hold."""
+        end = time.monotonic() + START_SECONDS
+        while not all(run["index"]["ready"] for run in self.asked("/runs")["runs"]):
+            assert time.monotonic() < end, "the logs are still being read"
+            time.sleep(0.1)
+
     def kill(self) -> None:
         if self._process.poll() is None:
             self._process.kill()

@@ -25,6 +25,9 @@ function App() {
 
   useEffect(() => follow(names, { paused: at !== null }), [names.join(), at]);
   useEffect(() => {
+    if (found.data) problems.set(Object.fromEntries(runs.filter((one) => one.error).map((one) => [one.id, one.error])));
+  }, [found.data]);
+  useEffect(() => {
     document.title = [shown?.title, run, "evolvent"].filter(Boolean).join(" · ");
   }, [shown, run]);
   useEffect(() => {
@@ -40,7 +43,7 @@ function App() {
       ${run !== null && !missing && html`<${TimeSlider} key=${run} run=${run} at=${at} />`}
     </header>
     <main id="view" tabindex="-1" class="stack">
-      <${Problems} error=${found.error} run=${run} current=${current} />
+      <${Problems} error=${found.error} run=${run} />
       ${missing
         ? html`<${Empty}>There is no run ${run} here. <a href="/">All runs</a>.<//>`
         : html`<${Shown} key=${`${run}/${view}`} shown=${shown} view=${view} run=${run} at=${at} rest=${rest} query=${query} />`}
@@ -94,8 +97,8 @@ function Navigation({ run, view }) {
 }
 
 /** What keeps the page from being true: the server is away, a log cannot be read. */
-function Problems({ error, run, current }) {
-  const said = useStore(problems)[run] ?? current?.error;
+function Problems({ error, run }) {
+  const said = useStore(problems)[run];
   return html`
     ${error && html`<${Note} kind="bad" testid="problem">${error}<//>`}
     ${said && html`<${Note} kind="bad" testid="problem-run">${said} What was known stays; the log is read again.<//>`}

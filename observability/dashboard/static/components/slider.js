@@ -29,6 +29,7 @@ export function TimeSlider({ run, at }) {
   last.current = data ?? last.current;
   const said = held !== null && held !== place ? `step ${count(step)} of ${count(max)}` : placed(data ?? last.current, at);
   const travelling = at !== null;
+  const amiss = wrong ?? (travelling ? error : null);
 
   return html`<section class=${`slider ${travelling ? "travelling" : ""}`} aria-label="Position in time" data-testid="slider">
     <div class="slider-steps">
@@ -42,10 +43,10 @@ export function TimeSlider({ run, at }) {
     </div>
     <${Asked} at=${at} />
     <p class="slider-said" role=${travelling ? "status" : null} data-testid="slider-said">
-      ${travelling ? html`<b>Paused</b> at ${said}` : html`<b>Now</b> · ${said}`}
+      ${travelling ? html`<b>Paused</b> at ${said}` : html`<b>Now</b>${said && ` · ${said}`}`}
     </p>
     ${travelling && html`<button type="button" class="button first" data-testid="back-to-now" onClick=${() => travel(null)}>Back to now</button>`}
-    ${(error || wrong) && html`<p class="slider-wrong bad" role="alert" data-testid="slider-error">${wrong ?? error}</p>`}
+    ${amiss && html`<p class="slider-wrong bad" role="alert" data-testid="slider-error">${amiss}</p>`}
   </section>`;
 }
 

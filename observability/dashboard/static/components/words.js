@@ -1,5 +1,7 @@
 /** What a view says where it has nothing to draw. */
 import { html } from "../lib/html.js";
+import { useStore } from "../lib/store.js";
+import { problems } from "../lib/stream.js";
 
 /** An empty state, in words: what is missing and why. */
 export const Empty = ({ children, testid = "empty" }) =>
@@ -14,10 +16,12 @@ export const Loading = ({ what = "this" }) =>
 
 /**
  * What `useApi` found: drawn by `children(data)`; before that, that it is asked; or why it failed. An
- * error after an answer stands above what was known.
+ * error after an answer stands above what was known. What is wrong with a whole run the page says once.
  */
 export function Answer({ of: found, what, children }) {
-  const wrong = found.error && html`<${Note} kind="bad" testid="error">${found.error}<//>`;
+  const known = Object.values(useStore(problems)).includes(found.error);
+  if (known && found.data === null) return null;
+  const wrong = found.error && !known && html`<${Note} kind="bad" testid="error">${found.error}<//>`;
   if (found.data === null) return wrong || html`<${Loading} what=${what} />`;
   return html`${wrong}${children(found.data)}`;
 }
