@@ -1,6 +1,7 @@
 """Positions of a run: what `at` means, and where that lies on the slider, whose steps are the
 beginning, every version, now."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from observability.dashboard.watched import Watched
 from observability.replay.position import END, UnknownPosition, named, position, text_of
 
 _REMEMBERED = 1024
+_NUMBER = re.compile("[0-9]{1,9}")
 _BEGINNING = "tasks/0=0"
 
 
@@ -52,7 +54,7 @@ class Places:
         with self._lock:
             known = self._found.get(said)
         if known is None:
-            named = self._version(said) if said.isdecimal() else said
+            named = self._version(said) if _NUMBER.fullmatch(said) else said
             known = self._watched.look(lambda log: _position(log, named))
             with self._lock:
                 self._found[said] = known
