@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from evolvent.watching.beside import Shown
     from observability.metrics.meter import Meter
 
+_NOT_RUN = (
+    "the folder names a notify.command, which is not run for that: name it again with --set "
+    "notify.command=[...]"
+)
+
 
 def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     recipe: RecipeName = None,
@@ -104,7 +109,10 @@ def _run(
     _check_first(folder, named, console)
     with folder.locked():
         with begun(console, f"opening {folder.path}"):
+            stored = folder.recipe().notify.command if folder.exists else ()
             wanted = prepare(folder, named)
+        if stored and not wanted.notify.command:
+            print(f"evolvent: {_NOT_RUN}", file=sys.stderr)
         limits = Budget(seconds=seconds or wanted.run.budget_seconds, until=until)
         return asyncio.run(shown(folder.path, start(folder, wanted, limits, console, told, meter)))
 

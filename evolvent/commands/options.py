@@ -103,7 +103,8 @@ def folder_and_recipe(
     folder = run_folder(directory or Path("runs") / Path(named).stem)
     if recipe is not None or not folder.exists:
         return folder, load_recipe(named, settings, bus)
-    return folder, changed_recipe(folder.recipe(), settings, bus) if settings or bus else None
+    stored = folder.recipe().without_commands()
+    return folder, changed_recipe(stored, settings, bus) if settings or bus else None
 
 
 def on_log(folder: "RunFolder", look: "Callable[[Log], Looked]") -> "Looked":

@@ -204,6 +204,11 @@ class Recipe(BaseModel):
         with it."""
         return self.model_copy(update={"model": self.model.as_before()})
 
+    def without_commands(self) -> "Recipe":
+        """As a folder has it whose commands are not run: it may be somebody else's."""
+        notify = self.notify.model_copy(update={"command": ()})
+        return self.model_copy(update={"notify": notify})
+
     def gone_on_with(self, wanted: "Recipe") -> "Recipe":
         """This recipe with what `wanted`, otherwise the same, says of how and where it is run."""
         said = wanted.model_fields_set & _GONE_ON_WITH

@@ -37,7 +37,7 @@ def prepare(folder: RunFolder, recipe: Recipe | None) -> Recipe:
         if recipe is None:
             raise UsageError(f"{folder.path} is not a run: name a recipe to start one there")
         return recipe.model_copy(update={"bus": recipe.bus.named(folder.path)})
-    stored = folder.recipe()
+    stored = folder.recipe().without_commands()
     if recipe is None:
         return stored
     if stored.digest not in (recipe.digest, recipe.as_before().digest):

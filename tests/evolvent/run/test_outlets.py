@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from bus.events import Evaluation, Weights
+from evolvent.commands.options import folder_and_recipe
 from evolvent.errors import UsageError
 from evolvent.metrics import metered
 from evolvent.outlets import check
 from evolvent.recipe.load import load_recipe
+from evolvent.run.folder import RunFolder
+from evolvent.run.log import prepare
 from harness.runs import started
+from observability.exporters.config import NotifyConfig
 from tests.evolvent.conftest import TINY, events, evolvent
 from tests.observability.exporters.test_curves import tensorboard
 
@@ -36,6 +40,18 @@ def test_where_and_whom_changes_no_recipe() -> None:
     there = load_recipe("words", ['curves.to=["trackio"]', "notify.url=http://127.0.0.1:9/x"])
     assert there.digest == here.digest
     assert here.gone_on_with(there).notify.url == "http://127.0.0.1:9/x"
+
+
+def test_a_command_that_a_folder_names_is_not_run(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(load_recipe("words", ['notify.command=["theirs"]', "notify.stalled_seconds=5"]))
+    assert prepare(folder, None).notify == NotifyConfig(stalled_seconds=5)
+    for settings, command in (
+        (["notify.stalled_seconds=6"], ()),
+        (['notify.command=["mine"]'], ("mine",)),
+    ):
+        _, wanted = folder_and_recipe(None, folder.path, settings)
+        assert prepare(folder, wanted).notify.command == command
 
 
 @pytest.mark.parametrize("place", ["here", "-1", "70000", "127.0.0.1:"])
