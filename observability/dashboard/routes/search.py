@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from heapq import merge
+from itertools import takewhile
 from time import monotonic
 from typing import Any
 
@@ -14,33 +16,40 @@ from observability.dashboard.routes.events import as_json, end_of
 from observability.dashboard.routing import AT, CURSOR, LIMIT, Ask, Param, Route
 
 _READ, _SECONDS = 20_000, 2.0
-_STEP = 256
+_STEP = 64
 
 
 def search(ask: Ask) -> dict[str, Any]:
-    """Newest first, partition after partition, so many records a call."""
+    """Newest first, so many records a call. The cursor has the offset above which each partition
+    has been read."""
     words = ask.words
     matches = _Wanted(words)
     names = words.all("topic")
 
     def look(log: Log) -> dict[str, Any]:
         streams = [at for at in sorted(log.heads()) if not names or at[0] in names]
+        ends = {stream: end_of(ask.place, stream, log.heads()[stream]) for stream in streams}
+        if len(words.cursor) == len(streams):
+            ends = {
+                at: min(int(end), ends[at]) for at, end in zip(streams, words.cursor, strict=True)
+            }
+        newest = merge(
+            *(
+                takewhile(lambda one: not matches.is_too_old(one), _backwards(log, stream, end))
+                for stream, end in ends.items()
+            ),
+            key=lambda record: time_of(record) or 0.0,
+            reverse=True,
+        )
         found: list[dict[str, Any]] = []
-        read, until, cursor = 0, monotonic() + _SECONDS, words.cursor
-        index, offset = (int(cursor[0]), int(cursor[1])) if len(cursor) == 2 else (0, -1)
-        while index < len(streams):
-            stream = streams[index]
-            high = end_of(ask.place, stream, log.heads()[stream])
-            for record in _backwards(log, stream, high if offset < 0 else min(offset, high)):
-                if matches.is_too_old(record):
-                    break
-                read += 1
-                if matches(record):
-                    found.append(as_json(record))
-                if len(found) >= words.limit or read >= _READ or monotonic() > until:
-                    following = cursor_of(index, record.offset)
-                    return {"events": found, "read": read, "next": following, "done": False}
-            index, offset = index + 1, -1
+        read, until = 0, monotonic() + _SECONDS
+        for read, record in enumerate(newest, 1):
+            ends[record.topic, record.partition] = record.offset
+            if matches(record):
+                found.append(as_json(record))
+            if len(found) >= words.limit or read >= _READ or monotonic() > until:
+                following = cursor_of(*ends.values())
+                return {"events": found, "read": read, "next": following, "done": False}
         return {"events": found, "read": read, "next": None, "done": True}
 
     return ask.run.watched.look(look)

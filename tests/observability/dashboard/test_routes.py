@@ -172,6 +172,11 @@ def test_events_are_searched(page: Page) -> None:
     assert found["done"]
     header = page.get(f"{RUN}/events/search", header="ce_type:evolvent.evaluation")
     assert len(header["events"]) == 8
+    newest = page.get(f"{RUN}/events/search", limit=60)
+    older = page.get(f"{RUN}/events/search", limit=60, cursor=newest["next"])
+    both = [*newest["events"], *older["events"]]
+    assert [one["time"] for one in both] == sorted((one["time"] for one in both), reverse=True)
+    assert len({one["place"] for one in both}) == 120 and len({one["topic"] for one in both}) > 2
     some = page.get(f"{RUN}/events/search", topic="weights", limit=50)
     more = page.get(f"{RUN}/events/search", topic="weights", limit=50, cursor=some["next"])
     assert (len(some["events"]), len(more["events"])) == (50, 1)
