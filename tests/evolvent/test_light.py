@@ -138,6 +138,7 @@ COMMANDS = (
     "topics",
     "schema",
     "doctor",
+    "model",
     "recipes",
     "families",
 )
