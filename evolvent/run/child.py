@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from evolvent.process import ONE_THREAD
 
 _STOP_SECONDS = 30.0
 _TAIL_BYTES = 16_384
+LONGEST_LOG_BYTES = 64 << 20
 _FATAL = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
 """What a process does to itself; any other signal comes from outside."""
 
@@ -123,6 +125,7 @@ class Child:
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
+            bound(self.log)
             try:
                 message = json.loads(line)
             except ValueError:
@@ -155,6 +158,15 @@ class Child:
         if "died" in words:
             return Ending(code=code, reason=words["died"], role=words.get("role", ""), own=True)
         return Ending(code=code, reason=f"exit code {code}, {last_error(self.log)}", own=code != 0)
+
+
+def bound(log: Path) -> None:
+    """A log that has grown long goes aside, over the one that went before, and begins again. Who
+    writes it appends; what it says in between is lost."""
+    with suppress(OSError):
+        if log.stat().st_size > LONGEST_LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix(".before.log"))
+            os.truncate(log, 0)
 
 
 def last_error(log: Path) -> str:

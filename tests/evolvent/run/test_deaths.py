@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from evolvent.run import child
 from evolvent.run.child import last_error
 from evolvent.run.deaths import Deaths, read
 
@@ -137,3 +138,16 @@ LOGS = {
 def test_the_error_at_the_end_of_a_log_in_one_line(tmp_path: Path, written: str, said: str) -> None:
     (tmp_path / "log").write_text(written)
     assert last_error(tmp_path / "log") == said
+
+
+def test_a_log_stays_within_bounds_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "LONGEST_LOG_BYTES", 10)
+    log = tmp_path / "trainer.log"
+    with log.open("ab", buffering=0) as written:
+        for said in (b"of version 1\n", b"of 2\n"):
+            written.write(said)
+            child.bound(log)
+    assert log.read_bytes() == b"of 2\n"
+    assert (tmp_path / "trainer.before.log").read_bytes() == b"of version 1\n"
