@@ -25,10 +25,10 @@ import bus.runner
 import bus.tracing.context
 import trainer.trainer
 from bus.bus import Bus
-from evolvent.observed import observed
 from evolvent.roles import services
 from evolvent.run.folder import RunFolder
 from evolvent.voice import LogVoice
+from evolvent.watching.observed import observed
 from evolvent.worker import Worker
 from evolvent.workplace import Workplace
 

@@ -13,9 +13,6 @@ from bus.errors import BusError
 from bus.events import Weights
 from bus.log import Log
 from evolvent.errors import UsageError
-from evolvent.observed import observed
-from evolvent.outlets import Outlets
-from evolvent.outlets import check as check_outlets
 from evolvent.preflight.preflight import check
 from evolvent.process import ONE_THREAD, exit_code, log_to_stderr, pauses, until_told
 from evolvent.recipe.recipe import Recipe
@@ -24,6 +21,9 @@ from evolvent.run.folder import RunFolder
 from evolvent.run.log import joined, prepare, reached, started
 from evolvent.run.watch import Watch
 from evolvent.voice import LogVoice
+from evolvent.watching.observed import observed
+from evolvent.watching.outlets import Outlets
+from evolvent.watching.outlets import check as check_outlets
 from evolvent.worker import Worker
 from evolvent.workplace import Workplace
 from observability.metrics.meter import Meter

@@ -15,8 +15,8 @@ from typing import Any
 from agents.engines.engine import EngineUnusable, SwapRefused
 from bus.errors import BusError, Fenced, Unreachable, first_of
 from evolvent.errors import UsageError, disk_sentence, reason
-from evolvent.lines import formatter
 from evolvent.voice import Voice
+from evolvent.watching.lines import formatter
 from trainer.checkpoint.manifest import DamagedCheckpoint
 
 _OURS = ("evolvent", "trainer", "agents", "bus", "observability")

@@ -13,13 +13,13 @@ from typing import Any
 
 from bus.errors import Fenced, first_of
 from evolvent.errors import certain
-from evolvent.observed import observed
 from evolvent.process import Expired, exit_code, log_to_stderr, until_input_ends
 from evolvent.reserve import Reserve
 from evolvent.roles import Opened, Row, services
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import reached
 from evolvent.voice import JsonVoice, SayingHandler, Voice
+from evolvent.watching.observed import observed
 from evolvent.workplace import Workplace
 from trainer.checkpoint.recovery import highest_epoch
 

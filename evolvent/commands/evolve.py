@@ -25,10 +25,10 @@ from evolvent.commands.options import (
     seconds_of,
     terminal,
 )
-from evolvent.metrics import Metrics, metered
 from evolvent.output import undisturbed
 from evolvent.roles import NAMES
 from evolvent.watching.beside import listening
+from evolvent.watching.metrics import Metrics, metered
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,8 +67,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = None,
 ) -> None:
     """Evolve a model. The same folder goes on where it stopped; Ctrl-C stops cleanly."""
-    from evolvent.observed import asked_for
     from evolvent.run.interrupts import Interrupts
+    from evolvent.watching.observed import asked_for
 
     asked_for()
     seconds = None if budget is None else seconds_of("--budget", budget)
@@ -135,7 +135,7 @@ def agent(
 ) -> None:
     """Serve one role of a run, on any machine, until SIGTERM or Ctrl-C."""
     from evolvent.agent import run_agent
-    from evolvent.observed import asked_for
+    from evolvent.watching.observed import asked_for
 
     asked_for()
     folder, wanted = folder_and_recipe(config, directory, settings, bus)

@@ -94,11 +94,11 @@ def rejudge(
     as_json: AsJson = False,
 ) -> None:
     """The recorded attempts through another judge, filter or limit of staleness: what differs."""
-    from evolvent.observed import replayed
     from evolvent.replay.otherwise import Settings
     from evolvent.replay.rejudge import rejudge as judged_again
     from evolvent.replay.rejudge import rejudged_by
     from evolvent.replay.shown import differences_shown
+    from evolvent.watching.observed import replayed
     from observability.terminal.steps import told
 
     folder = run_folder(run, archive)
@@ -128,10 +128,10 @@ def retrain(  # noqa: PLR0913, PLR0917 - each is an option of the command
     as_json: AsJson = False,
 ) -> None:
     """Train again from the recorded judgments, by the same settings or others, and compare."""
-    from evolvent.observed import replayed
     from evolvent.replay.otherwise import Settings
     from evolvent.replay.shown import retrained_shown
     from evolvent.replay.versions import Range, retrained_by
+    from evolvent.watching.observed import replayed
     from observability.terminal.steps import told
 
     if start not in (None, "new"):

@@ -35,11 +35,11 @@ def serve(
     trace: Trace = None,
 ) -> None:
     """Serve a run's weights to people, programs (OpenAI's API) and agents; Ctrl-C stops."""
-    from evolvent.observed import asked_for, observed
     from evolvent.run.folder import RunFolder
     from evolvent.serve import check_token, hosted
     from evolvent.serve import serve as serve_run
     from evolvent.watching.listener import bind
+    from evolvent.watching.observed import asked_for, observed
 
     asked_for()
     check_token(host, token)

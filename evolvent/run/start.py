@@ -16,9 +16,6 @@ from bus.bus import Bus
 from bus.log import Log
 from bus.tracing.sending import saying
 from evolvent.errors import UsageError
-from evolvent.observed import observed
-from evolvent.outlets import Outlets
-from evolvent.outlets import check as check_outlets
 from evolvent.plugins import named
 from evolvent.process import log_to_file
 from evolvent.recipe.recipe import Recipe
@@ -30,6 +27,9 @@ from evolvent.run.interrupts import Interrupts
 from evolvent.run.log import opened, started
 from evolvent.run.supervisor import CannotGoOn
 from evolvent.run.watch import Watch
+from evolvent.watching.observed import observed
+from evolvent.watching.outlets import Outlets
+from evolvent.watching.outlets import check as check_outlets
 from observability.archive.place import ArchiveError
 from observability.metrics.meter import Meter
 from observability.progress.disk import DiskWatch

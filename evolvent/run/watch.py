@@ -9,7 +9,7 @@ from threading import Lock
 
 from bus.errors import Unreachable
 from bus.log import Log
-from evolvent.outlets import Outlets
+from evolvent.watching.outlets import Outlets
 from observability.metrics.points import Point, point
 from observability.progress.disk import Disk, DiskWatch
 from observability.progress.progress import Progress

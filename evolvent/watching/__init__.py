@@ -1,1 +1,1 @@
-"""Runs before everybody's eyes."""
+"""What a run shows of itself, in a browser and elsewhere."""

@@ -12,11 +12,11 @@ import pytest
 from bus.events import Evaluation, Weights
 from evolvent.commands.options import folder_and_recipe
 from evolvent.errors import UsageError
-from evolvent.metrics import metered
-from evolvent.outlets import check
 from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import prepare
+from evolvent.watching.metrics import metered
+from evolvent.watching.outlets import check
 from harness.runs import started
 from observability.exporters.config import NotifyConfig
 from tests.evolvent.conftest import TINY, events, evolvent

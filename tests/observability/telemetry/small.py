@@ -13,8 +13,8 @@ from bus.memory.bus import MemoryBus
 from bus.records import Positioned
 from bus.runner import Rejected, Runner
 from bus.tracing.processing import replaying
-from evolvent.observed import observed
 from evolvent.process import log_to_stderr
+from evolvent.watching.observed import observed
 from tests.bus.examples import EXAMPLES
 from tests.bus.solving import RUN, Solver, answer, raises, task, until
 from trainer.checkpoint.spans import learned, stepping

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from bus.sqlite.bus import SqliteBus
-from evolvent.observed import observed
 from evolvent.process import log_to_stderr
+from evolvent.watching.observed import observed
 from tests.evolvent.run.test_loop import RUN, evolve
 from tests.trainer.classroom import Classroom
 

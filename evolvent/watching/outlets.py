@@ -4,8 +4,8 @@ from pathlib import Path
 
 from bus.events import Event
 from evolvent.errors import UsageError
-from evolvent.observed import asked_for
 from evolvent.recipe.recipe import Recipe
+from evolvent.watching.observed import asked_for
 from observability.exporters.curves import Curves
 from observability.exporters.notify import Notifier
 from observability.metrics.meter import Meter

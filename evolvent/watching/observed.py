@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from evolvent.errors import UsageError
-from evolvent.lines import check_lines
+from evolvent.watching.lines import check_lines
 from observability.telemetry.wanted import TelemetryError, Wanted, wanted
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 from evolvent.errors import UsageError
-from evolvent.lines import VARIABLE, check_lines, formatter
+from evolvent.watching.lines import VARIABLE, check_lines, formatter
 
 
 class Terminal(io.StringIO):
