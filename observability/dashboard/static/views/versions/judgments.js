@@ -23,7 +23,7 @@ const columns = (run) => [
   { name: "level", title: "level", number: true, width: "minmax(60px, 0.5fr)", cell: (row) => row.level },
   { name: "family", title: "family", wide: true, cell: (row) => row.family },
   { name: "right", title: "right", number: true, width: "minmax(80px, 0.6fr)", cell: (row) => `${count(row.correct)} of ${count(row.samples)}` },
-  { name: "reward", title: "reward", number: true, wide: true, width: "minmax(70px, 0.6fr)", cell: (row) => number(row.reward) },
+  { name: "reward", title: "reward", number: true, wide: true, width: "minmax(86px, 0.6fr)", cell: (row) => number(row.reward) },
   { name: "sampled", title: "sampled by", number: true, wide: true, cell: (row) => (row.sampled_by ?? []).join(", ") },
   { name: "granted", title: "granted by", number: true, wide: true, cell: (row) => row.granted_by },
   { name: "critic", title: "judge", wide: true, cell: (row) => row.critic },
