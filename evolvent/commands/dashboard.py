@@ -47,7 +47,7 @@ def dashboard(
     with bind(host, port) as listener:
         print(f"{url_of(listener)}/{f'?token={needed}' if needed else ''}", flush=True)
         try:
-            asyncio.run(serve(found, listener, needed))
+            asyncio.run(serve(found, listener, needed, control=control))
         except KeyboardInterrupt:
             print("evolvent: the dashboard has stopped", file=sys.stderr)
 

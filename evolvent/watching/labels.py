@@ -16,7 +16,7 @@ def read(run: Path) -> dict[str, Any]:
     """Without any where there are none, or nobody can read them."""
     try:
         said = json.loads((run / _FILE).read_bytes())
-        return {"tags": [str(tag) for tag in said["tags"]], "note": str(said["note"])}
+        return {"tags": [_text(tag) for tag in said["tags"]], "note": _text(said["note"])}
     except (OSError, ValueError, LookupError, TypeError):
         return {"tags": [], "note": ""}
 
@@ -25,9 +25,9 @@ def write(run: Path, tags: Sequence[str] | None, note: str | None) -> None:
     """Change one or both; None leaves it as it is. Raises `Refused`."""
     said = read(run)
     if tags is not None:
-        said["tags"] = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+        said["tags"] = list(dict.fromkeys(_text(tag).strip() for tag in tags if tag.strip()))
     if note is not None:
-        said["note"] = note.strip()
+        said["note"] = _text(note).strip()
     if len(said["tags"]) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in said["tags"]):
         raise Refused(f"a run has at most {MOST_TAGS} tags of {LONGEST_TAG} characters")
     if len(said["note"]) > LONGEST_NOTE:
@@ -38,3 +38,8 @@ def write(run: Path, tags: Sequence[str] | None, note: str | None) -> None:
         aside.rename(run / _FILE)
     except OSError as error:
         raise Refused(f"{run} cannot be written: {error.strerror}") from None
+
+
+def _text(said: object) -> str:
+    """Without halves of characters, which JSON can hold and no answer can."""
+    return str(said).encode("utf-8", "replace").decode()

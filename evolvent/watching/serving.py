@@ -38,12 +38,16 @@ def token_for(host: str, token: str | None, *, control: bool) -> str:
     return token or ""
 
 
-async def serve(sources: Sequence[Source], listener: socket.socket, token: str) -> None:
+async def serve(
+    sources: Sequence[Source], listener: socket.socket, token: str, *, control: bool
+) -> None:
     """Until SIGTERM or Ctrl-C."""
-    await server_of(sources, token).serve([listener])
+    await server_of(sources, token, control=control).serve([listener])
 
 
-def server_of(sources: Sequence[Source], token: str, *, beside: bool = False) -> "Server":
+def server_of(
+    sources: Sequence[Source], token: str, *, control: bool = False, beside: bool = False
+) -> "Server":
     """A server over these runs, which listens to nothing yet; `beside` something else in its
     process it leaves signals alone."""
     import uvicorn
@@ -51,7 +55,7 @@ def server_of(sources: Sequence[Source], token: str, *, beside: bool = False) ->
     from observability.dashboard.app import dashboard
 
     config = uvicorn.Config(
-        dashboard(sources, token),
+        dashboard(sources, token, control=control),
         log_level="warning",
         access_log=False,
         server_header=False,

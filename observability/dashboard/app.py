@@ -70,8 +70,10 @@ _STREAM = Route(
 _SESSION = Route(path="/session", about="What this page may do.")
 
 
-def dashboard(sources: Sequence[Source], token: str = "") -> Starlette:
-    """The application over these runs. Without a `token` it only reads, for this machine alone."""
+def dashboard(sources: Sequence[Source], token: str = "", *, control: bool = False) -> Starlette:
+    """The application over these runs: without a `token` for this machine alone, and only with
+    `control` and a token for more than reading."""
+    control = control and bool(token)
     known, numbers = Runs(sources), Numbers()
 
     @asynccontextmanager
@@ -82,7 +84,7 @@ def dashboard(sources: Sequence[Source], token: str = "") -> Starlette:
 
     async def session(request: Request) -> Response:
         said: dict[str, Any] = {"version": version("evolvent"), "token": bool(token)}
-        return JSONResponse(said | {"control": bool(token), "read_only": not token})
+        return JSONResponse(said | {"control": control, "read_only": not control})
 
     async def streamed(request: Request) -> Response:
         try:
@@ -112,7 +114,7 @@ def dashboard(sources: Sequence[Source], token: str = "") -> Starlette:
             Served("/{rest:path}", _page),
         ],
         middleware=[
-            Middleware(Guard, token=token),
+            Middleware(Guard, token=token, control=control),
             Middleware(GZipMiddleware, minimum_size=_COMPRESSED_BYTES),
         ],
         lifespan=lifespan,

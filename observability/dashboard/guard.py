@@ -30,11 +30,11 @@ _SAFE = ("GET", "HEAD")
 
 class Guard:
     """Middleware. Without a `token` only names of this machine reach the page, so that no name that
-    somebody else has pointed here does, and nothing can be changed. A page of another origin is
-    refused in any case."""
+    somebody else has pointed here does. With `control`, whoever bears the token may change things.
+    A page of another origin is refused in any case."""
 
-    def __init__(self, app: ASGIApp, token: str = "") -> None:
-        self._app, self._token = app, token
+    def __init__(self, app: ASGIApp, token: str = "", control: bool = False) -> None:
+        self._app, self._token, self._control = app, token, control and bool(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +68,7 @@ class Guard:
             return _refused(401, "this page needs its token: open the address that was printed")
         if method in _SAFE:
             return None
-        if not self._token:
+        if not self._control:
             return _refused(403, "this page only reads: start it with --control to change things")
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return _refused(415, "send JSON, as Content-Type: application/json")

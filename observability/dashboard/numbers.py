@@ -21,18 +21,23 @@ class Numbers:
     def __init__(self) -> None:
         self._lock = Lock()
         self._known: dict[str, tuple[Log, Meter, Progress]] = {}
+        self._meters: list[Meter] = []
 
     def text(self, runs: Iterable[Run]) -> tuple[bytes, str]:
         """In Prometheus' text format, and its content type; what cannot be read keeps the numbers
         of the last time. Raises `ModuleNotFoundError` without the extra `telemetry`."""
         from observability.metrics.page import CONTENT_TYPE, Page
 
-        with self._lock:
-            for run in runs:
-                with suppress(Unavailable, BusError, ArchiveError):
-                    run.watched.look(partial(self._look, run.id))
-            meters = [meter for _, meter, _ in self._known.values()]
-        return Page(*meters).text(), CONTENT_TYPE
+        # A first look at a long log takes long: who asks meanwhile gets what was known before.
+        if self._lock.acquire(blocking=False):
+            try:
+                for run in runs:
+                    with suppress(Unavailable, BusError, ArchiveError):
+                        run.watched.look(partial(self._look, run.id))
+                self._meters = [meter for _, meter, _ in self._known.values()]
+            finally:
+                self._lock.release()
+        return Page(*self._meters).text(), CONTENT_TYPE
 
     def _look(self, name: str, log: Log) -> None:
         known = self._known.get(name)

@@ -39,7 +39,8 @@ NOW = Place(at=END, ends=None)
 
 
 class Places:
-    """Those of one run. What was found is remembered: it never moves, for a log only grows."""
+    """Those of one run. What was found before the end of the log is remembered: it never
+    moves, for a log only grows."""
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
@@ -56,6 +57,9 @@ class Places:
         if known is None:
             named = self._version(said) if _NUMBER.fullmatch(said) else said
             known = self._watched.look(lambda log: _position(log, named))
+            if known == self._watched.heads:
+                # A time that is still to come moves with the end of the log.
+                return Place(at=said, ends=known)
             with self._lock:
                 self._found[said] = known
                 while len(self._found) > _REMEMBERED:

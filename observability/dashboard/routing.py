@@ -21,7 +21,7 @@ from observability.dashboard.runs import Run, Runs
 from observability.dashboard.source import Refused
 from observability.dashboard.watched import Unavailable
 from observability.lineage.lineage import UnknownEvent
-from observability.replay.position import UnknownPosition
+from observability.replay.position import END, UnknownPosition, text_of
 
 API = "/api/v1"
 Made = TypeVar("Made")
@@ -45,7 +45,9 @@ class Ask:
     def remembered(self, what: str, make: Callable[[], Made]) -> Made:
         """What was made of the run for this position not long ago, or is made: of a position in the
         past it stays the same."""
-        return self.run.made.get((what, self.place.at), self.place.is_now, make)
+        ends = self.place.ends
+        where = END if ends is None else text_of(ends)
+        return self.run.made.get((what, self.place.at, where), ends is None, make)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,11 @@ class Aside(Generic[Item]):
         if self._thread.is_alive():
             self.fail(f"not done within {seconds:g} s")
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it still works, or waits for work."""
+        return self._thread.is_alive()
+
     def fail(self, why: object) -> None:
         if not self._has_failed:
             _log.warning("%s: %s", self._what, " ".join(str(why).split()) or type(why).__name__)

@@ -77,6 +77,9 @@ class _Writer:
         self.aside.close(max(0.0, end - time.monotonic()))
         if (process := self._process) is None or process.stdin is None:
             return
+        if self.aside.is_busy:
+            # It reads nothing: what is being written to it would never end.
+            process.kill()
         try:
             process.stdin.close()
             if process.wait(max(0.0, end - time.monotonic())):

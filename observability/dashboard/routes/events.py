@@ -150,8 +150,10 @@ def _at(log: Log, place: str) -> Record:
 def _whole(record: Record) -> dict[str, Any]:
     """A record with its headers and its body; a body that is no JSON as text."""
     text, body, unreadable = record.value.decode("utf-8", "backslashreplace"), None, None
-    with suppress(ValueError):
-        body = json.loads(text)
+    with suppress(ValueError, RecursionError):
+        read = json.loads(text)
+        json.dumps(read, ensure_ascii=False).encode()
+        body = read
     try:
         record.event()
     except Unreadable as error:

@@ -1,13 +1,13 @@
 """Events by what they say: read from the newest on, so many a call."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import takewhile
 from time import monotonic
 from typing import Any
 
-from bus.groups import Stream
+from bus.groups import Stream, name_of, stream_of
 from bus.log import Log
 from bus.records import Record
 from observability.dashboard.asked import Words, Wrong, cursor_of
@@ -20,8 +20,8 @@ _STEP = 64
 
 
 def search(ask: Ask) -> dict[str, Any]:
-    """Newest first, so many records a call. The cursor has the offset above which each partition
-    has been read."""
+    """Newest first, so many records a call. The cursor names every partition that was there at
+    first, and the offset from which on it has been read."""
     words = ask.words
     matches = _Wanted(words)
     names = words.all("topic")
@@ -29,10 +29,8 @@ def search(ask: Ask) -> dict[str, Any]:
     def look(log: Log) -> dict[str, Any]:
         streams = [at for at in sorted(log.heads()) if not names or at[0] in names]
         ends = {stream: end_of(ask.place, stream, log.heads()[stream]) for stream in streams}
-        if len(words.cursor) == len(streams):
-            ends = {
-                at: min(int(end), ends[at]) for at, end in zip(streams, words.cursor, strict=True)
-            }
+        if words.cursor:
+            ends = _from(words.cursor, ends)
         newest = merge(
             *(
                 takewhile(lambda one: not matches.is_too_old(one), _backwards(log, stream, end))
@@ -48,11 +46,22 @@ def search(ask: Ask) -> dict[str, Any]:
             if matches(record):
                 found.append(as_json(record))
             if len(found) >= words.limit or read >= _READ or monotonic() > until:
-                following = cursor_of(*ends.values())
+                following = cursor_of(*(x for at, end in ends.items() for x in (name_of(at), end)))
                 return {"events": found, "read": read, "next": following, "done": False}
         return {"events": found, "read": read, "next": None, "done": True}
 
     return ask.run.watched.look(look)
+
+
+def _from(cursor: Sequence[Any], ends: dict[Stream, int]) -> dict[Stream, int]:
+    try:
+        before = {
+            stream_of(str(name)): int(end)
+            for name, end in zip(cursor[::2], cursor[1::2], strict=True)
+        }
+        return {at: max(0, min(end, ends[at])) for at, end in before.items()}
+    except (ValueError, LookupError, TypeError):
+        raise Wrong(400, "cursor: take it from the answer before, with the same topics") from None
 
 
 def _backwards(log: Log, stream: Stream, end: int) -> Iterator[Record]:

@@ -80,7 +80,8 @@ class Listener:
         except (Unavailable, BusError, ArchiveError):
             return
         if records:
-            heard = self._heard[run.id] or {}
+            heard = self._heard[run.id]
+            assert heard is not None
             for one in records:
                 heard[one["topic"], one["partition"]] = one["offset"] + 1
             records.sort(key=lambda one: (one["time"] or "", one["topic"], one["offset"]))

@@ -16,7 +16,7 @@ RUNS = "/api/v1/runs"
 
 @pytest.fixture(scope="module")
 def guarded(example: Path) -> Iterator[TestClient]:
-    app = dashboard(sources([example], None), TOKEN)
+    app = dashboard(sources([example], None), TOKEN, control=True)
     with TestClient(app, base_url="http://watch.example:8765", follow_redirects=False) as client:
         yield client
 
@@ -71,7 +71,7 @@ def test_beyond_this_machine_a_token_is_needed(guarded: TestClient) -> None:
 
 
 def test_the_address_that_was_printed_opens_the_page_once(example: Path) -> None:
-    app = dashboard(sources([example], None), TOKEN)
+    app = dashboard(sources([example], None), TOKEN, control=True)
     with TestClient(app, base_url=HERE, follow_redirects=False) as client:
         entered = client.get(f"//evil.example/?at=3&token={TOKEN}")
         assert entered.status_code == 303
@@ -86,7 +86,7 @@ def test_the_address_that_was_printed_opens_the_page_once(example: Path) -> None
 
 
 def test_who_bears_the_token_tells_the_roles(example: Path) -> None:
-    app = dashboard(sources([example], None), TOKEN)
+    app = dashboard(sources([example], None), TOKEN, control=True)
     bearing = {"Authorization": f"Bearer {TOKEN}"}
     with TestClient(app, base_url=HERE, headers=bearing) as client:
         path = f"{RUNS}/example/control"
@@ -100,8 +100,24 @@ def test_who_bears_the_token_tells_the_roles(example: Path) -> None:
             client.post(path, content=b"{", headers={"Content-Type": "text/plain"}).status_code
             == 415
         )
+        half = client.patch(
+            f"{RUNS}/example",
+            content=rb'{"note": "\ud800"}',
+            headers={"Content-Type": "application/json"},
+        )
+        assert half.json()["note"] == "?"
+        assert client.get(RUNS).status_code == 200
         stranger = {"Origin": "http://evil.example"}
         assert client.post(path, json={"command": "stop"}, headers=stranger).status_code == 403
         changed = client.patch(f"{RUNS}/example", json={"tags": ["a", "a"], "note": " best "})
         assert (changed.json()["tags"], changed.json()["note"]) == (["a"], "best")
         assert client.patch(f"{RUNS}/example", json={"note": "x" * 9999}).status_code == 409
+
+
+def test_a_token_alone_changes_nothing(example: Path) -> None:
+    app = dashboard(sources([example], None), TOKEN)
+    bearing = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(app, base_url=HERE, headers=bearing) as client:
+        assert client.get("/api/v1/session").json()["read_only"]
+        refused = client.post(f"{RUNS}/example/control", json={"command": "pause"})
+        assert (refused.status_code, "--control" in refused.json()["error"]) == (403, True)

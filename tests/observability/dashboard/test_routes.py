@@ -235,3 +235,9 @@ def test_prometheus_reads_the_same_runs(page: Page) -> None:
     assert answer.headers["content-type"].startswith("text/plain")
     assert 'evolvent_weights_version{run="example-8c1bcb13"' in answer.text
     assert page.client.get("/metrics").text.count("# TYPE") == answer.text.count("# TYPE")
+
+
+def test_a_cursor_of_another_search_is_refused(page: Page) -> None:
+    for cursor in ('["x"]', '["tasks/0","y"]', '["nothing/0",3]'):
+        said = page.get(f"{RUN}/events/search", 400, cursor=cursor)
+        assert said["error"].startswith("cursor: ")

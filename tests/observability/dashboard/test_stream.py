@@ -77,6 +77,23 @@ def test_who_comes_back_hears_what_it_missed(tmp_path: Path) -> None:
     asyncio.run(follow())
 
 
+def test_who_saw_no_event_yet_hears_each_once(tmp_path: Path) -> None:
+    events = told(3)
+
+    async def follow() -> None:
+        run = a_run(tmp_path / "one")
+        await say(run, events[:10])
+        runs = Runs(sources([run], None))
+        runs.start()
+        found, last = await heard(runs, 10, json.dumps({"one": {}}))
+        await say(run, events[10:])
+        more, _ = await heard(runs, len(events) - 10, last)
+        await runs.close()
+        assert sorted(found + more) == sorted(event.id for event in events)
+
+    asyncio.run(follow())
+
+
 def test_a_log_that_cannot_be_read_is_a_sentence_until_it_can(tmp_path: Path) -> None:
     events = told(2)
 

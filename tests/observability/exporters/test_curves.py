@@ -4,7 +4,9 @@ back, by their own readers where they have one."""
 import json
 import os
 import struct
+import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,25 @@ REWARDS = {
     for one in EVENTS
     if isinstance(one, Weights) and "reward" in one.metrics
 }
+
+
+def test_a_program_that_reads_nothing_holds_no_run_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CurvesConfig(to=("tensorboard",), project="words")
+    curves = Curves(config, tmp_path, RUN)
+    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+    def begin(*_: object, **settings: Any) -> "subprocess.Popen[bytes]":
+        return popen(sleeping, **settings)
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    for event in EVENTS * 300:
+        curves.hear(event)
+    began = time.monotonic()
+    curves.close(0.5)
+    assert time.monotonic() - began < 10
 
 
 def tell(run: Path, target: Target, *starts: Sequence[Event]) -> None:
