@@ -19,7 +19,7 @@ from bus.records import Record
 from bus.topics import TOPICS
 from observability.dashboard.index.judged import ASKED, JUDGED, numbers_of, proposed_by
 from observability.dashboard.index.learned import learn
-from observability.dashboard.index.store import Store
+from observability.dashboard.index.store import Store, generation_of
 
 _QUESTION, _ANSWER = 300, 200
 _BODIES = ("tasks", "judgments")
@@ -53,16 +53,18 @@ class Index:
         self.store = store
         self.ends: dict[Stream, int] = {}
         self.num_events = 0
+        self._generation = 0
         self._lasts: dict[Stream, str] = {}
         self._taken: list[tuple[Record, Event | None]] = []
 
     def begin(self, log: Log) -> None:
-        """Go on where it ended, on this log; from the beginning where that is another one."""
+        """Go on where it ended, on this log; from the beginning where that is another one. Raises
+        `BusError` where the log cannot say which it is."""
         self.ends, self._lasts, self._taken, self.num_events = {}, {}, [], 0
-        heads = log.heads()
+        self._generation, heads = self.store.generation, log.heads()
         for stream, (end, last) in self._places().items():
             if end > heads.get(stream, 0) or _id_at(log, stream, end - 1) != last:
-                self.store.clear()
+                self._generation = self.store.clear()
                 self.ends, self._lasts = {}, {}
                 return
             self.ends[stream], self._lasts[stream] = end, last
@@ -76,9 +78,11 @@ class Index:
 
     def write(self) -> None:
         """What was taken since the last time, in one commit. Another process that has written
-        meanwhile changes nothing: rows are the same."""
+        meanwhile changes nothing: rows are the same. Raises `BusError` where one has cleared it."""
         taken, self._taken = self._taken, []
         with self.store.writing() as connection:
+            if generation_of(connection) != self._generation:
+                raise BusError("another dashboard has cleared the index of this run: it begins anew")
             _write(connection, taken)
             rows = [(name_of(at), end, self._lasts[at]) for at, end in self.ends.items()]
             connection.executemany(
@@ -96,10 +100,7 @@ class Index:
 
 
 def _id_at(log: Log, stream: Stream, offset: int) -> str | None:
-    try:
-        return next((one.event_id for one in log.read(*stream, offset, offset + 1)), None)
-    except BusError:
-        return None
+    return next((one.event_id for one in log.read(*stream, offset, offset + 1)), None)
 
 
 def _write(connection: Connection, taken: Sequence[tuple[Record, Event | None]]) -> None:

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 """Of these tables: a file of another one is made anew."""
 
 _TABLES = """
-CREATE TABLE meta (run TEXT NOT NULL, format INTEGER NOT NULL);
+CREATE TABLE meta (run TEXT NOT NULL, format INTEGER NOT NULL, generation INTEGER NOT NULL);
 CREATE TABLE place (stream TEXT PRIMARY KEY, next INTEGER NOT NULL, last TEXT NOT NULL);
 CREATE TABLE version (
     off INTEGER PRIMARY KEY, number INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, parent INTEGER,
@@ -48,6 +48,8 @@ CREATE TABLE swap (
     joff INTEGER NOT NULL, PRIMARY KEY (version, agent)
 ) WITHOUT ROWID;
 """
+# A file that is made anew has no generation of the one before.
+_META = "INSERT INTO meta VALUES (?, ?, random() >> 1)"
 _BUSY_SECONDS = 20.0
 
 
@@ -90,11 +92,18 @@ class Store:
         finally:
             self._idle.append(connection)
 
-    def clear(self) -> None:
-        """Forget all of it: the log is another one."""
+    @property
+    def generation(self) -> int:
+        """Another one whenever it was cleared or made anew, by whatever process."""
+        return generation_of(self.writer)
+
+    def clear(self) -> int:
+        """Forget all of it: the log is another one. The generation from now on."""
         with self.writing() as connection:
             for table in ("place", "version", "fact", "task", "swap"):
                 connection.execute(f"DELETE FROM {table}")
+            connection.execute("UPDATE meta SET generation = generation + 1")
+            return generation_of(connection)
 
     def close(self) -> None:
         while self._idle:
@@ -123,7 +132,7 @@ class Store:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.executescript(f"BEGIN;{_TABLES}COMMIT;")
-                connection.execute("INSERT INTO meta VALUES (?, ?)", (self._run, FORMAT))
+                connection.execute(_META, (self._run, FORMAT))
         except BaseException:
             connection.close()
             raise
@@ -135,3 +144,8 @@ class Store:
         except sqlite3.DatabaseError:
             return False
         return bool(found == (self._run, FORMAT))
+
+
+def generation_of(connection: sqlite3.Connection) -> int:
+    [generation] = connection.execute("SELECT generation FROM meta").fetchone()
+    return int(generation)
