@@ -82,7 +82,9 @@ class Index:
         taken, self._taken = self._taken, []
         with self.store.writing() as connection:
             if generation_of(connection) != self._generation:
-                raise BusError("another dashboard has cleared the index of this run: it begins anew")
+                raise BusError(
+                    "another dashboard has cleared the index of this run: it begins anew"
+                )
             _write(connection, taken)
             rows = [(name_of(at), end, self._lasts[at]) for at, end in self.ends.items()]
             connection.executemany(

@@ -1,5 +1,7 @@
 """The file of an index: its tables, connections that read, the one that writes. Knows no log."""
 
+import fcntl
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -120,30 +122,61 @@ class Store:
         return connection
 
     def _begun(self) -> sqlite3.Connection:
+        """The one that writes; of several processes one after the other begins. A file that is no
+        database any more is made anew."""
+        with _held(self.path.with_suffix(".lock")):
+            try:
+                return self._opened()
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                self._remove()
+                return self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
         connection = self._connected()
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("BEGIN IMMEDIATE")
             if not self._is_ours(connection):
-                connection.close()
-                for end in ("", "-wal", "-shm"):
-                    Path(f"{self.path}{end}").unlink(missing_ok=True)
-                connection = self._connected()
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = OFF")
-                connection.executescript(f"BEGIN;{_TABLES}COMMIT;")
+                # In place: whoever has the file open sees that it is another one.
+                for table in _tables(connection):
+                    connection.execute(f'DROP TABLE "{table}"')
+                for statement in _TABLES.split(";"):
+                    connection.execute(statement)
                 connection.execute(_META, (self._run, FORMAT))
+            connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        try:
-            found = connection.execute("SELECT run, format FROM meta").fetchone()
-        except sqlite3.DatabaseError:
+        if "meta" not in _tables(connection):
             return False
+        found = connection.execute("SELECT run, format FROM meta").fetchone()
         return bool(found == (self._run, FORMAT))
+
+    def _remove(self) -> None:
+        for end in ("", "-wal", "-shm"):
+            Path(f"{self.path}{end}").unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold a file, which is made, once no other does."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return [name for (name,) in found if not name.startswith("sqlite_")]
 
 
 def generation_of(connection: sqlite3.Connection) -> int:
