@@ -3,6 +3,7 @@ sentence. Knows no subject.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,6 +102,8 @@ def served(route: Route, runs: Runs) -> Served:
             return _error(409, error)
         except (Unavailable, BusError, ArchiveError) as error:
             return _error(503, error)
+        except sqlite3.Error as error:
+            return _error(503, Unavailable(f"the index cannot be read ({error}): ask again soon"))
         # The numbers of a model may be infinite: JSON has null for those.
         return Response(_JSON.dump_json(said), media_type="application/json")
 

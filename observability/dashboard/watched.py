@@ -20,7 +20,7 @@ from bus.log import Log
 from bus.records import Record
 from observability.archive.place import ArchiveError
 from observability.dashboard.index.filling import Index, event_of, time_of
-from observability.dashboard.index.store import Store
+from observability.dashboard.index.store import Store, is_damage
 from observability.dashboard.pace import Pace
 from observability.dashboard.source import Source
 from observability.lineage.chain import Chain
@@ -168,6 +168,9 @@ class Watched:
                 self._say(str(error))
             except Exception as error:
                 _log.exception("following %s", self.source.id)
+                if is_damage(error) and self._index is not None:
+                    self._index.store.remove()
+                    self._index = None
                 self._say(f"the log cannot be followed ({type(error).__name__}: {error})")
             self._stop.wait(AGAIN_SECONDS)
         self._shut(self._before)
@@ -197,6 +200,8 @@ class Watched:
         """Take what is there; whether that was all."""
         log, index = self.log, self._index
         assert index is not None
+        if index.store.damage is not None:
+            raise index.store.damage
         heads = log.heads()
         starts = {at: min(index.ends.get(at, 0), self._state.ends.get(at, 0)) for at in heads}
         new = {at: end for at, end in heads.items() if starts[at] < end}

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,13 @@ _BUSY_SECONDS = 20.0
 
 class Store:
     """The index of a run, in `folder` where that can be written, else in a folder that goes with
-    the process. Several processes may share the file."""
+    the process. Several processes may share the file. `damage` is what whoever reads found."""
 
     def __init__(self, folder: Path, run: str) -> None:
         self._run = run
         self._aside: tempfile.TemporaryDirectory[str] | None = None
         self._idle: list[sqlite3.Connection] = []
+        self.damage: sqlite3.DatabaseError | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.path = folder / "dashboard.sqlite"
@@ -91,6 +92,9 @@ class Store:
             connection = self._connected()
         try:
             return connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            self.damage = error if is_damage(error) else self.damage
+            raise
         finally:
             self._idle.append(connection)
 
@@ -106,6 +110,12 @@ class Store:
                 connection.execute(f"DELETE FROM {table}")
             connection.execute("UPDATE meta SET generation = generation + 1")
             return generation_of(connection)
+
+    def remove(self) -> None:
+        """Close it, and the file is not there any more: it is damaged."""
+        self.close()
+        with suppress(OSError), _held(self.path.with_suffix(".lock")):
+            self._remove()
 
     def close(self) -> None:
         while self._idle:
@@ -127,9 +137,9 @@ class Store:
         with _held(self.path.with_suffix(".lock")):
             try:
                 return self._opened()
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
                 self._remove()
                 return self._opened()
 
@@ -182,3 +192,10 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 def generation_of(connection: sqlite3.Connection) -> int:
     [generation] = connection.execute("SELECT generation FROM meta").fetchone()
     return int(generation)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a file is no database any more: one that is only held is whole."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(
+        error, sqlite3.OperationalError
+    )

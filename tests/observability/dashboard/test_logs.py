@@ -140,6 +140,28 @@ def test_a_log_that_grew_while_nobody_looked(tmp_path: Path) -> None:
     assert json.dumps(grown, sort_keys=True) == json.dumps(again, sort_keys=True)
 
 
+@pytest.mark.parametrize("whole_pages", [0, 1, 3])
+def test_a_damaged_index_is_made_anew(tmp_path: Path, whole_pages: int) -> None:
+    run = a_run(tmp_path / "run", told(4))
+    with opened(*sources([run], None)) as page:
+        page.wait("run")
+        tasks = page.get("/runs/run/tasks")
+    file = run / "replay" / "dashboard.sqlite"
+    whole = file.read_bytes()
+    kept = whole[: whole_pages * 4096]
+    file.write_bytes(kept + b"\xff" * (len(whole) - len(kept)))
+
+    with opened(*sources([run], None)) as page:
+
+        def is_whole() -> bool:
+            answer = page.client.get("/api/v1/runs/run/tasks")
+            assert answer.status_code in (200, 503)
+            return bool(answer.json() == tasks)
+
+        page.until(is_whole)
+        page.wait("run")
+
+
 def test_a_run_on_a_broker_while_another_goes_on(cluster: "Cluster", tmp_path: Path) -> None:
     events = told(4)
     half = len(events) // 2
