@@ -16,6 +16,7 @@ from evolvent.doctor import Finding
 from evolvent.recipe.compare import Difference
 from evolvent.recipe.recipe import MethodFamily, Recipe
 from evolvent.run.topics import Survey
+from observability.terminal.lines import printable
 
 
 def _table(*columns: str) -> Table:
@@ -226,5 +227,5 @@ def runs_table(runs: Sequence[Mapping[str, Any]]) -> Table:
         size = f"{one['bytes'] / 1e6:,.1f} MB"
         note = one["error"] or one["note"]
         words = (one["path"], one["state"], one["recipe"] or "", version, *shares, size)
-        table.add_row(*map(Text, (*words, ", ".join(one["tags"]), note)))
+        table.add_row(*(Text(printable(word)) for word in (*words, ", ".join(one["tags"]), note)))
     return table

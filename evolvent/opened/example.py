@@ -15,7 +15,10 @@ def write_example(directory: Path) -> None:
     check_name(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} is there already: name a new folder")
-    unpack(RECORDED, directory)
+    try:
+        unpack(RECORDED, directory)
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be written: {error.strerror}") from None
 
 
 def unpack(archive: Path, directory: Path) -> None:

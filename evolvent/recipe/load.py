@@ -141,7 +141,7 @@ def _override(settings: dict[str, Any], override: str) -> None:
         raise UsageError(f"--set {override}: write it as section.field=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text
     *sections, field = place.split(".")
     section = settings

@@ -169,7 +169,7 @@ class RunFolder:
             raise UsageError(
                 f"{self.path} is not a run: start one with `evolvent run --dir {self.path}`"
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise UsageError(f"{self.recipe_file} is damaged: it is not a stored recipe") from None
         except OSError as error:
             raise UsageError(f"{self.recipe_file} cannot be read: {error.strerror}") from None

@@ -17,7 +17,7 @@ def read(run: Path) -> dict[str, Any]:
     try:
         said = json.loads((run / _FILE).read_bytes())
         return {"tags": [_text(tag) for tag in said["tags"]], "note": _text(said["note"])}
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {"tags": [], "note": ""}
 
 

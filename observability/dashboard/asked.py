@@ -83,11 +83,32 @@ class Words:
             return []
         try:
             found = json.loads(said)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
-        if not isinstance(found, list) or not all(type(one) in (int, float, str) for one in found):
-            raise Wrong(400, "cursor: give back what `next` said")
+        if not isinstance(found, list) or not all(map(_is_of_a_cursor, found)):
+            raise _not_a_cursor()
         return found
+
+    @property
+    def start(self) -> int:
+        """Where the next page begins, of a list whose cursor is a number."""
+        found = self.cursor
+        if not found:
+            return 0
+        if type(found[0]) is not int or found[0] < 0:
+            raise _not_a_cursor()
+        return found[0]
+
+
+def _is_of_a_cursor(one: Any) -> bool:
+    """What SQLite and JSON have alike."""
+    if isinstance(one, str):
+        return one.isprintable()
+    return type(one) in (int, float) and abs(one) < 2**53
+
+
+def _not_a_cursor() -> Wrong:
+    return Wrong(400, "cursor: give back what `next` said")
 
 
 def cursor_of(*values: float | str) -> str:

@@ -4,6 +4,7 @@ what a browser may do with the answers. Knows no route.
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
@@ -101,7 +102,12 @@ class Guard:
 
 def is_local(host: str) -> bool:
     """Whether what a `Host` header says is a name of this machine."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if host.startswith("["):
+        name, closed, port = host[1:].partition("]")
+        if not closed or not re.fullmatch(r"(:\d*)?", port):
+            return False
+    else:
+        name = host.partition(":")[0]
     name = name.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -3,6 +3,8 @@ sentence. Knows no subject.
 """
 
 import asyncio
+import json
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from observability.replay.position import END, UnknownPosition, text_of
 
 API = "/api/v1"
 Made = TypeVar("Made")
+_log = logging.getLogger(__name__)
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -92,6 +95,8 @@ def served(route: Route, runs: Runs) -> Served:
             else:
                 assert route.answer is not None
                 said = await asyncio.to_thread(route.answer, ask)
+            # The numbers of a model may be infinite: JSON has null for those.
+            return Response(_JSON.dump_json(said), media_type="application/json")
         except Wrong as wrong:
             return _error(wrong.status, wrong)
         except UnknownPosition as error:
@@ -103,21 +108,24 @@ def served(route: Route, runs: Runs) -> Served:
         except (Unavailable, BusError, ArchiveError) as error:
             return _error(503, error)
         except sqlite3.Error as error:
-            return _error(503, Unavailable(f"the index cannot be read ({error}): ask again soon"))
-        # The numbers of a model may be infinite: JSON has null for those.
-        return Response(_JSON.dump_json(said), media_type="application/json")
+            return _error(503, f"the index cannot be read ({error}): ask again soon")
+        except Exception as error:
+            _log.exception("%s", request.url.path)
+            return _error(500, f"that cannot be answered ({type(error).__name__})")
 
     return Served(API + route.path, endpoint, methods=[route.method])
 
 
-def _error(status: int, error: Exception) -> JSONResponse:
+def _error(status: int, error: Exception | str) -> JSONResponse:
     return JSONResponse({"error": str(error)}, status_code=status)
 
 
 async def _body(request: Request) -> Mapping[str, Any]:
     try:
         found = await request.json()
-    except ValueError:
+        # Half a character can be said in JSON, and be written nowhere.
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise Wrong(400, "send one JSON object")

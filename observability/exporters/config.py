@@ -2,8 +2,9 @@
 
 from importlib.util import find_spec
 from typing import Final, Literal, Self, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Target = Literal["tensorboard", "trackio", "wandb"]
 Notice = Literal["started", "stalled", "restarting", "decision", "finished"]
@@ -46,6 +47,20 @@ class NotifyConfig(BaseModel):
     url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     on: tuple[Notice, ...] = get_args(Notice)
     stalled_seconds: float = Field(default=600.0, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and not (url.isprintable() and urlsplit(url).hostname):
+            raise ValueError("url: write it as http://HOST:PORT/PATH")
+        return url
+
+    @field_validator("command")
+    @classmethod
+    def _names_a_program(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        if command and not command[0]:
+            raise ValueError("command: its first word is the program")
+        return command
 
     def __bool__(self) -> bool:
         return bool(self.command or self.url)

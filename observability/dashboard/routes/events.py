@@ -172,7 +172,7 @@ def dead(ask: Ask) -> dict[str, Any]:
         )
         if (end := place.end(topic)) is None or off < end
     ]
-    start = int(words.cursor[0]) if words.cursor else 0
+    start = words.start
     page = rows[start : start + words.limit]
     end = start + len(page)
 

@@ -173,10 +173,10 @@ def heard_of(text: str | None) -> dict[str, Ends]:
             raise ValueError
         said = json.loads(text)
         return {
-            str(run): {stream_of(name): int(end) for name, end in ends.items()}
+            str(run): {stream_of(name): max(0, int(end)) for name, end in ends.items()}
             for run, ends in said.items()
         }
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
         raise Wrong(400, "Last-Event-ID: give back the id of a message as it was") from None
 
 

@@ -25,7 +25,7 @@ def listed(ask: Ask) -> dict[str, Any]:
     newest = words.choice("order", "newest", "oldest") != "oldest"
     end, store = place.end("weights"), run.watched.store
     [(total,)] = store.rows("SELECT count(*) FROM version WHERE ?1 IS NULL OR off < ?1", (end,))
-    at = words.cursor[0] if words.cursor else None
+    at = words.start if words.cursor else None
     beyond, order = ("<", "DESC") if newest else (">", "ASC")
     rows = store.rows(
         f"SELECT {_COLUMNS} FROM version WHERE (?1 IS NULL OR off < ?1) AND "
@@ -205,7 +205,7 @@ def judgments(ask: Ask) -> dict[str, Any]:
         raise Wrong(400, "name the version by its number")
     path, watched = run.source.path, run.watched
     found = watched.look(lambda log: lineage(log, path, row[1], chain=watched.chain(log)))
-    start = int(words.cursor[0]) if words.cursor else 0
+    start = words.start
     page = found.sources[start : start + words.limit]
     marks = ",".join("?" * len(page))
     extras = {

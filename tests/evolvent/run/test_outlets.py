@@ -42,6 +42,14 @@ def test_where_and_whom_changes_no_recipe() -> None:
     assert here.gone_on_with(there).notify.url == "http://127.0.0.1:9/x"
 
 
+@pytest.mark.parametrize(
+    "setting", ["notify.url=http://", "notify.url=http://\x1b[31m;rm", 'notify.command=[""]']
+)
+def test_who_can_never_be_notified_is_refused(setting: str) -> None:
+    with pytest.raises(UsageError, match=r"notify\.(url|command)"):
+        load_recipe("words", [setting])
+
+
 def test_a_command_that_a_folder_names_is_not_run(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create(load_recipe("words", ['notify.command=["theirs"]', "notify.stalled_seconds=5"]))

@@ -80,6 +80,8 @@ def test_labels_have_limits(tmp_path: Path) -> None:
         labels.write(tmp_path, [str(number) for number in range(21)], None)
     with pytest.raises(NotDone, match="cannot be written"):
         labels.write(tmp_path / "nothing", ["a"], None)
+    (tmp_path / "labels.json").write_text('{"tags": [], "note": "half \\ud83d"}')
+    assert labels.read(tmp_path)["note"] == "half ?"
     (tmp_path / "labels.json").write_text('{"tags": 3}')
     assert labels.read(tmp_path) == {"tags": [], "note": ""}
 

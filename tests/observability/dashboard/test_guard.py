@@ -21,7 +21,17 @@ def guarded(example: Path) -> Iterator[TestClient]:
         yield client
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8765", "10.0.0.1", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example:8765",
+        "10.0.0.1",
+        "",
+        "[::1].evil.example:80",
+        "[::1",
+    ],
+)
 def test_a_name_that_points_here_reaches_nothing(page: Page, host: str) -> None:
     answer = page.client.get(RUNS, headers={"Host": host})
     assert answer.status_code == 403
@@ -105,8 +115,12 @@ def test_who_bears_the_token_tells_the_roles(example: Path) -> None:
             content=rb'{"note": "\ud800"}',
             headers={"Content-Type": "application/json"},
         )
-        assert half.json()["note"] == "?"
+        assert half.status_code == 400
         assert client.get(RUNS).status_code == 200
+        deep = client.patch(
+            f"{RUNS}/example", content=b"[" * 9999, headers={"Content-Type": "application/json"}
+        )
+        assert (deep.status_code, deep.json()["error"]) == (400, "send one JSON object")
         stranger = {"Origin": "http://evil.example"}
         assert client.post(path, json={"command": "stop"}, headers=stranger).status_code == 403
         changed = client.patch(f"{RUNS}/example", json={"tags": ["a", "a"], "note": " best "})

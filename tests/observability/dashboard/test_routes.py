@@ -237,6 +237,12 @@ def test_prometheus_reads_the_same_runs(page: Page) -> None:
     assert page.client.get("/metrics").text.count("# TYPE") == answer.text.count("# TYPE")
 
 
+@pytest.mark.parametrize("path", ["versions", "tasks", "dead", "versions/1/judgments"])
+@pytest.mark.parametrize("cursor", ["[NaN]", "[1e999]", "[9999999999999999999999]", "[" * 5000])
+def test_a_cursor_that_is_none_is_refused(page: Page, path: str, cursor: str) -> None:
+    assert page.get(f"{RUN}/{path}", 400, cursor=cursor)["error"].startswith("cursor: ")
+
+
 def test_a_cursor_of_another_search_is_refused(page: Page) -> None:
     for cursor in ('["x"]', '["tasks/0","y"]', '["nothing/0",3]'):
         said = page.get(f"{RUN}/events/search", 400, cursor=cursor)

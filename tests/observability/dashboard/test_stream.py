@@ -121,7 +121,18 @@ def test_a_log_that_cannot_be_read_is_a_sentence_until_it_can(tmp_path: Path) ->
     asyncio.run(follow())
 
 
-@pytest.mark.parametrize("last", ["[]", "x", '{"a": 1}', '{"a": {"tasks": "x"}}', "{" * 99_999])
+@pytest.mark.parametrize(
+    "last",
+    [
+        "[]",
+        "x",
+        '{"a": 1}',
+        '{"a": {"tasks": "x"}}',
+        "{" * 99_999,
+        '{"a": {"tasks/0": 1e999}}',
+        "[" * 3000,
+    ],
+)
 def test_an_id_that_is_none(last: str) -> None:
     with pytest.raises(Wrong, match="Last-Event-ID"):
         heard_of(last)
