@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -31,18 +32,32 @@ class FolderSource:
     """The run in a folder. Raises `UsageError` where there is none."""
 
     def __init__(self, folder: RunFolder, name: str) -> None:
-        self._folder, self._bus = folder, folder.bus()
-        self.id, self.path, self.run = name, folder.path, folder.run_id
-        self.place, self.cache = self._bus.place(folder.path), folder.replay
-        self.roles = names_in(folder.settings)
-        self._pieces = Pieces(folder.path)
+        self._folder, self.id, self.path, self.cache = folder, name, folder.path, folder.replay
         self._size: tuple[float, int] | None = None
+        self._read()
+
+    def _read(self) -> None:
+        folder = self._folder
+        self._bus, self.run, self.roles = folder.bus(), folder.run_id, names_in(folder.settings)
+        self.place, self._pieces = self._bus.place(folder.path), Pieces(folder.path)
 
     def open(self) -> Bus:
         try:
+            if self._folder.run_id != self.run:
+                self._read()
             return self._folder.opened(self._bus)
         except UsageError as error:
             raise BusError(str(error)) from None
+
+    def identity(self) -> object:
+        try:
+            run = self._folder.run_id
+        except UsageError as error:
+            raise BusError(str(error)) from None
+        with suppress(OSError):
+            file = (self.path / "log.sqlite").stat()
+            return run, file.st_dev, file.st_ino
+        return (run,)
 
     def deaths(self) -> Mapping[str, Mapping[str, Any]]:
         return {who: asdict(death) for who, death in deaths.read(self._folder.logs).items()}
@@ -65,6 +80,8 @@ class FolderSource:
         self, command: str, role: str | None, settings: Sequence[str]
     ) -> Mapping[str, Any]:
         try:
+            if self._folder.run_id != self.run:
+                raise Refused(f"the run in {self.path} is another one now: look at it first")
             if command == "objective":
                 told = await control.new_objective(self._folder, settings)
             else:
@@ -90,6 +107,9 @@ class BusSource:
 
     def open(self) -> Bus:
         return self._bus.build(self.path, read_only=True)
+
+    def identity(self) -> object:
+        return None
 
     def deaths(self) -> Mapping[str, Mapping[str, Any]]:
         return {}

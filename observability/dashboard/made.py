@@ -27,6 +27,7 @@ class Made:
         """The value of a key. Of now it is made again once there are more events and some time has
         passed; of the past once the index has read on."""
         indexed, now = self._watched.indexed, monotonic()
+        key = self._watched.changes, key
         events, ready = int(indexed["done"]), bool(indexed["ready"])
         with self._lock:
             known = self._kept.get(key)

@@ -40,11 +40,11 @@ NOW = Place(at=END, ends=None)
 
 class Places:
     """Those of one run. What was found before the end of the log is remembered: it never
-    moves, for a log only grows."""
+    moves, for a log only grows, as long as it is the same."""
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
-        self._found: OrderedDict[str, dict[Stream, int]] = OrderedDict()
+        self._found: OrderedDict[tuple[int, str], dict[Stream, int]] = OrderedDict()
         self._lock = Lock()
 
     def at(self, said: str | None) -> Place:
@@ -52,8 +52,9 @@ class Places:
         if said in (None, "", END):
             return NOW
         assert said is not None
+        key = self._watched.changes, said
         with self._lock:
-            known = self._found.get(said)
+            known = self._found.get(key)
         if known is None:
             named = self._version(said) if _NUMBER.fullmatch(said) else said
             known = self._watched.look(lambda log: _position(log, named))
@@ -61,7 +62,7 @@ class Places:
                 # A time that is still to come moves with the end of the log.
                 return Place(at=said, ends=known)
             with self._lock:
-                self._found[said] = known
+                self._found[key] = known
                 while len(self._found) > _REMEMBERED:
                     self._found.popitem(last=False)
         return Place(at=said, ends=known)

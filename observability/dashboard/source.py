@@ -27,7 +27,12 @@ class Source(Protocol):
     def cache(self) -> Path: ...
 
     def open(self) -> Bus:
-        """Its log, for reading. Raises `BusError`."""
+        """Its log, for reading, of the run that is there now. Raises `BusError`."""
+        ...
+
+    def identity(self) -> object:
+        """Equal as long as the same run and the same file of a log are there; None where a name is
+        all that is known. Raises `BusError`."""
         ...
 
     @property

@@ -34,6 +34,7 @@ EVERY = 10_000
 MOST = 256
 LOOK_SECONDS = 0.25
 AGAIN_SECONDS = 2.0
+COMPARE_SECONDS = 1.0
 _PAGE = 500
 _OPENING = "the log is being opened: ask again in a moment"
 _STATES = 8
@@ -51,7 +52,8 @@ class Unavailable(Exception):
 class Watched:
     """The run of a `source`, from `start` to `close`. `error` is why its log cannot be followed,
     None while it can; `heads` is where its log ended at the last look; `on_news` is called after
-    each look that found something else, from the thread."""
+    each look that found something else, from the thread; `changes` is how often another run, or
+    another log of it, was found in its place."""
 
     def __init__(self, source: Source, on_news: Callable[[], None] = lambda: None) -> None:
         self.source = source
@@ -59,14 +61,17 @@ class Watched:
         self.heads: dict[Stream, int] = {}
         self.newest_time: float | None = None
         self.pace = Pace()
+        self.changes = 0
         self.on_news = on_news
+        self._identity: object = None
+        self._compared = 0.0
         self.snapshots = Snapshots(source.cache, source.run, most=MOST)
         self._index: Index | None = None
         self._bus: Bus | None = None
         self._before: Bus | None = None
         self._state = State()
         self._folded = 0
-        self._states: dict[tuple[tuple[Stream, int], ...], State] = {}
+        self._states: dict[tuple[int, tuple[tuple[Stream, int], ...]], State] = {}
         self._folding = threading.Lock()
         self._chain: tuple[Log, Chain] | None = None
         self._chaining = threading.Lock()
@@ -143,7 +148,7 @@ class Watched:
                 f"the log is being read for the first time: {self._folded:,} of "
                 f"{sum(self.heads.values()):,} events so far, this position lies beyond them"
             )
-        key = tuple(sorted(item for item in ends.items() if item[1]))
+        key = self.changes, tuple(sorted(item for item in ends.items() if item[1]))
         state = self._states.get(key)
         if state is None:
             # No snapshot is left for every place that somebody looks at.
@@ -168,10 +173,11 @@ class Watched:
                 self._say(str(error))
             except Exception as error:
                 _log.exception("following %s", self.source.id)
+                said = "the log cannot be followed"
                 if is_damage(error) and self._index is not None:
                     self._index.store.remove()
-                    self._index = None
-                self._say(f"the log cannot be followed ({type(error).__name__}: {error})")
+                    self._index, said = None, "the index is damaged and is made anew"
+                self._say(f"{said} ({type(error).__name__}: {error})")
             self._stop.wait(AGAIN_SECONDS)
         self._shut(self._before)
         self._shut(self._bus)
@@ -179,7 +185,11 @@ class Watched:
             self._index.store.close()
 
     def _open(self) -> None:
-        bus = self.source.open()
+        identity, bus = self.source.identity(), self.source.open()
+        if identity != self._identity:
+            self._leave()
+            self._identity = identity
+            self.snapshots = Snapshots(self.source.cache, self.source.run, most=MOST)
         self._shut(self._before)
         # Whoever reads it at the moment comes to an end first.
         self._before, self._bus = self._bus, bus
@@ -196,8 +206,36 @@ class Watched:
         self.heads = heads
         self.on_news()
 
+    def _compare(self) -> None:
+        """Now and then: raises `BusError` where what was opened is not there any more, of which
+        nothing is shown from then on."""
+        if monotonic() - self._compared < COMPARE_SECONDS:
+            return
+        self._compared = monotonic()
+        try:
+            if self.source.identity() == self._identity:
+                return
+            said = BusError(f"the run in {self.source.path} is another one: it is opened anew")
+        except BusError as error:
+            said = error
+        self._leave()
+        raise said
+
+    def _leave(self) -> None:
+        """Nothing of what was followed is kept."""
+        self._shut(self._before)
+        # Whoever reads it at the moment comes to an end first.
+        self._before, self._bus = self._bus, None
+        if self._index is not None:
+            self._index.store.close()
+        with self._folding:
+            self._index, self._state, self._folded, self._states = None, State(), 0, {}
+        self.heads, self.newest_time, self.pace = {}, None, Pace()
+        self.changes += 1
+
     def _look_once(self) -> bool:
         """Take what is there; whether that was all."""
+        self._compare()
         log, index = self.log, self._index
         assert index is not None
         if index.store.damage is not None:

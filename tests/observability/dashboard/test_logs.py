@@ -23,7 +23,7 @@ from evolvent.run.archive import archive_run
 from evolvent.run.folder import RunFolder
 from evolvent.watching.sources import BusSource, sources
 from observability.dashboard.app import dashboard
-from observability.dashboard.source import Source
+from observability.dashboard.source import Refused, Source
 from tests.observability.dashboard.asking import HERE, Page
 from tests.observability.replay.told import told
 
@@ -138,6 +138,40 @@ def test_a_log_that_grew_while_nobody_looked(tmp_path: Path) -> None:
         page.wait("run")
         again = page.get("/runs/run/tasks", limit=500), page.get("/runs/run/series")
     assert json.dumps(grown, sort_keys=True) == json.dumps(again, sort_keys=True)
+
+
+def test_another_run_in_the_place_of_one_is_opened(tmp_path: Path) -> None:
+    run, other = a_run(tmp_path / "run", told(6)), tmp_path / "other"
+    RunFolder(other).create(load_recipe("strings", ["seed=7"]))
+    said(SqliteBus(other / "log.sqlite"), told(2))
+    [source] = sources([run], None)
+    with opened(source) as page:
+        page.wait("run")
+        before = page.get("/runs/run/tasks")["total"]
+        page.get("/runs/run/resolve", at="4")
+        run.rename(tmp_path / "aside")
+        page.until(lambda: "is not a run" in str(page.get("/runs")["runs"][0]["error"]))
+        page.get("/runs/run/tasks", 503)
+        other.rename(run)
+        page.wait("run")
+        assert source.run == RunFolder(run).run_id
+        page.get("/runs/run/resolve", 400, at="4")
+        assert page.get("/runs/run/tasks")["total"] < before
+        run.rename(other)
+        (tmp_path / "aside").rename(run)
+        page.until(lambda: "is another one" in str(page.get("/runs")["runs"][0]["error"]))
+        page.wait("run")
+        assert page.get("/runs/run/tasks")["total"] == before
+
+
+def test_what_is_told_goes_to_the_run_that_is_shown(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", told(1))
+    [source] = sources([run], None)
+    assert asyncio.run(source.tell("pause", None, []))
+    shutil.rmtree(run)
+    RunFolder(run).create(load_recipe("strings", ["seed=7"]))
+    with pytest.raises(Refused, match="another one"):
+        asyncio.run(source.tell("pause", None, []))
 
 
 @pytest.mark.parametrize("whole_pages", [0, 1, 3])
