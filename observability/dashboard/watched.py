@@ -203,7 +203,7 @@ class Watched:
             if not self._state.num_events:
                 self._state = self.snapshots.newest(log, heads)
             self._folded = self._state.num_events
-        self.heads = heads
+        self.heads, self.newest_time = heads, _newest_time(log, heads)
         self.on_news()
 
     def _compare(self) -> None:
@@ -287,3 +287,12 @@ class Watched:
         if bus is not None:
             with suppress(BusError, OSError):
                 asyncio.run(bus.close())
+
+
+def _newest_time(log: Log, heads: Mapping[Stream, int]) -> float | None:
+    """Of the last records, those that can be read."""
+    found: list[float] = []
+    for stream, end in heads.items():
+        with suppress(BusError):
+            found += [time_of(one) or 0.0 for one in log.read(*stream, max(0, end - 1), end)]
+    return max(found, default=None)

@@ -229,3 +229,14 @@ def test_a_log_without_events(tmp_path: Path, path: str) -> None:
         page.until(lambda: page.client.get("/api/v1/runs/run/state").status_code == 200)
         assert page.get(f"/runs/run/{path}")
         assert page.get("/runs/run/resolve")["step"] == 1
+
+
+def test_when_a_run_was_last_heard_is_known_after_a_restart(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", told(3))
+    times = []
+    for _ in range(2):
+        with opened(*sources([run], None)) as page:
+            page.wait("run")
+            times.append(page.get("/runs")["runs"][0]["updated_at"])
+    assert times[0] is not None
+    assert times[0] == times[1]
