@@ -34,11 +34,16 @@ def step(folder: Path, tasks: int) -> None:
     torch.set_num_threads(1)
     recipe = load_recipe(str(tiny_recipe(folder)), ["loss.type=grpo"])
     learner = learner_of(recipe, folder / "own")
-    turn = Turn(
-        prompt_tokens=tuple(range(2, 2 + TOKENS)), tokens=tuple(range(2, 2 + TOKENS)),
-        logprobs=(-1.0,) * TOKENS, text="x", finish_reason="length",
-        spans=(Span(version=0, start=0, end=TOKENS),),
-    )  # fmt: skip
+
+    def sample(number: int) -> Sample:
+        """No two are alike: equal rows are read once."""
+        tokens = tuple(2 + (number + at) % (VOCAB - 2) for at in range(TOKENS))
+        turn = Turn(
+            prompt_tokens=tokens, tokens=tokens, logprobs=(-1.0,) * TOKENS, text="x",
+            finish_reason="length", spans=(Span(version=0, start=0, end=TOKENS),),
+        )  # fmt: skip
+        return Sample(turns=(turn,))
+
     verdicts = tuple(
         Verdict(scores={}, reward=float(one % 2), reason="", provenance="exact")
         for one in range(SAMPLES)
@@ -48,7 +53,8 @@ def step(folder: Path, tasks: int) -> None:
             id=derive_id("case", "critic", str(one)), run="case", agent="critic", critic="exact",
             verdicts=verdicts, attempt=Attempt(
                 id=derive_id("case", "solver", str(one)), run="case", agent="solver",
-                task=task(one), samples=(Sample(turns=(turn,)),) * SAMPLES, temperature=1.0,
+                task=task(one), samples=tuple(sample(one * SAMPLES + at) for at in range(SAMPLES)),
+                temperature=1.0,
             ),
         )
         for one in range(tasks)
