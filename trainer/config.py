@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -76,16 +77,35 @@ class LoraConfig(BaseModel):
     targets: tuple[str, ...] = ()
 
 
+_HIDDEN = re.compile(r"^(?!.*\.lora_).*\.\d+\.")
+"""Names of what lies in one of many equal layers."""
+
+NEWTON_SCHULZ_STEPS = 5
+
+
 class OptimizerConfig(BaseModel):
-    """Learning rates and decay; `grad_clip` is the largest global norm of a gradient."""
+    """What moves the matrices inside the layers, Muon or AdamW as all else; learning rates and
+    decay. `grad_clip` is the largest global norm of a gradient."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    type: Literal["muon", "adamw"] = "muon"
     muon_lr: float = Field(default=0.02, gt=0)
     adamw_lr: float = Field(default=3e-3, gt=0)
     momentum: float = Field(default=0.95, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
     grad_clip: float = Field(default=1.0, gt=0)
+
+    @staticmethod
+    def is_hidden(name: str, shape: Sequence[int]) -> bool:
+        """Whether a parameter is a matrix inside the layers."""
+        return len(shape) == 2 and _HIDDEN.match(name) is not None
+
+
+def muon_operations(shape: Sequence[int]) -> int:
+    """Floating point operations by which Muon orthogonalises a matrix of this shape in a step."""
+    short, long = sorted(shape)
+    return NEWTON_SCHULZ_STEPS * (4 * long * short**2 + 2 * short**3)
 
 
 class ScheduleConfig(BaseModel):

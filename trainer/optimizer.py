@@ -1,22 +1,19 @@
 """How weights move: Muon for the matrices of the hidden layers, AdamW for all else, and for all of
-an adapter.
+an adapter; or AdamW for everything.
 
 Muon (Jordan et al. 2024): Nesterov momentum, orthogonalised by five quintic Newton-Schulz
 steps. Batched over equal shapes; in bf16 on a GPU, in fp32 on a CPU, which may have no fast bf16.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from trainer.config import OptimizerConfig
+from trainer.config import NEWTON_SCHULZ_STEPS, OptimizerConfig
 
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-_HIDDEN = re.compile(r"^(?!.*\.lora_).*\.\d+\.")
-"""Names of what lies in one of many equal layers."""
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -24,7 +21,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
-def orthogonalise(matrices_BMN: Tensor, steps: int = 5) -> Tensor:
+def orthogonalise(matrices_BMN: Tensor, steps: int = NEWTON_SCHULZ_STEPS) -> Tensor:
     """The nearest semi-orthogonal matrices, roughly: singular values between 0.7 and 1.2."""
     wide = matrices_BMN.shape[1] > matrices_BMN.shape[2]
     X = matrices_BMN.mT if wide else matrices_BMN
@@ -45,25 +42,31 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
         self._config = config
         named = list(trainable(model).items())
-        matrices = [item for item in named if item[1].ndim == 2 and _HIDDEN.match(item[0])]
+        matrices = [item for item in named if config.is_hidden(item[0], item[1].shape)]
         hidden = {name for name, _ in matrices}
         rest = [item for item in named if item[0] not in hidden]
+        by_muon = config.type == "muon"
         self._parameters = [parameter for _, parameter in named]
         groups: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
-        for _, parameter in matrices:
+        for _, parameter in matrices if by_muon else ():
             groups[parameter.shape].append(parameter)
         self._groups = list(groups.values())
         self._momenta = [
             torch.zeros(len(group), *group[0].shape, device=group[0].device)
             for group in self._groups
         ]
-        self._rest_names = [name for name, _ in rest]
+        kinds = [(rest, 0.0), ([] if by_muon else matrices, config.weight_decay)]
+        self._rest_names = [name for items, _ in kinds for name, _ in items]
         self._adamw = torch.optim.AdamW(
-            [parameter for _, parameter in rest],
+            [
+                {"params": [parameter for _, parameter in items], "weight_decay": decay}
+                for items, decay in kinds
+            ],
             lr=config.adamw_lr,
             betas=(0.9, 0.98),
             eps=1e-8,
-            weight_decay=0.0,
+            # One pass over memory; what Muon stands beside goes on as it began.
+            fused=None if by_muon else True,
         )
 
     def step(self, scale: float = 1.0) -> float:
@@ -74,7 +77,8 @@ class Optimizer:
         norm = float(nn.utils.clip_grad_norm_(self._parameters, self._config.grad_clip))
         if norm < float("inf"):
             self._step_muon(self._config.muon_lr * scale)
-            self._adamw.param_groups[0]["lr"] = self._config.adamw_lr * scale
+            for group in self._adamw.param_groups:
+                group["lr"] = self._config.adamw_lr * scale
             self._adamw.step()
         for parameter in self._parameters:
             parameter.grad = None

@@ -1,6 +1,7 @@
 """What can be checked before anything starts, in one pass: nothing is written, no model is loaded.
 
-the devices -> the domain -> the problems of all levels -> what the model reads and writes -> memory
+the devices -> the optimiser -> the domain -> the problems of all levels
+    -> what the model reads and writes -> memory
 """
 
 from collections.abc import Collection, Sequence
@@ -14,6 +15,7 @@ from evolvent.preflight.endpoints import check_endpoints
 from evolvent.preflight.levels import Show, built, problems_of
 from evolvent.preflight.machine import free_bytes
 from evolvent.preflight.memory import check_memory, check_records
+from evolvent.preflight.optimizer import check_optimizer
 from evolvent.preflight.reader import Reader, fresh, reader_of
 from evolvent.preflight.rehearsal import Need, Rehearsal, unreadable
 from evolvent.recipe.recipe import Recipe
@@ -39,7 +41,10 @@ def check(
     show("reading the recipe's domain")
     check_devices(recipe, roles)
     _check_archive(run, recipe, roles)
+    here = set(HOLD_A_MODEL if roles is None else roles) - set(recipe.run.without)
     reader = reader_of(run, recipe)
+    if reader is not None and "trainer" in here:
+        check_optimizer(recipe, reader.sizes)
     domain = built(recipe.domain)
     check_answers(recipe, domain)
     problems = problems_of(recipe, domain, show)
@@ -53,7 +58,6 @@ def check(
         _check_context(needs, reader.context, reader.mend)
     check_records(recipe, needs)
     if (free := free_bytes()) is not None:
-        here = set(HOLD_A_MODEL if roles is None else roles) - set(recipe.run.without)
         check_memory(recipe, here, reader.sizes, needs, free)
 
 

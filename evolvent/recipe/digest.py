@@ -7,7 +7,7 @@ every older run as it was. Devices, places and how a run is operated do not coun
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -92,13 +92,15 @@ def _operated(mine: Any, theirs: Any) -> Any:
 
 
 def _said(section: BaseModel, besides: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The fields of a section that decide learning and differ from their defaults; its type."""
+    """The fields of a section that decide learning and differ from their defaults; the type of a
+    part, which is the only one that its configuration has."""
     said: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
         if name in besides or _is_operated(section, name):
             continue
         value = _plain(getattr(section, name))
-        always = name == "type" or field.is_required()
+        names_part = name == "type" and len(get_args(field.annotation)) < 2
+        always = names_part or field.is_required()
         if always or value != _plain(field.get_default(call_default_factory=True)):
             said[name] = value
     return said

@@ -152,8 +152,8 @@ def _override(settings: dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise UsageError(f"--set {override}: {name} is not a section")
     before = section.get("type", UNIONS.get(".".join(sections)) or value)
-    if field == "type" and before != value:
-        # Another part: what was set of the first one means nothing to it.
+    if field == "type" and before != value and sections[-1:] != ["optimizer"]:
+        # Another part: what was set of the first one means nothing to it. Optimisers share fields.
         section.clear()
     section[field] = value
 

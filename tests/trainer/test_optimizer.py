@@ -71,6 +71,33 @@ def test_five_steps_move_the_weights_as_torch_does() -> None:
             assert torch.equal(mine[name], theirs), name
 
 
+def test_adamw_for_everything_is_that_of_torch() -> None:
+    """Matrices inside the layers decay, whatever moves them."""
+    model = make_model(TINY, seed=1)
+    reference = copy.deepcopy(model)
+    named = list(reference.named_parameters())
+    kinds = [(True, CONFIG.weight_decay), (False, 0.0)]
+    adamw = torch.optim.AdamW(
+        [
+            {"params": [p for n, p in named if is_matrix(n, p) == kind], "weight_decay": decay}
+            for kind, decay in kinds
+        ],
+        lr=CONFIG.adamw_lr / 2,
+        betas=(0.9, 0.98),
+    )
+    optimizer = Optimizer(model, CONFIG.model_copy(update={"type": "adamw"}))
+    for step in range(STEPS):
+        drawn = gradients(model, step, norm=0.9)
+        set_gradients(model, drawn)
+        set_gradients(reference, drawn)
+        assert optimizer.step(0.5) == pytest.approx(0.9, rel=1e-4)
+        adamw.step()
+    assert not [name for name in optimizer.state() if name.startswith("muon.")]
+    mine = dict(model.named_parameters())
+    for name, theirs in named:
+        torch.testing.assert_close(mine[name], theirs)
+
+
 def test_matrices_inside_the_layers_of_any_model_go_to_muon() -> None:
     model = GPT2LMHeadModel(GPT2Config(vocab_size=32, n_embd=8, n_layer=2, n_head=2))
     state = Optimizer(model, CONFIG).state()
@@ -132,16 +159,18 @@ def test_orthogonalised_matrices_have_singular_values_about_one(
     assert float(overlap) > 0.95
 
 
-def test_the_state_goes_on_in_another_optimiser() -> None:
+@pytest.mark.parametrize("kind", ["muon", "adamw"])
+def test_the_state_goes_on_in_another_optimiser(kind: str) -> None:
+    config = CONFIG.model_copy(update={"type": kind})
     whole, again = (make_model(TINY, seed=1) for _ in range(2))
-    first = Optimizer(whole, CONFIG)
+    first = Optimizer(whole, config)
     for step in range(2):
         set_gradients(whole, gradients(whole, step, norm=0.5))
         first.step()
     with torch.no_grad():
         for mine, theirs in zip(again.parameters(), whole.parameters(), strict=True):
             mine.copy_(theirs)
-    second = Optimizer(again, CONFIG)
+    second = Optimizer(again, config)
     second.restore({name: value.clone() for name, value in first.state().items()})
     for model, optimizer in ((whole, first), (again, second)):
         set_gradients(model, gradients(model, 2, norm=0.5))

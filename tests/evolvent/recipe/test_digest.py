@@ -49,6 +49,15 @@ def test_what_is_written_as_it_is_by_default_changes_no_digest() -> None:
     assert whole.digest == plain.digest
 
 
+def test_the_kind_of_an_optimiser_is_said_where_it_is_another() -> None:
+    """Recipes that say something of their optimiser were named before it had a kind."""
+    plain = load_recipe("grpo")
+    assert load_recipe("grpo", ["optimizer.type=muon"]).digest == plain.digest
+    other = load_recipe("grpo", ["optimizer.type=adamw"])
+    assert other.optimizer.muon_lr == plain.optimizer.muon_lr
+    assert other.digest != plain.digest
+
+
 def test_the_former_digest_is_that_of_the_whole_as_it_is_stored(stored: dict[str, Any]) -> None:
     text = json.dumps(stored)
     assert former_digests(json.loads(text)) == former_digests(stored)

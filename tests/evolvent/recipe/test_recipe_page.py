@@ -78,11 +78,16 @@ def default(field: FieldInfo) -> str:
     return f"`{value if is_line else json.dumps(value)}`"
 
 
+def names_part(kind: FieldInfo) -> bool:
+    """Whether a `type` says which part it is; elsewhere it is a field like others."""
+    return len(get_args(kind.annotation)) == 1
+
+
 def rows(model: type[BaseModel]) -> list[tuple[str, str, str]]:
     return [
         (f"`{name}`", default(field), allowed(field.annotation, field.metadata))
         for name, field in model.model_fields.items()
-        if name != "type"
+        if name != "type" or not names_part(field)
     ]
 
 
@@ -97,6 +102,7 @@ def expected() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
         place = f"{name}.NAME" if get_origin(field.annotation) is dict else name
         for model in members(field):
             kind = model.model_fields.get("type")
+            kind = kind if kind and names_part(kind) else None
             yield (
                 f"`[{place}]`" + (f" `type = {json.dumps(kind.default)}`" if kind else ""),
                 rows(model),
