@@ -12,7 +12,7 @@ export UV_HTTP_TIMEOUT := 300
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: install chromium prometheus run kafka test test-rest test-vllm test-long cases check bench
+.PHONY: install chromium prometheus bubblewrap run kafka test test-rest test-vllm test-long cases check bench
 
 install: $(UV)
 	$(UV) sync --quiet --frozen $(EXTRAS)
@@ -34,6 +34,12 @@ prometheus: chromium  ## a Prometheus for the tests of deploy/, of the distribut
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; } \
 	|| echo 'The tests of deploy/ need Prometheus: as root, `apt-get install prometheus`'
 
+bubblewrap: prometheus  ## what holds programs that a model wrote, of the distribution
+	@command -v bwrap > /dev/null \
+	|| { test "$$(id -u)" = 0 && apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap libseccomp2; } \
+	|| echo 'The tests of the sandbox need bubblewrap: as root, `apt-get install bubblewrap libseccomp2`'
+
 run: install  ## evolve a model before your eyes
 	$(RUN) evolvent run
 
@@ -42,13 +48,13 @@ kafka: install  ## a real Apache Kafka at 127.0.0.1:9092, its data in .kafka/
 
 test: test-vllm test-rest  ## the test suite, but for the long tests
 
-test-rest: install prometheus  ## all of it but vLLM's part
+test-rest: install bubblewrap  ## all of it but vLLM's part
 	$(RUN) pytest
 
 test-vllm: $(UV)  ## the tests of vLLM, in .venv-vllm
 	$(RUN_VLLM) pytest -m "vllm and not long"
 
-test-long: install prometheus  ## the tests that are too long for every time
+test-long: install bubblewrap  ## the tests that are too long for every time
 	$(RUN) pytest -m "long and not vllm"
 	$(RUN_VLLM) pytest -m "vllm and long"
 

