@@ -59,6 +59,7 @@ METHODS = {
         },
     ),
     "self-rewarding": Method(
+        versions=60,
         controls={
             "version 0 judges": ("judge.policy=reference",),
             "oracle": (*ORACLE, "warmup.role_share=0", "loss.role_rows=0"),
@@ -78,7 +79,7 @@ METHODS = {
             "collapse": COLLAPSE,
         },
     ),
-    "sit": Method(versions=140, by_chance=False, controls={"oracle": ORACLE}),
+    "sit": Method(versions=200, by_chance=False, controls={"oracle": ORACLE}),
     "absolute-zero": Method(
         controls={
             "frozen": (*FROZEN, "loss.proposer_reward=none"),
