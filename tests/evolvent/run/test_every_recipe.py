@@ -130,7 +130,7 @@ HAS: Mapping[str, tuple[Callable[[Ran], bool], ...]] = {
     "self-instruct": (has_proposed,),
     "self-refine": (lambda ran: "critic" in ran.seats,),
     "self-rewarding": (has_graded,),
-    "sit": (lambda ran: {task.level for task in ran.tasks} == {5},),
+    "sit": (lambda ran: {task.level for task in ran.tasks} == {9},),
     "spin": (lambda ran: all(one["staleness_max"] == 0 for one in ran.metrics),),
     "spiral": (lambda ran: ran.seats == {"first", "second"},),
     "star": (has_restarted, has_hidden_its_hints),
