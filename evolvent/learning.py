@@ -97,14 +97,11 @@ def make_learner(
     prompting: Prompting | None = None,
     policy: str = CURRENT,
 ) -> Learner:
-    """What learns under the name of `policy`: `model`, or an adapter on it, where the recipe says.
-    The recipe's filter looks at answers, and so is for the policy that answers. Raises
-    `UsageError`."""
+    """What learns under the name of `policy`: `model`, or an adapter on it, where the recipe says;
+    it may have that already. The recipe's filter looks at answers, and so is for the policy that
+    answers. Raises `UsageError`."""
     vocab = int(model.get_input_embeddings().num_embeddings)
-    if recipe.lora.rank:
-        # Made on the CPU, so that it has the same values wherever it learns.
-        model = with_adapter(model.cpu(), recipe.lora, recipe.seed)
-    model = model.to(_device(recipe))
+    model = _placed(recipe, model)
     return Learner(
         model=model,
         optimizer=Optimizer(model, recipe.optimizer),
@@ -116,6 +113,14 @@ def make_learner(
         format="lora" if recipe.lora.rank else "full",
         unknown=() if prompting is None else prompting.unknown(vocab),
     )
+
+
+def _placed(recipe: Recipe, model: Any) -> Any:
+    """The model that learns, where it learns, with an adapter where the recipe says."""
+    if recipe.lora.rank and not hasattr(model, "peft_config"):
+        # Made on the CPU, so that it has the same values wherever it learns.
+        model = with_adapter(model.cpu(), recipe.lora, recipe.seed)
+    return model.to(_device(recipe))
 
 
 def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> Seeded:
@@ -130,11 +135,16 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
     shutil.rmtree(folder, ignore_errors=True)
     tokenizer.save_pretrained(folder)
     prompting, reads = _prompting(folder), longest(model.config.to_dict())
-    if recipe.model.path is not None:
+    given = recipe.model.path is not None
+    if given:
         check_learned(model, reads)
+        files = save_model(model, tokenizer, folder)
         if isinstance(recipe.engine, LocalConfig):
-            check_served(folder, save_model(model, tokenizer, folder))
+            check_served(folder, files)
     examples = _examples(recipe, parts, model, tokenizer, prompting)
+    if adapts := given and recipe.lora.rank > 0:
+        # Version 0 is the given model as it is and an adapter; a fresh one knows nothing yet.
+        model = _placed(recipe, model)
     loss = warm_up(
         model.to(_device(recipe)),
         lambda index: examples.row(index, recipe.warmup.proposal_share, recipe.warmup.role_share),
@@ -142,7 +152,8 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
         lambda done, total: progress("warming up the seed model", done, total),
         recipe.learner.micro_batch_tokens,
     )
-    save_model(model, tokenizer, folder)
+    if not adapts:
+        save_model(model, tokenizer, folder)
     learner = make_learner(recipe, parts.encoding(examples.answer), model, prompting)
     if recipe.lora.rank:
         save_description(learner.model, folder)

@@ -18,9 +18,12 @@ def check_optimizer(recipe: Recipe, sizes: Sizes) -> None:
         return
     if sizes.muon_operations <= _MOST_OPERATIONS:
         return
+    adapts = recipe.lora.rank > 0
+    # Under an adapter a given model never moves; a fresh one does in its warm-up.
+    warmed = recipe.warmup.steps and not (adapts and recipe.model.path is not None)
     full = {
-        "warmup.optimizer.type": recipe.warmup.optimizer if recipe.warmup.steps else None,
-        "optimizer.type": None if recipe.lora.rank else recipe.optimizer,
+        "warmup.optimizer.type": recipe.warmup.optimizer if warmed else None,
+        "optimizer.type": None if adapts else recipe.optimizer,
     }
     for field, config in full.items():
         if config is not None and config.type == "muon":

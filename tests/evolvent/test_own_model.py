@@ -229,6 +229,30 @@ def test_an_example_that_the_model_cannot_read_is_one_sentence(tmp_path: Path, o
         make_seed(recipe, place.parts, tmp_path / "seed", lambda *_: None)
 
 
+def test_a_given_model_is_warmed_up_as_an_adapter(tmp_path: Path, own: Path) -> None:
+    """What a run begins with is the model as it was given, and an adapter that has learned."""
+    from evolvent.learning import make_seed
+
+    settings = [
+        "warmup={batch=8, steps=20, rise_steps=1}",
+        "lora.rank=4",
+        f"model={{path='{own}'}}",
+    ]
+    recipe = load_recipe("strings", [*settings, "warmup.optimizer.adamw_lr=0.02"])
+    place = Workplace(tmp_path, "run", recipe, MemoryBus(), LogVoice())
+    seeded = make_seed(recipe, place.parts, tmp_path / "seed", lambda *_: None)
+    given = AutoModelForCausalLM.from_pretrained(own, dtype=torch.float32).state_dict()
+    kept = load_file(tmp_path / "seed" / "model.safetensors")
+    assert all(torch.equal(kept[name], value) for name, value in given.items())
+    moved = seeded.learner.published()
+    assert moved and all(".lora_" in name for name in moved)
+    assert all(bool(value.any()) for value in moved.values()), "both matrices have moved"
+    untaught = load_recipe("strings", [*settings, "warmup.optimizer.adamw_lr=1e-12"])
+    before = make_seed(untaught, place.parts, tmp_path / "other", lambda *_: None)
+    assert seeded.metrics["warmup_loss"] < before.metrics["warmup_loss"] - 0.3
+    assert not seeded.learner.optimizer.state(), "learning begins with a fresh optimiser"
+
+
 def test_a_folder_has_its_own_size(recipe: Path, own: Path) -> None:
     with pytest.raises(UsageError, match=rf"the model in {own} has its own size: leave out hidden"):
         load_recipe(str(recipe), ["model.hidden=32"])

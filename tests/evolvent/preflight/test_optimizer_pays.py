@@ -23,6 +23,8 @@ SMOLLM2 = Sizes.fresh(
         (["warmup.optimizer.type=adamw"], "optimizer.type"),
         (["warmup.steps=0", "optimizer.type=adamw"], None),
         (["warmup.steps=0", "lora.rank=4"], None),
+        (["lora.rank=4"], "warmup.optimizer.type"),
+        (["lora.rank=4", "model={path='given'}"], None),
         (["learner.device=cuda"], None),
     ],
 )
