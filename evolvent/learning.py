@@ -212,7 +212,7 @@ def _first_model(recipe: Recipe, parts: Parts) -> tuple[Any, Any]:
         size = recipe.model.model_copy(update={"max_positions": positions(recipe, parts.domain)})
         model, tokenizer = make_model(size, recipe.seed), make_tokenizer(size.vocab)
     else:
-        model, tokenizer = load_model(recipe.model.path)
+        model, tokenizer = load_model(recipe.model.path, recipe.model.system)
     if recipe.lora.rank:
         try:
             targets_of(model, recipe.lora)

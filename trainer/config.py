@@ -34,11 +34,13 @@ _FORMER = {"vocab": 64, "max_positions": 128}
 class ModelConfig(BaseModel):
     """The seed model: a Hugging Face folder at `path`, or else a fresh one of the given size; the
     defaults have 158,272 parameters. Without `max_positions` it reads what the tasks need, at least
-    `LEAST_POSITIONS` tokens."""
+    `LEAST_POSITIONS` tokens. `system` is the system message of every conversation without one, for
+    a folder with a chat template; None leaves what the template itself says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     path: Path | None = None
+    system: str | None = None
     hidden: PositiveInt = 64
     intermediate: PositiveInt = 160
     layers: PositiveInt = 3
@@ -53,10 +55,12 @@ class ModelConfig(BaseModel):
         sizes = [
             name
             for name, field in type(self).model_fields.items()
-            if name != "path" and getattr(self, name) not in (field.default, _FORMER.get(name))
+            if name not in ("path", "system") and getattr(self, name) not in (field.default, _FORMER.get(name))
         ]
         if self.path is not None and sizes:
             raise ValueError(f"the model in {self.path} has its own size: leave out {sizes[0]}")
+        if self.system is not None and self.path is None:
+            raise ValueError("system is for a model with a chat template: name one in path")
         return self
 
     def as_before(self) -> "ModelConfig":

@@ -13,15 +13,16 @@ def check_model(folder: Path) -> None:
     check_folder(folder)
 
 
-def load_model(folder: Path) -> tuple[Any, GivenTokenizer]:
-    """The model in 32 bits and its tokenizer; no code of the folder runs. Raises `UsageError`."""
+def load_model(folder: Path, system: str | None = None) -> tuple[Any, GivenTokenizer]:
+    """The model in 32 bits and its tokenizer; no code of the folder runs. A
+    `system` message stands in its chat template. Raises `UsageError`."""
     from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, GenerationConfig
 
     kind = check_folder(folder)["model_type"]
     if kind not in CONFIG_MAPPING or CONFIG_MAPPING[kind] not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise unfit(folder, f"transformers knows no causal language model {kind!r}")
     model = _loaded(folder)
-    tokenizer = read_tokenizer(folder)
+    tokenizer = read_tokenizer(folder, system)
     if max(tokenizer.prompting.known) >= model.get_input_embeddings().num_embeddings:
         raise unfit(folder, "its tokenizer has more tokens than the model")
     kept = model.state_dict().keys() - dict(model.named_parameters(remove_duplicate=False)).keys()

@@ -19,6 +19,10 @@ from agents.engines.engine import SwapRefused
 from evolvent.given.folder import unfit
 
 _SPECIAL_TOKENS = "special_tokens_map.json"
+_OWN_SYSTEM = (
+    "{%%- if messages[0]['role'] != 'system' -%%}"
+    "{%%- set messages = [{'role': 'system', 'content': %s}] + messages -%%}{%%- endif -%%}\n"
+)
 _FILES = (TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE, _SPECIAL_TOKENS)
 
 
@@ -42,12 +46,13 @@ class GivenTokenizer:
             (folder / name).write_bytes(content)
 
 
-def read_tokenizer(folder: Path) -> GivenTokenizer:
-    """Raises `UsageError` where it could not be used as it is."""
+def read_tokenizer(folder: Path, system: str | None = None) -> GivenTokenizer:
+    """With a `system` message of its own in its chat template. Raises `UsageError` where it could
+    not be used as it is."""
     files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
     try:
         described = _described(folder, files)
-        prompting = read_prompting(prompting_texts(files))
+        prompting = prompting_of(folder, files, system)
     except SwapRefused as error:
         raise unfit(folder, str(error).rstrip(".")) from None
     for token, name in _named(described):
@@ -60,6 +65,20 @@ def read_tokenizer(folder: Path) -> GivenTokenizer:
     return GivenTokenizer(
         files=files, prompting=prompting, eos_token=prompting.named_tokens.get("eos_token")
     )
+
+
+def prompting_of(folder: Path, files: dict[str, bytes], system: str | None) -> Prompting:
+    """How `files` say that a model is prompted; with a `system` message, that is written into their
+    chat template. Raises `SwapRefused` and `UsageError`."""
+    prompting = read_prompting(prompting_texts(files))
+    if system is None:
+        return prompting
+    if prompting.source is None:
+        raise unfit(folder, "it has no chat template that could say model.system; leave that out")
+    files[CHAT_TEMPLATE] = (_OWN_SYSTEM % json.dumps(system, ensure_ascii=False)).encode() + (
+        prompting.source.encode()
+    )
+    return read_prompting(prompting_texts(files))
 
 
 def _described(folder: Path, files: dict[str, bytes]) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from agents.engines.checkpoint.prompting import (
     PROMPTING,
     TOKENIZER,
     Prompting,
-    prompting_texts,
     read_prompting,
 )
 from agents.engines.config import VllmConfig
 from agents.engines.engine import SwapRefused
 from evolvent.errors import UsageError
 from evolvent.given.own_model import check_model
+from evolvent.given.tokenizer import prompting_of
 from evolvent.preflight.sizes import Sizes
 from evolvent.recipe.recipe import Recipe
 from trainer.alphabet import build_tokenizer
@@ -66,7 +66,7 @@ def reader_of(run: Path, recipe: Recipe) -> Reader | None:
     if not recipe.model.path.exists():
         return None
     check_model(recipe.model.path)
-    return _in_folder(recipe.model.path, recipe)
+    return _in_folder(recipe.model.path, recipe, recipe.model.system)
 
 
 def fresh(model: ModelConfig) -> Reader:
@@ -83,12 +83,12 @@ def fresh(model: ModelConfig) -> Reader:
     )
 
 
-def _in_folder(folder: Path, recipe: Recipe) -> Reader:
+def _in_folder(folder: Path, recipe: Recipe, system: str | None = None) -> Reader:
     files = {name: (folder / name).read_bytes() for name in PROMPTING if (folder / name).exists()}
     if TOKENIZER not in files:
         raise UsageError(f"the model in {folder} cannot be learned: it has no {TOKENIZER}")
     try:
-        prompting = read_prompting(prompting_texts(files))
+        prompting = prompting_of(folder, files, system)
     except SwapRefused as refused:
         raise UsageError(f"the model in {folder} cannot be learned: {refused}") from None
     config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())

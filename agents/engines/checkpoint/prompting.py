@@ -33,12 +33,14 @@ _WORD = "word"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompting:
     """How one model is prompted. `known` are the tokens that the tokenizer has, `special` those
-    that stand for no text; `texts` are the files that say so."""
+    that stand for no text; `source` is the chat template as it is written; `texts` are the files that
+    say so."""
 
     tokenizer: Tokenizer
     known: frozenset[int]
     special: frozenset[int]
     template: Template | None
+    source: str | None
     named_tokens: Mapping[str, str]
     texts: Mapping[str, str]
 
@@ -111,6 +113,7 @@ def read_prompting(texts: Mapping[str, str]) -> Prompting:
         known=frozenset(tokenizer.get_vocab(with_added_tokens=True).values()),
         special=frozenset(token for token, known in added.items() if known.special),
         template=None if source is None else _compiled(source),
+        source=source,
         named_tokens=_named_tokens(described),
         texts=dict(texts),
     )
