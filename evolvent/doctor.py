@@ -50,9 +50,10 @@ def check_names() -> None:
             )
 
 
-def diagnose(folder: Path, *, kafka: bool = False) -> Iterator[Finding]:
+def diagnose(folder: Path, *, kafka: bool = False, gpu: bool = False) -> Iterator[Finding]:
     """Everything that `evolvent doctor` looks at; `folder` is where runs are kept. Whoever wants
-    `kafka` needs its client and all that a broker on this machine is made of."""
+    `kafka` needs its client and all that a broker on this machine is made of, who wants a `gpu` one
+    that torch sees."""
     python = sys.version_info
     yield Finding(
         name="Python",
@@ -75,6 +76,8 @@ def diagnose(folder: Path, *, kafka: bool = False) -> Iterator[Finding]:
     yield _sandbox()
     yield _library("aiokafka", "kafka", needed=kafka)
     yield from _broker(kafka)
+    if gpu:
+        yield from _gpus()
     yield Finding(
         name="CPU cores",
         well=(os.cpu_count() or 1) >= 2,
@@ -160,6 +163,30 @@ def _broker(needed: bool) -> Iterator[Finding]:
         advice="stop what listens there, or choose another: evolvent kafka start --port",
         needed=needed,
     )
+
+
+def _gpus() -> Iterator[Finding]:
+    """What a run would find to compute on."""
+    from evolvent.preflight.gpus import gpus_here, told, would_run
+
+    if (seen := gpus_here()) is None:
+        yield Finding(
+            name="GPU",
+            well=False,
+            found="none here",
+            advice="nothing: all runs on the CPU; a driver would show one as /dev/nvidia0",
+        )
+        return
+    yield Finding(
+        name="torch and GPU",
+        well=bool(seen.gpus),
+        found=seen.torch,
+        advice="the system shows a GPU and torch sees none: install a torch for its driver",
+    )
+    for number, one in enumerate(seen.gpus):
+        yield Finding(name=f"cuda:{number}", well=True, found=told(one))
+    if seen.gpus:
+        yield Finding(name="runs there", well=True, found=would_run(seen.gpus))
 
 
 def _is_free(port: int) -> bool:

@@ -52,13 +52,14 @@ def doctor(
     kafka: Annotated[
         bool, typer.Option("--kafka", help="What Kafka needs must be here too.")
     ] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="A GPU must be here too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Whether this machine and environment can run evolvent; exit 1 if something is amiss."""
     from evolvent.doctor import diagnose
     from evolvent.tables import findings_table
 
-    findings = list(diagnose(Path("runs"), kafka=kafka))
+    findings = list(diagnose(Path("runs"), kafka=kafka, gpu=gpu))
     display(as_json, [asdict(found) for found in findings], lambda: findings_table(findings))
     if not all(found.well for found in findings if found.needed):
         raise typer.Exit(1)
