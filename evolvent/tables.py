@@ -26,13 +26,30 @@ def _table(*columns: str) -> Table:
     return table
 
 
+_STYLES: Mapping[bool | None, str] = {True: "green", False: "red", None: "yellow"}
+
+
 def answers_table(answers: Sequence[Answer]) -> Table:
+    """Versions side by side, where there are several."""
+    versions = list(dict.fromkeys(answer.version for answer in answers))
+    if len(versions) > 1:
+        return _compared_table(answers, versions)
     table = _table("version", "prompt", "completion", "expected", "")
     for answer in answers:
-        style = {True: "green", False: "red", None: "yellow"}[answer.correct]
         verdict = {True: "right", False: "wrong", None: "unknown"}[answer.correct]
         cells = (str(answer.version), answer.prompt, answer.completion, answer.expected or "")
-        table.add_row(*(Text(cell) for cell in cells), Text(verdict, style=style))
+        table.add_row(*map(Text, cells), Text(verdict, style=_STYLES[answer.correct]))
+    return table
+
+
+def _compared_table(answers: Sequence[Answer], versions: Sequence[int]) -> Table:
+    table = _table("prompt", *(f"version {version}" for version in versions), "expected")
+    by_prompt: dict[str, dict[int, Answer]] = {}
+    for answer in answers:
+        by_prompt.setdefault(answer.prompt, {})[answer.version] = answer
+    for prompt, said in by_prompt.items():
+        cells = [Text(said[one].completion, style=_STYLES[said[one].correct]) for one in versions]
+        table.add_row(Text(prompt), *cells, Text(said[versions[0]].expected or ""))
     return table
 
 

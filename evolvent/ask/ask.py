@@ -30,16 +30,25 @@ class Answer:
     correct: bool | None
 
 
+def version_named(name: str) -> int | None:
+    """As a command names a version, None for the newest. Raises `UsageError`."""
+    if name == "newest":
+        return None
+    if not name.isdecimal():
+        raise UsageError(f"--version {name}: name a version by its number, or newest")
+    return int(name)
+
+
 async def ask(
     folder: RunFolder,
     inputs: list[str],
-    versions: list[int],
+    versions: list[int | None],
     family: str | None,
     *,
     raw: bool = False,
     server: str | None = None,
 ) -> list[Answer]:
-    """Greedy answers, version by version. No `versions` means the newest.
+    """Greedy answers, version by version. None, and no `versions`, means the newest.
 
     The server at `server` is asked, else one that runs beside the run, else versions are loaded
     here. `raw` inputs are what the model reads, letter by letter.
@@ -47,7 +56,7 @@ async def ask(
     async with opened(folder) as place:
         problems = _posed(place.parts.domain, inputs, family, raw)
         log, answers = place.bus.log, []
-        wanted: list[int | None] = [*versions] or [None]
+        wanted = versions or [None]
         chosen = [await asyncio.to_thread(find_answering, folder, log, number) for number in wanted]
         if server is not None:
             asked: AskedServer | None = await asyncio.to_thread(named_server, server, log)

@@ -107,8 +107,8 @@ def ask(
     run: Run,
     inputs: Annotated[list[str], typer.Argument(help="Inputs of your own, such as a word.")],
     version: Annotated[
-        list[int] | None,
-        typer.Option(help="Version to ask; repeat to compare. [default: the newest]"),
+        list[str] | None,
+        typer.Option(help="Version to ask, or newest; repeat to compare. [default: newest]"),
     ] = None,
     family: Annotated[
         str | None, typer.Option(help="Family of tasks, where the domain has several.")
@@ -128,10 +128,12 @@ def ask(
 ) -> None:
     """Try any version with inputs of your own."""
     from evolvent.ask.ask import ask as ask_versions
+    from evolvent.ask.ask import version_named
     from evolvent.tables import answers_table
 
     folder = run_folder(run, archive)
-    asking = ask_versions(folder, inputs, version or [], family, raw=raw, server=server)
+    versions = [version_named(name) for name in version or []]
+    asking = ask_versions(folder, inputs, versions, family, raw=raw, server=server)
     answers = asyncio.run(asking)
     display(as_json, [asdict(answer) for answer in answers], lambda: answers_table(answers))
 
