@@ -1,10 +1,15 @@
-"""What a GPU is worth, and whether all that runs on a CPU runs there: one script for a machine that
-is at hand for ten minutes. Without a GPU it measures the CPU and says so.
+"""What a GPU is worth, and whether all that runs on a CPU runs there: one script of at most eight
+minutes for a machine without a network. Without a GPU it measures the CPU and says so.
 
-    tests with a GPU -> gradients and samples against the CPU -> step -> rollouts and swap -> a run
+    python benchmarks/gpu.py --carry DIR     here: what to bring along, in parts, and how
+    python benchmarks/gpu.py --out DIR       there
+
+    gradients and samples against the CPU -> step -> rollouts and swap -> words -> chat-sums
+        -> sit-large -> tests with a GPU
 
 Every figure is printed as soon as it is known, so that what was measured outlives a machine that is
-taken away; with `--out` also written there. The last line is one JSON object.
+taken away; with `--out` also written there. What the time does not allow is left out, and said. The
+last line is one JSON object.
 """
 
 import argparse
@@ -12,6 +17,9 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +30,35 @@ from transformers.utils.logging import disable_progress_bar
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from agents.engines.local.device import device_of
+from benchmarks._carry import carry
 from benchmarks._gpu import MODELS, QUICK, agreement, rollouts, steps
+from evolvent.errors import UsageError
+from evolvent.given.smollm2 import write_smollm2
 from harness.runs import ROOT, read_scores, read_versions, run, say
 from harness.shown import exit_code
 
 TESTS = ("tests/trainer/test_devices.py", "tests/agents/engines/local")
+SECONDS = 480
+
+Part = tuple[str, float, Callable[[float], Any]]
+"""A figure's name, the least seconds that it is worth beginning with, and what makes it of the
+seconds that are left."""
 
 
 def name_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def tests_failed() -> int:
+def tests_failed(left: float) -> int:
     """Tests of learner and engine that do not pass; those for a GPU are among them."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS],
+            cwd=ROOT, capture_output=True, text=True, check=False, timeout=left,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        say("tests: not done in time")
+        return 1
     last = (done.stdout.strip().splitlines() or ["nothing was said"])[-1]
     say(f"tests: {last}")
     words = last.split()
@@ -47,62 +67,114 @@ def tests_failed() -> int:
     )
 
 
-def whole_run(folder: Path, device: str, seconds: int) -> dict[str, Any]:
-    """The recipe `strings` with engine and learner on `device`."""
-    places = [f"learner.device={device}", f"engine.device={device}", "evaluator.every=10"]
-    settings = [word for place in places for word in ("--set", place)]
+def whole_run(
+    recipe: str, folder: Path, device: str, most: int, settings: tuple[str, ...], left: float
+) -> dict[str, Any]:
+    """A recipe with engine and learner on `device`, for at most `most` seconds of evolution and
+    half of what is `left`."""
+    seconds = max(2, min(most, round(left / 2)))
+    places = (f"learner.device={device}", f"engine.device={device}", *settings)
+    chosen = [word for place in places for word in ("--set", place)]
     run(
-        folder, "--recipe", "strings", "--budget", f"{seconds}s", *settings,
+        folder / recipe, "--recipe", recipe, "--budget", f"{seconds}s", *chosen,
         timeout_seconds=seconds + 600,
     )  # fmt: skip
-    versions, scores = read_versions(folder), read_scores(folder)
+    versions, scores = read_versions(folder / recipe), read_scores(folder / recipe)
     return {
+        "seconds": seconds,
+        "warmup_seconds": round(versions[0].metrics["warmup_seconds"], 1),
         "versions_per_minute": round(60 * (len(versions) - 1) / seconds, 1),
         "tokens_per_second": round(
             sum(version.metrics.get("tokens", 0.0) for version in versions) / seconds
         ),
-        "held_out": round(scores[-1].mean, 3) if scores else None,
+        "held_out": [round(score.mean, 3) for score in scores],
     }
 
 
-def measure(quick: bool, device: torch.device, out: Path | None) -> dict[str, Any]:
-    figures: dict[str, Any] = {"device": name_of(device), "torch": torch.__version__}
+def chat_sums(
+    model: Path | None, folder: Path, device: str, quick: bool, left: float
+) -> dict[str, Any]:
+    """The recipe of a pre-trained model, in its GPU form where there is one; `model` is made unless
+    it is given."""
+    begun = time.monotonic()
+    if model is None:
+        model = folder / "smollm2"
+        write_smollm2(model)
+    said = [f"model.path={model}"]
+    if quick:
+        said += ["warmup.steps=1", "trainer.size=2", "evaluator.count=2", "domain.levels=[1,2]"]
+    recipe = "chat-sums-gpu" if device.startswith("cuda") else "chat-sums"
+    left -= time.monotonic() - begun
+    return whole_run(recipe, folder, device, 2 if quick else 150, tuple(said), left)
 
-    def known(name: str, value: Any) -> None:
-        figures[name] = value
-        say(f"{name}: {json.dumps(value)}")
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "gpu.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
-    known("tests_failed", tests_failed())
+def parts(device: torch.device, quick: bool, folder: Path, model: Path | None) -> Iterator[Part]:
+    """In the order of what they are worth."""
+    place = str(device)
+    little = ("warmup.steps=5", "warmup.batch=8", "trainer.size=8", "loss.steps=2") if quick else ()
+    fewer = little or ("warmup.steps=500", "trainer.size=2000", "loss.steps=50")
     models = QUICK if quick else MODELS
-    known("agreement", agreement(device))
+    yield "agreement", 10, lambda left: agreement(device)
     for name, config in models.items():
-        known(f"step {name}", steps(config, device, quick))
+        yield f"step {name}", 20, lambda left, config=config: steps(config, device, quick)
     for name, config in models.items():
-        known(f"rollouts {name}", rollouts(config, device, quick))
+        yield f"rollouts {name}", 20, lambda left, config=config: rollouts(config, device, quick)
+    most = 2 if quick else 45
+    yield "run words", 60, partial(whole_run, "words", folder, place, most, little)
+    yield "run chat-sums", 120, partial(chat_sums, model, folder, place, quick)
+    most = 2 if quick else 60
+    yield "run sit-large", 60, partial(whole_run, "sit-large", folder, place, most, fewer)
+    yield "tests_failed", 45, tests_failed
+
+
+def measure(
+    quick: bool, device: torch.device, out: Path | None, seconds: float, model: Path | None
+) -> dict[str, Any]:
+    figures: dict[str, Any] = {"device": name_of(device), "torch": torch.__version__}
+    deadline = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as root:
-        seconds = 10 if quick else 60
-        for place in dict.fromkeys(("cpu", device.type)):
-            said = whole_run(Path(root) / place, place, seconds)
-            known(f"run {'device' if place == device.type else 'cpu'}", said)
+        for name, least, make in parts(device, quick, Path(root), model):
+            if (left := deadline - time.monotonic()) < least:
+                value = "left out: no time"
+            else:
+                try:
+                    value = make(left)
+                except (SystemExit, UsageError, RuntimeError) as error:
+                    # What is next is worth as much as before.
+                    value = f"failed: {error}"
+            figures[name] = value
+            say(f"{name}: {json.dumps(value)}")
+            if out is not None:
+                out.mkdir(parents=True, exist_ok=True)
+                (out / "gpu.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return figures
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small models, a run of 10 s")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small models, runs of seconds")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--out", type=Path, help="a folder for the figures as they come")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long all may take")
+    parser.add_argument("--model", type=Path, help="the folder of evolvent model smollm2")
+    parser.add_argument("--carry", type=Path, metavar="DIR", help="write what to bring along")
     arguments = parser.parse_args()
+    if arguments.carry is not None:
+        return carry(arguments.carry)
     disable_progress_bar()
     torch.set_num_threads(1)
-    figures = measure(arguments.quick, device_of(arguments.device), arguments.out)
-    figures.setdefault("run cpu", figures["run device"])
+    figures = measure(
+        arguments.quick,
+        device_of(arguments.device),
+        arguments.out,
+        arguments.seconds,
+        arguments.model,
+    )
     apart = figures["agreement"]
     figures["exact"] = apart["gradient"] < 2e-2 and apart["engine"] < 1e-3
-    code = exit_code(figures, {"exact": True}, ("tests_failed",))
+    figures["failed"] = sum(str(each).startswith("failed:") for each in figures.values())
+    zeros = [name for name in ("tests_failed", "failed") if isinstance(figures[name], int)]
+    code = exit_code(figures, {"exact": True}, zeros)
     print(json.dumps(figures))
     return code
 

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from benchmarks import _carry
 from benchmarks.kafka.client import ROWS, Row
 from benchmarks.kafka.trial import ROOT
 from harness.kafka_harm import Plan
@@ -32,6 +33,18 @@ def test_a_benchmark_says_what_it_takes(script: str, tmp_path: Path) -> None:
     done = started(str(ROOT / "benchmarks" / script), "--help", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "--quick" in done.stdout
+
+
+def test_what_is_too_large_to_be_carried_goes_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_carry, "PART_BYTES", 10)
+    whole = tmp_path / "model.whl"
+    whole.write_bytes(bytes(range(25)))
+    parts = _carry.split(whole)
+    assert [len(part.read_bytes()) for part in parts] == [10, 10, 5]
+    assert b"".join(part.read_bytes() for part in sorted(parts)) == bytes(range(25))
+    assert not whole.exists()
 
 
 def test_the_clients_of_a_trial_find_what_they_import() -> None:
