@@ -46,7 +46,7 @@ def carry(folder: Path) -> int:
 
 def split(file: Path) -> list[Path]:
     """The parts of a file, in order, in its place."""
-    parts = []
+    parts: list[Path] = []
     with file.open("rb") as opened:
         while content := opened.read(PART_BYTES):
             parts.append(file.with_name(f"{file.name}.part{len(parts)}"))

@@ -3,6 +3,7 @@ what the same compute reaches without the loop, without its verdicts, without it
 
     python benchmarks/learning.py [--seeds 5] [--recipes words,strings,…] [--no-controls]
                                   [--early] [--kafka] [--engine vllm|server] [--quick]
+                                  [--set section.field=value]
 
 The means are over all families and the levels that `_proofs.py` names, none of which was in the
 warm-up. Runs follow one another: each uses two cores. The last line is the first recipe's row, and
@@ -71,17 +72,14 @@ class Row:
 class Bench:
     """Does the runs, each in a folder of its own below `folder`."""
 
-    def __init__(
-        self, folder: Path, early: bool, quick: bool, kafka: str | None, engine: str
-    ) -> None:
+    def __init__(self, folder: Path, arguments: argparse.Namespace, kafka: str | None) -> None:
         self._folder = folder
         self._bus = [] if kafka is None else ["--bus", f"kafka://{kafka}"]
-        self._engine = engine
-        self._early = early
-        self._quick = quick
+        self._engine = arguments.engine
+        self._early = arguments.early
+        self._quick = quick = arguments.quick
         self._budget = "2s" if quick else None
-        self._control_budget = "2s" if quick else None
-        self._settings = ["warmup.steps=20", "evaluator.count=4"] if quick else []
+        self._settings = arguments.set + ["warmup.steps=20", "evaluator.count=4"] * quick
 
     def row(self, name: str, seeds: Iterable[int]) -> Row:
         proof = PROOFS[name]
@@ -109,7 +107,7 @@ class Bench:
         if self._early and proof.until is not None:
             limits += ["--until", str(proof.until)]
         with _engine(self._engine, folder, start) as chosen:
-            cpu_seconds = run(folder, *start, *chosen, *limits, timeout_seconds=1800)
+            cpu_seconds = run(folder, *start, *chosen, *limits, timeout_seconds=3600)
         scores = read_scores(folder, proof.levels)
         whole = Whole(
             seed=seed,
@@ -136,7 +134,8 @@ class Bench:
             )
             uniform = runs.map(
                 lambda seed: self._control("uniform", row.recipe, seed, "source.type=uniform"),
-                seeds,
+                # Among one level there is nothing to choose.
+                seeds if len(proof.levels) > 1 else [],
             )
             warmed = list(runs.map(lambda seed: self.warmed(proof, compared[seed]), seeds))
         row.controls = {
@@ -149,12 +148,13 @@ class Bench:
                 ],
             },
             "random_rewards": {**_ends(list(random_rewards)), "rate": round(fmean(rewards), 3)},
-            "uniform_proposer": _ends(list(uniform)),
         }
+        if ends := list(uniform):
+            row.controls["uniform_proposer"] = _ends(ends)
 
     def _control(self, name: str, recipe: str, seed: int, *settings: str) -> Whole:
         proof = PROOFS[recipe]
-        budget = self._control_budget or proof.budget
+        budget = self._budget or proof.budget
         return self.whole(f"{recipe}-{name}", proof, seed, budget, settings)
 
     def warmed(self, proof: Proof, compared: Whole) -> tuple[float, float]:
@@ -235,7 +235,9 @@ def show(rows: list[Row]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    promised = ",".join(name for name, proof in PROOFS.items() if proof.needed is not None)
+    promised = ",".join(
+        name for name, proof in PROOFS.items() if proof.needed is not None and not proof.given
+    )
     parser.add_argument("--recipes", default=promised, help=f"of {', '.join(PROOFS)}")
     parser.add_argument(
         "--controls",
@@ -251,6 +253,9 @@ def main() -> int:
         "--engine", choices=("local", "vllm", "server"), default="local", help="who generates"
     )
     parser.add_argument("--quick", action="store_true", help="one seed, seconds of evolution")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="as evolvent run has it"
+    )
     arguments = parser.parse_args()
     names = arguments.recipes.split(",")
     if unknown := set(names) - set(PROOFS):
@@ -262,7 +267,7 @@ def main() -> int:
     with ExitStack() as ended:
         folder = Path(ended.enter_context(tempfile.TemporaryDirectory(prefix="evolvent-learning-")))
         kafka = ended.enter_context(broker(folder)) if arguments.kafka else None
-        bench = Bench(folder, arguments.early, arguments.quick, kafka, arguments.engine)
+        bench = Bench(folder, arguments, kafka)
         rows = [bench.row(name, seeds) for name in names]
         if arguments.controls and not arguments.kafka and arguments.engine == "local":
             bench.controls(rows[0], seeds[:3])

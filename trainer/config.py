@@ -55,7 +55,8 @@ class ModelConfig(BaseModel):
         sizes = [
             name
             for name, field in type(self).model_fields.items()
-            if name not in ("path", "system") and getattr(self, name) not in (field.default, _FORMER.get(name))
+            if name not in ("path", "system")
+            and getattr(self, name) not in (field.default, _FORMER.get(name))
         ]
         if self.path is not None and sizes:
             raise ValueError(f"the model in {self.path} has its own size: leave out {sizes[0]}")

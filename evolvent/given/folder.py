@@ -9,6 +9,8 @@ from typing import Any
 from evolvent.errors import UsageError
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+SMOLLM2 = "smollm2"
+"""What `evolvent model` makes is called so by recipes."""
 _SLOW = ("tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt")
 _EXACT_IN_32_BITS = ("F32", "BF16", "F16")
@@ -22,7 +24,10 @@ def unfit(folder: Path, why: str) -> UsageError:
 def check_folder(folder: Path) -> dict[str, Any]:
     """What config.json says. Raises `UsageError`."""
     if not folder.is_dir():
-        raise UsageError(f"model.path = {folder} is no folder: name one with a Hugging Face model")
+        mend = "name one with a Hugging Face model"
+        if folder.name == SMOLLM2:
+            mend = f"make it: evolvent model {SMOLLM2} --out {folder}"
+        raise UsageError(f"model.path = {folder} is no folder: {mend}")
     config = _config(folder)
     for name in ("auto_map", "quantization_config"):
         if config.get(name):

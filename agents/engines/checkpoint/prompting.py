@@ -33,8 +33,8 @@ _WORD = "word"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompting:
     """How one model is prompted. `known` are the tokens that the tokenizer has, `special` those
-    that stand for no text; `source` is the chat template as it is written; `texts` are the files that
-    say so."""
+    that stand for no text; `source` is the chat template as it is written; `texts` are the files
+    that say so."""
 
     tokenizer: Tokenizer
     known: frozenset[int]

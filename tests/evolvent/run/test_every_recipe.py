@@ -165,7 +165,7 @@ def in_little(name: str) -> Recipe:
     if whole.domain.type == "kuhn" or whole.judge.type == "policy":
         # Whoever knows no legal move never lets the other one play; what has no end has no grade.
         settings.append("warmup.steps=60")
-    if whole.learner.restart_every:
+    if whole.learner.restart_every or name == "sit-large":
         settings.append("loss.steps=4")
     return load_recipe(name, settings)
 
