@@ -9,7 +9,7 @@ from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.domains.domain import Domain, Measured, Problem
+from agents.domains.domain import Domain, Measured, Problem, asked
 from agents.engines.engine import Engine, SwapRefused, Unservable
 from agents.parts import Parts
 from agents.policies.policy import sample
@@ -131,7 +131,8 @@ class Evaluator:
 
     async def _right(self, engine: Engine, problem: Problem) -> bool:
         answer, ended, _ = await answer_to(engine, self._domain, problem, self._stop)
-        return self._domain.score(problem, answer, ended).right
+        score = await asked(self._domain, self._domain.score, problem, answer, ended)
+        return score.right
 
 
 async def answer_to(

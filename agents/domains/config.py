@@ -10,6 +10,7 @@ from agents.domains.grammar import GrammarConfig
 from agents.domains.kuhn import KuhnConfig
 from agents.domains.programs.codes import CodesConfig
 from agents.domains.programs.programs import ProgramsConfig
+from agents.domains.python_programs.python_programs import PythonProgramsConfig
 from agents.domains.reasoning_gym import ReasoningGymConfig
 from agents.domains.strings import StringsConfig
 
@@ -19,6 +20,7 @@ DomainConfig = Annotated[
     | ArithmeticConfig
     | ProgramsConfig
     | CodesConfig
+    | PythonProgramsConfig
     | DatasetConfig
     | KuhnConfig
     | GrammarConfig,

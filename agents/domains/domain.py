@@ -1,14 +1,18 @@
 """What is asked: the `Domain` protocol. A domain knows its tasks and nothing else."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from bus.events import Task, is_right
 
 if TYPE_CHECKING:
     from agents.engines.engine import Engine
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class NotATask(Exception):
@@ -51,7 +55,8 @@ class Score:
 
 
 class Domain(Protocol):
-    """One or more families of tasks with levels of difficulty, and their verifier."""
+    """One or more families of tasks with levels of difficulty, and their verifier. One that `waits`
+    for another process when it reads or scores says so, and is asked in threads."""
 
     @property
     def name(self) -> str: ...
@@ -102,6 +107,13 @@ class Domain(Protocol):
     def proposer_prompt(self) -> str:
         """What a model in the proposer's role reads."""
         ...
+
+
+async def asked(domain: Domain, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What is answered to a `question` about the domain: in a thread where the domain `waits`."""
+    if getattr(domain, "waits", False):
+        return await asyncio.to_thread(question, *args, **kwargs)
+    return question(*args, **kwargs)
 
 
 @runtime_checkable

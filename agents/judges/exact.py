@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agents.domains.domain import Domain, Score, problem_of
+from agents.domains.domain import Domain, Score, asked, problem_of
 from agents.parts import PartConfig, Parts
 from bus.events import Attempt, Verdict
 
@@ -37,7 +37,7 @@ class Exact:
         for sample in attempt.samples:
             answer = (sample.answer, sample.ended)
             if answer not in known:
-                score = self._domain.score(problem, *answer)
+                score = await asked(self._domain, self._domain.score, problem, *answer)
                 known[answer] = Verdict(
                     scores={"exact": score.value},
                     reward=self._reward(score),

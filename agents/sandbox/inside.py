@@ -77,10 +77,22 @@ def written(
     return short(line(value, 0))
 
 
-def ran(source: Any, name: Any, arguments: Any) -> Any:
+def ran(source: Any, name: Any, arguments: Any, written: Any = written) -> Any:
     """The line of what the function `name` of a program gives. Only a text leaves the sandbox: a
     value that holds another a thousand times, and that one others, would fill the memory of whoever
     takes it."""
     names: dict[str, Any] = {}
     exec(source, names)
     return written(names[name](*arguments))
+
+
+def each_ran(source: Any, name: Any, cases: Any) -> Any:
+    """The same of many arguments, a line each, of nothing where there is no value. The program
+    begins anew with every one."""
+    lines = []
+    for arguments in cases:
+        try:
+            lines.append(ran(source, name, arguments))
+        except Exception:
+            lines.append("")
+    return "\n".join(lines)

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from agents.sandbox import inside
+from agents.sandbox.inside import MOST_CHARACTERS
 from agents.sandbox.room import MIB, Door, Room, libraries, why_not
 from agents.sandbox.values import NoValue, line_of
 
@@ -36,7 +37,9 @@ _CHECKOUTS = 1_000
 _PRINTED = 64 * 1024
 _LIMITS = {"AS": 1024 * MIB, "FSIZE": 0, "NOFILE": 64, "NPROC": 256, "STACK": 8 * MIB, "CORE": 0}
 
-_INSIDE = Path(inside.__file__).read_text(encoding="utf-8") + "\nran(SOURCE, NAME, ARGUMENTS)\n"
+_INSIDE = Path(inside.__file__).read_text(encoding="utf-8")
+_ONE = _INSIDE + "\nran(SOURCE, NAME, ARGUMENTS)\n"
+_MANY = _INSIDE + "\neach_ran(SOURCE, NAME, ARGUMENTS)\n"
 _SAID = frozenset({"too large", "no plain data"})
 _NOT_YET = "does not yet support"
 
@@ -92,6 +95,19 @@ class Sandbox:
                 return ran
         return Ran(line=None, reason="not deterministic")
 
+    def run_each(
+        self, source: str, cases: Sequence[Sequence[Any]], seconds: float = SECONDS
+    ) -> list[str | None]:
+        """The line of each of many arguments, None where there is none; no line at all where all
+        together take too long, or hold too much."""
+        none: list[str | None] = [None] * len(cases)
+        if any(_refused(source, case) for case in cases):
+            return none
+        with self._lock, self._session(seconds) as session:
+            ran = _run(session, source, cases, program=_MANY, room=len(cases))
+        lines = (ran.line or "").split("\n")
+        return [line or None for line in lines] if len(lines) == len(cases) else none
+
     def _session(self, seconds: float) -> pydantic_monty.MontySession:
         if self._pool is None:
             self._pool = self._opened()
@@ -143,13 +159,19 @@ def _refused(source: str, arguments: Sequence[Any]) -> Ran | None:
     return None
 
 
-def _run(session: pydantic_monty.MontySession, source: str, arguments: Sequence[Any]) -> Ran:
+def _run(
+    session: pydantic_monty.MontySession,
+    source: str,
+    arguments: Sequence[Any],
+    program: str = _ONE,
+    room: int = 1,
+) -> Ran:
     import pydantic_monty
 
     given = {"SOURCE": source, "NAME": NAME, "ARGUMENTS": list(arguments)}
     printed = pydantic_monty.CollectString(_PRINTED)
     try:
-        line = session.feed_run(_INSIDE, inputs=given, print_callback=printed)
+        line = session.feed_run(program, inputs=given, print_callback=printed)
     except pydantic_monty.MontySyntaxError:
         return Ran(line=None, reason="no Python")
     except pydantic_monty.MontyConversionError:
@@ -158,7 +180,7 @@ def _run(session: pydantic_monty.MontySession, source: str, arguments: Sequence[
         return Ran(line=None, reason="time" if error.timed_out else "crashed")
     except pydantic_monty.MontyRuntimeError as error:
         return Ran(line=None, reason=_reason(error.exception()))
-    if not isinstance(line, str) or len(line) > inside.MOST_CHARACTERS:
+    if not isinstance(line, str) or len(line) > room * (MOST_CHARACTERS + 1):
         return Ran(line=None, reason="crashed")
     return Ran(line=line)
 

@@ -1,7 +1,9 @@
 """Values as one line, and the Python literals that write them: nothing here is ever evaluated."""
 
 import ast
+import json
 import warnings
+from math import isfinite
 from typing import Any
 
 from agents.sandbox.inside import MOST_CHARACTERS, written
@@ -29,9 +31,12 @@ def value_of(text: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             value = ast.literal_eval(text.strip(" \n"))
+        marks = line_of(value).count("#")
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise NoValue from None
-    line_of(value)
+    # What stands behind a value as a comment is no part of it.
+    if text.count("#") != marks:
+        raise NoValue
     return value
 
 
@@ -45,3 +50,26 @@ def arguments_of(text: str) -> tuple[Any, ...]:
     if not isinstance(value, tuple):
         raise NoValue
     return value
+
+
+def literal_of(line: str) -> str:
+    """A line as the Python literal that writes its value; raises `NoValue` for what no literal
+    writes: `nan`, infinities, an empty set, a frozenset."""
+    return _literal(json.loads(line))
+
+
+def _literal(parsed: Any) -> str:
+    if not isinstance(parsed, list):
+        return repr(parsed)
+    kind, *parts = parsed
+    if kind == "int" or (kind == "float" and isfinite(float(parts[0]))):
+        return str(parts[0])
+    if kind == "bytes":
+        return repr(bytes.fromhex(parts[0]))
+    if kind == "dict":
+        return "{" + ", ".join(f"{_literal(key)}: {_literal(one)}" for key, one in parts) + "}"
+    if kind not in ("list", "tuple", "set") or (kind == "set" and not parts):
+        raise NoValue
+    before, after = {"list": ("[", "]"), "tuple": ("(", ")"), "set": ("{", "}")}[kind]
+    inner = ", ".join(map(_literal, parts))
+    return before + inner + ("," if kind == "tuple" and len(parts) == 1 else "") + after

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from agents.domains.domain import NotATask
+from agents.domains.domain import NotATask, asked
 from agents.parts import PartConfig, Parts
 from agents.policies.drawing import Stop, TopK, TopP
 from agents.sources.context import Written, drawn, in_context, seed_tasks
@@ -102,15 +102,15 @@ class Learned:
         if count == 0:
             return Draw(drafts=())
         num_asked = max(1, round(count * self._config.share))
-        asked = self._families(num_asked)
-        turns = await self._written(asked, random, version)
+        wanted = self._families(num_asked)
+        turns = await self._written(wanted, random, version)
         drafts: list[Draft] = []
         refused: list[Refused] = []
         gate = Gate(self._domain, self._memory, self._free_levels)
-        for index, (turn, family) in enumerate(zip(turns, asked, strict=True)):
+        for index, (turn, family) in enumerate(zip(turns, wanted, strict=True)):
             proposal = Proposal(turn=turn, draw=draw_id, draw_size=num_asked, index=index)
             try:
-                problem = gate.admit(turn, family)
+                problem = await asked(self._domain, gate.admit, turn, family)
             except NotATask as error:
                 refused.append(Refused(proposal=proposal, reason=str(error)))
             else:
@@ -127,19 +127,19 @@ class Learned:
         return [families[index % len(families)] for index in range(count)]
 
     async def _written(
-        self, asked: Sequence[str | None], random: Random, version: int
+        self, wanted: Sequence[str | None], random: Random, version: int
     ) -> Sequence[Turn]:
-        """One turn for each that is `asked`, each behind tasks of its own."""
+        """One turn for each that is `wanted`, each behind tasks of its own."""
         if not self._config.shown:
-            return await self._ask((), None, len(asked), version)
+            return await self._ask((), None, len(wanted), version)
         made = tuple(self._memory.written)
         counts = self._config.show_seeds, self._config.show_made
-        shown = [drawn(self._seeds, made, counts, random, family) for family in asked]
+        shown = [drawn(self._seeds, made, counts, random, family) for family in wanted]
         try:
             async with asyncio.TaskGroup() as group:
                 asking = [
                     group.create_task(self._ask(texts, family, 1, version))
-                    for texts, family in zip(shown, asked, strict=True)
+                    for texts, family in zip(shown, wanted, strict=True)
                 ]
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None

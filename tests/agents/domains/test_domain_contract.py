@@ -35,6 +35,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "levels": list(range(1, 17)),
     },
     "programs": {"type": "programs"},
+    "python_programs": {"type": "python_programs"},
     "dataset": DATASET,
     "kuhn": {"type": "kuhn"},
     "grammar": {"type": "grammar"},
@@ -52,11 +53,15 @@ HELD_OUT_FROM = {
     "words": 4,
     "arithmetic": 4,
     "programs": 1,
+    "python_programs": 1,
     "dataset": 1,
     "chain_sum": 1,
 }
-REASONS = {"unparseable", "unknown family", "out of range", "held-out", "trivial"}
-WRITABLE = ("strings", "words", "arithmetic", "programs", "dataset")
+REASONS = {
+    *("unparseable", "unknown family", "out of range", "held-out", "trivial"),
+    *("unsupported", "does not run", "not deterministic"),
+}
+WRITABLE = ("strings", "words", "arithmetic", "programs", "python_programs", "dataset")
 LETTER_FIRST = ("strings", "words")
 """Whose users leave the letter out with which a task is written."""
 

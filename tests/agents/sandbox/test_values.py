@@ -105,7 +105,7 @@ def test_what_is_no_plain_data_or_too_large_is_no_value(value: object) -> None:
         "lambda: 1", "1 if 1 else 2", "*[1]", "x = 1", "x := 1", "1; 2", "1\n2", "(" * 3_999,
         "-" * 3_000 + "1", "9" * 3_999, "[" * 90 + "]" * 90, "'" + "a" * 5_000 + "'", "1 # one",
         "{[]: 1}", "{**{}}", "\x00", "1\x00", "\u0661", "exit()", "print", "range(3)",
-        "9**9**9", "1,\n)\nimport os\n(", "\ud800", "'\\ud800'",
+        "9**9**9", "1,\n)\nimport os\n(", "\ud800", "'\\ud800'", "1 # 2", "'#' # 2",
     ],
 )  # fmt: skip
 def test_what_is_no_literal_is_refused(text: str) -> None:
@@ -117,4 +117,5 @@ def test_arguments_are_what_stands_between_brackets() -> None:
     assert arguments_of("") == ()
     assert arguments_of(" 3 ") == arguments_of("3,") == (3,)
     assert arguments_of("(1, 2)") == ((1, 2),)
+    assert arguments_of("'#', {'#': 1}") == ("#", {"#": 1})
     assert arguments_of("3, 'a', [1.5, {'b': None}]") == (3, "a", [1.5, {"b": None}])

@@ -47,6 +47,7 @@ TRIED: dict[str, list[dict[str, Any]]] = {
     "domain": [
         {"type": "programs", "levels": [1, 2, 3, 5]},
         {"type": "programs", "levels": [1, 2, 3], "families": ["deduction"], "rationale": True},
+        {"type": "python_programs", "levels": [1, 2, 4], "warmup_levels": [1]},
         {"type": "arithmetic", "families": ["add", "subtract", "multiply", "copy"]},
         {"type": "arithmetic", "families": ["add", "subtract"], "layout": "interleaved"},
         {"type": "strings", "levels": list(range(1, 17))},
