@@ -15,8 +15,8 @@ MADE_SEED, HELD_OUT_SEED = 0, 2**31
 EAGER_SIZE = 2_000
 EAGER = frozenset({"acre", "gsm_symbolic", "list_functions", "word_ladder"})
 
-# Scorers that evaluate an answer as Python, the second kind through sympy: what a model wrote
-# must not run.
+# Scorers that evaluate an answer as Python, the second kind through sympy: in a room of the
+# sandbox, and only what names and calls nothing, since it could forge its own score.
 EVALUATED = frozenset({"binary_matrix", "n_queens", "spiral_matrix", "string_insertion"})
 PARSED = frozenset(
     {"countdown", "intermediate_integration", "polynomial_multiplication"}
@@ -42,10 +42,8 @@ def open_dataset(name: str, seed: int, parameters: dict[str, Any]) -> Any:
 
 
 def score_answer(dataset: Any, name: str, answer: str, entry: dict[str, Any]) -> float | None:
-    """The scorer's value, 1.0 only if it gives exactly that; None if it must not or cannot
-    judge the answer."""
-    if is_unsafe(name, answer):
-        return None
+    """The scorer's value, 1.0 only if it gives exactly that; None if it cannot judge the answer.
+    Never for a scorer that `evaluates`: see `gym_scorers.py`."""
     if name in OF_TUPLES:
         entry = with_tuples(entry)
     try:
@@ -55,9 +53,14 @@ def score_answer(dataset: Any, name: str, answer: str, entry: dict[str, Any]) ->
     return value if value == 1.0 else max(0.0, min(value, MAX_PARTIAL))
 
 
+def evaluates(name: str) -> bool:
+    """Whether the scorer of this dataset runs an answer as Python."""
+    return name in EVALUATED | PARSED
+
+
 def is_unsafe(name: str, answer: str) -> bool:
     """Whether the scorer of this dataset would run something the answer calls."""
-    if name not in EVALUATED | PARSED:
+    if not evaluates(name):
         return False
     quoted = name in PARSED and ("'" in answer or '"' in answer)
     named = any(hasattr(builtins, word) for word in IDENTIFIER.findall(answer))

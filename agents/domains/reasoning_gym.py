@@ -23,7 +23,14 @@ from agents.domains.gym_catalog import (
     check_repeatable,
     dataset_files,
 )
-from agents.domains.gym_datasets import HELD_OUT_SEED, MADE_SEED, open_dataset, score_answer
+from agents.domains.gym_datasets import (
+    HELD_OUT_SEED,
+    MADE_SEED,
+    evaluates,
+    open_dataset,
+    score_answer,
+)
+from agents.domains.gym_scorers import EvaluatingScorer
 from agents.domains.lengths import Lengths
 from agents.domains.suites import check_levels, first_of
 from agents.domains.words import entry_of, is_plain, plain_words
@@ -109,7 +116,8 @@ class ReasoningGymConfig(PartConfig):
         return {**self.parameters, **by_level, **self.difficulty.get(level, {})}
 
     def build(self, parts: Parts | None = None) -> "ReasoningGym":
-        """Raises ValueError if reasoning-gym is not installed."""
+        """Raises ValueError without reasoning-gym, or without a sandbox for a scorer that evaluates
+        answers."""
         if not dataset_files():
             raise ValueError("reasoning-gym is not installed: run `uv sync --extra gym`")
         return ReasoningGym(self)
@@ -125,6 +133,12 @@ class ReasoningGym:
         self._dataset = cache(self._open_dataset)
         self._held_out = cache(self._draw_held_out)
         self._lengths = cache(self._look_at)
+        name = config.dataset
+        self._evaluating = EvaluatingScorer(name) if evaluates(name) else None
+
+    @property
+    def waits(self) -> bool:
+        return self._evaluating is not None
 
     @property
     def families(self) -> Sequence[str]:
@@ -210,8 +224,7 @@ class ReasoningGym:
             "answer": problem.answer or None,
             "metadata": problem.metadata,
         }
-        dataset = self._dataset(problem.level, MADE_SEED)
-        value = score_answer(dataset, problem.family, answer, entry)
+        value = self._value(problem, answer, entry)
         if value is None:
             return Score(value=0.0, reason="unreadable")
         if value == 1.0:
@@ -219,6 +232,13 @@ class ReasoningGym:
         if not answer:
             return Score(value=0.0, reason="empty")
         return Score(value=value, reason="partly right" if value > 0 else "wrong")
+
+    def _value(self, problem: Problem, answer: str, entry: dict[str, Any]) -> float | None:
+        if self._evaluating is not None:
+            parameters = self._config.parameters_of(problem.level)
+            return self._evaluating.score(parameters, answer, entry)
+        dataset = self._dataset(problem.level, MADE_SEED)
+        return score_answer(dataset, problem.family, answer, entry)
 
     def max_answer_tokens(self, level: int) -> int:
         """As configured; for words a token per letter, the end, and one more; else what the longest

@@ -21,14 +21,14 @@ _ZYGOTE = Path(__file__).with_name("zygote.py")
 
 
 def python_room(
-    program: Path, folders: Sequence[tuple[str, str]] = (), *, cpu_seconds: int = 2
+    program: Path, binds: Sequence[tuple[str, str]] = (), *, cpu_seconds: int = 2
 ) -> Room:
-    """A room in which this Python runs `program`, beside the `folders` that it sees."""
+    """A room in which this Python runs `program`, beside the files of `binds` that it sees."""
     python = os.path.realpath(sys.executable)
     base = sys.base_prefix
     return Room(
         command=(python, "-I", "-S", "/program.py"),
-        binds=((base, base), *libraries(), (str(program), "/program.py"), *folders),
+        binds=((base, base), *libraries(), (str(program), "/program.py"), *binds),
         limits={
             "AS": 1024 * MIB,
             "CPU": cpu_seconds,
@@ -46,14 +46,22 @@ def python_room(
 
 class WholePython:
     """Asks a function that stands in a room: a job of plain data in, plain data out. It starts with
-    the first job, and again when it has ended. `folders` are where it finds `function`, written
-    `module:name`, and what that imports. Raises ValueError where no room can be had."""
+    the first job, and again when it has ended. `binds` are the files that it sees, as (file,
+    place); in `folders` of these it finds `function`, written `module:name`, and what that
+    imports. Raises ValueError where no room can be had."""
 
-    def __init__(self, function: str, argument: str, folders: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        function: str,
+        argument: str,
+        *,
+        binds: Sequence[tuple[str, str]],
+        folders: Sequence[str],
+    ) -> None:
         if (reason := why_not()) is not None:
             raise ValueError(f"what a model wrote is evaluated in a sandbox alone: {reason}")
-        self._words = [*(place for _, place in folders), function, argument]
-        self._door = Door(python_room(_ZYGOTE, folders, cpu_seconds=600), wrapped=True)
+        self._words = [*folders, function, argument]
+        self._door = Door(python_room(_ZYGOTE, binds, cpu_seconds=600), wrapped=True)
         self._lock = Lock()
         self._started: subprocess.Popen[bytes] | None = None
         self._end = weakref.finalize(self, self._door.close)

@@ -21,6 +21,8 @@ _REPLY_BYTES = 64 * 1024
 
 def main() -> None:
     *folders, function, argument = sys.argv[1:]
+    # A library that computes on many threads would make them all before it is asked anything.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     sys.path[1:1] = folders
     module, _, name = function.partition(":")
     answer = getattr(import_module(module), name)(argument)

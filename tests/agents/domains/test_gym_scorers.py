@@ -1,0 +1,73 @@
+"""Scorers of reasoning-gym that evaluate answers: in a room of the sandbox, and in time."""
+
+import re
+import time
+from random import Random
+
+import pytest
+
+from agents.domains.gym_catalog import dataset_files
+from agents.domains.gym_datasets import EVALUATED, PARSED
+from agents.domains.reasoning_gym import ReasoningGym, ReasoningGymConfig
+from agents.sandbox import whole
+
+NAMES = sorted((EVALUATED | PARSED) - {"intermediate_integration", "polynomial_multiplication"})
+"""But for two that need a fixed hash seed."""
+
+
+def domain_of(name: str) -> ReasoningGym:
+    return ReasoningGymConfig(dataset=name, levels=(1,), held_out_per_level=2).build()
+
+
+def test_every_scorer_that_evaluates_is_known() -> None:
+    evaluated = re.compile(r"\beval\(|\bexec\(|parse_expr\(|sympify\(|\.sympify|literal_eval")
+    found = set()
+    for name, path in dataset_files().items():
+        _, _, scorer = path.read_text(encoding="utf-8").partition("def score_answer")
+        scorer = scorer.partition("\nclass ")[0]
+        # What an entry holds is reasoning-gym's own.
+        if evaluated.search(scorer.replace("ast.literal_eval", "").replace('eval(entry["', "")):
+            found.add(name)
+    assert found <= EVALUATED | PARSED, found - EVALUATED - PARSED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scorer_in_a_room_judges_and_no_answer_holds_it_up(name: str) -> None:
+    domain = domain_of(name)
+    problem = domain.make(name, 1, Random(1))
+    assert domain.waits
+    known = problem.answer or "1"
+    right = domain.score(problem, known, ended=True)
+    assert right.reason != "unreadable" and (right.right or not problem.answer)
+    for bomb in ("9**9**9**9", "9" * 5_000, "(" * 5_000, "[" * 3_000 + "]" * 3_000, "1<<9**10"):
+        started = time.monotonic()
+        score = domain.score(problem, bomb, ended=True)
+        assert not score.right
+        assert time.monotonic() - started < 12
+    assert domain.score(problem, known, ended=True) == right
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "__import__('os').getpid()", "print(1)", "().x", "lambda: 1", "open('x')", "exit()",
+        "[1 for x in (1,)] or eval", "'a'.upper()", "globals()",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["countdown", "spiral_matrix"])
+def test_what_names_or_calls_anything_does_not_even_get_in(name: str, answer: str) -> None:
+    domain = domain_of(name)
+    problem = domain.make(name, 1, Random(1))
+    score = domain.score(problem, answer, ended=True)
+    assert (score.value, score.reason) == (0.0, "unreadable")
+
+
+def test_other_scorers_need_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole, "why_not", lambda: "it is not there")
+    assert not ReasoningGymConfig(dataset="chain_sum", levels=(1,)).build().waits
+
+
+def test_without_a_room_nothing_is_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole, "why_not", lambda: "bubblewrap is not installed")
+    with pytest.raises(ValueError, match="in a sandbox alone: bubblewrap is not installed"):
+        domain_of("countdown")
