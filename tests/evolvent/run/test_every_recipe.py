@@ -119,6 +119,7 @@ def has_evolved_tasks(ran: Ran) -> bool:
 
 HAS: Mapping[str, tuple[Callable[[Ran], bool], ...]] = {
     "absolute-zero": (has_proposed,),
+    "chat-zero": (has_proposed,),
     "cream": (lambda ran: ran.judges == {"implicit"},),
     "eva": (has_evolved_tasks,),
     "evol-instruct": (has_evolved_tasks,),
@@ -167,6 +168,10 @@ def in_little(name: str) -> Recipe:
         settings.append("warmup.steps=60")
     if whole.learner.restart_every or name == "sit-large":
         settings.append("loss.steps=4")
+    if whole.domain.type == "python_programs":
+        # A task is a page of text, and there is no GPU.
+        settings += ["engine.device=cpu", "learner.device=cpu", "model.max_positions=4096"]
+        settings += ["domain.levels=[1, 2]", "domain.max_answer_tokens=16", "source.show_made=1"]
     return load_recipe(name, settings)
 
 
