@@ -30,7 +30,7 @@ from agents.domains.gym_datasets import (
     open_dataset,
     score_answer,
 )
-from agents.domains.gym_scorers import EvaluatingScorer
+from agents.domains.gym_scorers import EvaluatingScorer, held
 from agents.domains.lengths import Lengths
 from agents.domains.suites import check_levels, first_of
 from agents.domains.words import entry_of, is_plain, plain_words
@@ -114,6 +114,10 @@ class ReasoningGymConfig(PartConfig):
         """What the dataset of this level is made with."""
         by_level = dict.fromkeys(self.level_parameters, level)
         return {**self.parameters, **by_level, **self.difficulty.get(level, {})}
+
+    def held_by(self) -> str | None:
+        """What holds answers that are evaluated on this machine; None where none are."""
+        return held() if evaluates(self.dataset) else None
 
     def build(self, parts: Parts | None = None) -> "ReasoningGym":
         """Raises ValueError without reasoning-gym, or without a sandbox for a scorer that evaluates

@@ -63,6 +63,7 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
         "judged": judged,
         "archived": kept,
     }
+    held = held_by(folder)
     now = datetime.now(UTC)
     disk = DiskWatch(folder.path, reserve_of(folder.settings, folder.path)).now()
     crashes = deaths.read(folder.logs).values()
@@ -71,6 +72,7 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
         "disk": disk.as_json(),
         "crashes": [asdict(crash) for crash in crashes],
         "parent": past[-1].parent.model_dump() if past else None,
+        "sandbox": held,
         **{name: None if each is None else each.as_json() for name, each in named.items()},
     }
     display(
@@ -79,12 +81,29 @@ def status(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None
         lambda: summary(
             progress,
             disk=disk,
-            named={label: str(each) for label, each in named.items() if each is not None},
+            named={
+                label: str(each)
+                for label, each in {**named, "sandbox": held}.items()
+                if each is not None
+            },
             groups=lag.lag_table(groups, now),
             crashes=[str(crash) for crash in crashes],
             notes=[said_of(past)] if past else [],
         ),
     )
+
+
+def held_by(folder: "RunFolder") -> str | None:
+    """How well this machine holds programs that the run's model writes; None where none are run."""
+    from agents.domains.python_programs.python_programs import PythonProgramsConfig
+    from agents.domains.reasoning_gym import ReasoningGymConfig
+
+    if folder.settings.get("domain", {}).get("type") not in ("python_programs", "reasoning_gym"):
+        return None
+    domain = folder.recipe().domain
+    if isinstance(domain, (PythonProgramsConfig, ReasoningGymConfig)):
+        return domain.held_by()
+    return None
 
 
 def _verifier(folder: "RunFolder") -> "IsRight | None":

@@ -40,7 +40,7 @@ from agents.domains.python_programs.texts import (
 )
 from agents.domains.suites import check_levels, first_of
 from agents.parts import PartConfig, Parts
-from agents.sandbox.sandbox import Sandbox, check_installed
+from agents.sandbox.sandbox import Sandbox, check_installed, level
 
 Level = Annotated[int, Field(ge=1, le=MOST_LINES)]
 
@@ -61,6 +61,10 @@ class PythonProgramsConfig(PartConfig):
     def _fits_together(self) -> "PythonProgramsConfig":
         check_levels(self.levels, warmup_levels=self.warmup_levels)
         return self
+
+    def held_by(self) -> str:
+        """What holds programs on this machine."""
+        return level()
 
     def build(self, parts: Parts | None = None) -> "PythonPrograms":
         """Raises ValueError without a sandbox."""
