@@ -19,7 +19,8 @@ from agents.engines.vllm.options import VllmOptions
 class LocalConfig(BaseModel):
     """A model in the agent's own process. `inflight` says what a swap does to the rows in
     flight: they finish under the old weights ("wait") or go on under the new ("keep"). `device` is
-    `cpu`, `cuda` or `cuda:N`; `auto` takes a GPU where there is one."""
+    `cpu`, `cuda` or `cuda:N`; `auto` takes a GPU where there is one. `dtype` is that of products,
+    the checkpoint's by default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -27,6 +28,7 @@ class LocalConfig(BaseModel):
     inflight: Literal["keep", "wait"] = "wait"
     max_rows: int = Field(default=1024, gt=0)
     device: str = "auto"
+    dtype: Literal["float32", "bfloat16"] | None = None
 
     @field_validator("device")
     @classmethod
@@ -57,6 +59,7 @@ class LocalConfig(BaseModel):
             max_rows=self.max_rows,
             seed=seed,
             device=device,
+            dtype=self.dtype,
         )
 
 

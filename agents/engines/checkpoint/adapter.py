@@ -1,12 +1,14 @@
-"""The adapter of a version, merged into the weights it stands on: engines serve plain weights, so
-that no request can get another adapter. Knows no model and no peft; accepts nothing but LoRA.
+"""The adapter of a version, beside the weights it stands on or merged into them: an engine serves
+one version to all, so that no request can get another adapter. Knows no model and no peft; accepts
+nothing but LoRA.
 
-    W + alpha / r * B @ A      in 32 bits, then in the type of W
+    W + alpha / r * B @ A      in 32 bits, merged in the type of W
 """
 
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,31 +33,61 @@ _HARMLESS = {
 }
 
 
-def merged(tensors: dict[str, Tensor], contents: Mapping[str, bytes]) -> dict[str, Tensor]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowRank:
+    """What is added to one layer's weights [out, in]: up [out, r] @ down [r, in], in 32 bits."""
+
+    up: Tensor
+    down: Tensor
+
+
+def merged(tensors: Mapping[str, Tensor], contents: Mapping[str, bytes]) -> dict[str, Tensor]:
     """The weights of a version: `tensors`, changed by the adapter where `contents` (file name to
     bytes) holds one. Raises `SwapRefused`."""
+    return with_adapter(tensors, read_adapter(contents))
+
+
+def with_adapter(
+    tensors: Mapping[str, Tensor], adapter: Mapping[str, LowRank]
+) -> dict[str, Tensor]:
+    """The weights, changed by `adapter`. Raises `SwapRefused` where it does not fit them."""
+    check_fits(adapter, tensors)
+    result = dict(tensors)
+    for layer, each in adapter.items():
+        weight = tensors[f"{layer}.weight"]
+        result[f"{layer}.weight"] = (weight.float() + each.up @ each.down).to(weight.dtype)
+    return result
+
+
+def check_fits(adapter: Mapping[str, LowRank], tensors: Mapping[str, Tensor]) -> None:
+    """Raises `SwapRefused` for an adapter of other weights; the values do not matter."""
+    for layer, each in adapter.items():
+        weight = tensors.get(f"{layer}.weight")
+        if weight is None:
+            raise SwapRefused(f"the adapter changes {layer}, which has no weights in the model")
+        shape = [len(each.up), each.down.shape[1]]
+        if shape != list(weight.shape):
+            raise SwapRefused(
+                f"the adapter's {layer} is {shape}, the model has {list(weight.shape)}"
+            )
+
+
+def read_adapter(contents: Mapping[str, bytes]) -> dict[str, LowRank]:
+    """Of the files of a checkpoint, name to bytes: what its adapter adds by the name of the layer;
+    empty where it has none. Raises `SwapRefused`."""
     held = [name for name in ADAPTER if name in contents]
     if not held:
-        return tensors
+        return {}
     if len(held) < len(ADAPTER):
         raise SwapRefused(f"the checkpoint lists {held[0]} without the other file of the adapter")
     config = read_json(_CONFIG, contents[_CONFIG])
     rank, scale = _rank_and_scale(config)
-    result = dict(tensors)
+    adapter = {}
     for layer, parts in _layers(read_tensors(_TENSORS, contents[_TENSORS])).items():
-        name = f"{layer}.weight"
-        if name not in tensors:
-            raise SwapRefused(f"the adapter changes {layer}, which has no weights in the model")
-        delta = scale * _product(layer, parts, rank)
-        if config.get("fan_in_fan_out"):
-            delta = delta.T
-        weight = tensors[name]
-        if delta.shape != weight.shape:
-            raise SwapRefused(
-                f"the adapter's {layer} is {list(delta.shape)}, the model has {list(weight.shape)}"
-            )
-        result[name] = (weight.float() + delta).to(weight.dtype)
-    return result
+        a, b = _matrices(layer, parts, rank)
+        up, down = (a.T, b.T) if config.get("fan_in_fan_out") else (b, a)
+        adapter[layer] = LowRank(up=scale * up, down=down)
+    return adapter
 
 
 def _rank_and_scale(config: Mapping[str, Any]) -> tuple[int, float]:
@@ -89,8 +121,8 @@ def _layers(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     return layers
 
 
-def _product(layer: str, parts: Mapping[str, Tensor], rank: int) -> Tensor:
-    """B @ A: [out, in]."""
+def _matrices(layer: str, parts: Mapping[str, Tensor], rank: int) -> tuple[Tensor, Tensor]:
+    """A [r, in] and B [out, r]."""
     if len(parts) < 2:
         raise SwapRefused(f"the adapter has one matrix of {layer}, it takes two")
     a, b = parts["A"].float(), parts["B"].float()
@@ -99,4 +131,4 @@ def _product(layer: str, parts: Mapping[str, Tensor], rank: int) -> Tensor:
             f"the adapter's matrices of {layer} are {list(b.shape)} and {list(a.shape)}, "
             f"which is not rank {rank}"
         )
-    return b @ a
+    return a, b

@@ -10,8 +10,6 @@ from typing import Any
 
 from agents.engines.engine import SwapRefused
 
-_CHUNK = 1 << 20
-
 
 def read_verified(
     folder: Path, files: Mapping[str, str], wanted: Collection[str] = ()
@@ -59,14 +57,10 @@ def _locate(folder: Path, name: str) -> Path:
 
 
 def _read(path: Path, keep: bool) -> tuple[str, bytes]:
-    digest = hashlib.sha256()
-    content = bytearray()
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                if keep:
-                    content += chunk
+            content = file.read() if keep else b""
+            digest = hashlib.sha256(content) if keep else hashlib.file_digest(file, "sha256")
     except OSError as error:
         raise SwapRefused(f"{path} cannot be read: {error.strerror}") from None
-    return digest.hexdigest(), bytes(content)
+    return digest.hexdigest(), content

@@ -1,20 +1,17 @@
 """Rows in flight: one static batch from prompts to completions. Knows no thread and no event.
 
-    prompts --prefill once each--> K, V, logits --repeat n times--> rows
-    rows: sample -> (swap? recompute : forward) -> sample -> ...    finished rows are gathered away
+    prompts --each read once--> rows: sample -> (swap? recompute : forward) -> sample -> ...
+    finished rows are gathered away
 
-Shapes: R rows, T positions of a prompt, N new tokens, V vocabulary.
+Shapes: R rows, N new tokens, V vocabulary.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from transformers.cache_utils import Cache
 
 from agents.engines.engine import Completion, Request
-from agents.engines.local.cache import reserve, select
-from agents.engines.local.kinds import takes
+from agents.engines.local.model import Model, Rows
 from agents.engines.local.sampling import Sampling
 from agents.engines.local.served import Served
 from agents.engines.stopping import length_until, stopped
@@ -43,92 +40,74 @@ class Batch:
         self._tokens_RN = self._owners.new_zeros(len(owners), self._room)
         self._logprobs_RN = torch.zeros(len(owners), self._room, device=self._device)
         self._stop_ids = torch.tensor(served.stop_ids, dtype=torch.long, device=self._device)
+        self._drawn: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._shortest = min(request.max_tokens for request in requests)
         self._decode = served.prompting.decode
         self._texts = any(request.stop for request in requests)
         self._sampling = Sampling(requests, self._room, generator, self._device, served.unknown_V)
-        self._own_masks = served.way == "rows"
-        self._takes = takes(served.model)
         self._marks = [(served.version, 0)]
         self._spans_by_length: dict[int, tuple[Span, ...]] = {}
         self._collected: set[int] = set()
         self.num_live = len(owners)
         self.num_steps = 0
-        self._prefill(served.model)
+        prompts = dict.fromkeys(request.prompt_tokens for request in requests)
+        place = {prompt: index for index, prompt in enumerate(prompts)}
+        of_rows = [place[requests[owner].prompt_tokens] for owner in owners]
+        self._prompts = list(prompts)
+        self._prompt_of_row = torch.tensor(of_rows, device=self._device)
+        self._last_R, self._last_logprobs_R = self._rows, self._logprobs_RN[:, 0]
+        self._read = self._open(served.model)
 
     @torch.inference_mode()
-    def _prefill(self, model: Any) -> None:
-        distinct = list(dict.fromkeys(request.prompt_tokens for request in self._requests))
-        place = {prompt: index for index, prompt in enumerate(distinct)}
-        prompt_of_request = torch.tensor(
-            [place[request.prompt_tokens] for request in self._requests], device=self._device
+    def _open(self, model: Model) -> Rows:
+        self._write_down()
+        read = model.open(
+            self._prompts,
+            self._prompt_of_row[self._rows],
+            self._tokens_RN[self._rows, : self.num_steps],
+            self._room,
         )
-        prompt_of_row = prompt_of_request[self._owners]
-        width = max(map(len, distinct))
-        padded = [[0] * (width - len(prompt)) + list(prompt) for prompt in distinct]
-        ids_BT = torch.tensor(padded, device=self._device)
-        padding_B = torch.tensor([width - len(prompt) for prompt in distinct], device=self._device)
-        self._ragged = bool(padding_B.any())
-        self._width = width
-        self._padding = padding_B[prompt_of_row]
-        self._prompts_RT = ids_BT[prompt_of_row]
-        cache, logits_BV = self._read(model, ids_BT, padding_B, width)
-        self._cache: Cache = select(cache, prompt_of_row, width + self._room)
-        self._logits_RV = logits_BV[prompt_of_row]
-        self._model = model
+        self._arrange(read.order_R)
+        return read
 
-    def _read(
-        self, model: Any, ids_BT: torch.Tensor, padding_B: torch.Tensor, capacity: int
-    ) -> tuple[Cache, torch.Tensor]:
-        """Keys, values and last logits of whole sequences, padded on the left."""
-        cache = reserve(model.config.num_hidden_layers, capacity)
-        length = ids_BT.shape[1]
-        steps = torch.arange(length, device=self._device)
-        mask, positions = None, steps[None]
-        if self._ragged or not self._own_masks:
-            valid = steps >= padding_B[:, None]
-            causal = steps[:, None] >= steps
-            # A padded position sees itself, or its softmax would have nothing to sum over.
-            mask = (causal & valid[:, None, :] | (steps[:, None] == steps))[:, None]
-            mask = mask if self._own_masks else valid.long()
-            positions = (steps - padding_B[:, None]).clamp_min(0)
-        return cache, self._asked(model, ids_BT, mask, positions, cache)
-
-    def _asked(
-        self,
-        model: Any,
-        ids: torch.Tensor,
-        mask: torch.Tensor | None,
-        positions: torch.Tensor,
-        cache: Cache,
-    ) -> torch.Tensor:
-        """The logits after the last of `ids`; of masks and positions what the kind can be given."""
-        given = {"attention_mask": mask, "position_ids": positions, "logits_to_keep": 1}
-        taken = {name: value for name, value in given.items() if name in self._takes}
-        read = model(input_ids=ids, past_key_values=cache, use_cache=True, **taken)
-        logits: torch.Tensor = read.logits[:, -1]
-        return logits
+    def _arrange(self, order: torch.Tensor) -> None:
+        self._rows = self._rows[order]
+        self._last_R, self._last_logprobs_R = self._last_R[order], self._last_logprobs_R[order]
+        self._live = self._live[order]
 
     @torch.inference_mode()
     def sample(self) -> bool:
         """Draw the next token of every row; whether it is worth while to `collect`."""
-        tokens_R, logprobs_R = self._sampling.draw(self._logits_RV, self._rows, self.num_steps)
-        self._tokens_RN[self._rows, self.num_steps] = tokens_R
-        self._logprobs_RN[self._rows, self.num_steps] = logprobs_R
+        tokens_R, logprobs_R = self._sampling.draw(self._read.logits_RV, self._rows, self.num_steps)
+        self._drawn.append((tokens_R, logprobs_R))
         self.num_steps += 1
-        ended = torch.isin(tokens_R, self._stop_ids) | (self._limits[self._rows] <= self.num_steps)
-        self._live &= ~ended
+        self._last_R, self._last_logprobs_R = tokens_R, logprobs_R
+        for stop_id in self._stop_ids:
+            self._live &= tokens_R != stop_id
+        if self.num_steps >= self._shortest:
+            self._live &= self._limits[self._rows] > self.num_steps
         if self._texts and self.num_steps % _READ_EVERY == 0:
             self._end_what_is_said()
-        self._last_R = tokens_R
         self.num_live = int(self._live.sum())
         if self.num_live >= _COMPACT_BELOW * len(self._rows):
             return False
+        self._write_down()
         if self.num_live:
             self._compact()
         return True
 
+    def _write_down(self) -> None:
+        """What was drawn for the rows as they lie now: many steps at once."""
+        if self._drawn:
+            steps = slice(self.num_steps - len(self._drawn), self.num_steps)
+            tokens, logprobs = zip(*self._drawn, strict=True)
+            self._tokens_RN[self._rows, steps] = torch.stack(tokens, 1)
+            self._logprobs_RN[self._rows, steps] = torch.stack(logprobs, 1)
+            self._drawn = []
+
     def _end_what_is_said(self) -> None:
         """End the rows that hold a text that stops them; what comes after it is cut off later."""
+        self._write_down()
         so_far = self._tokens_RN[self._rows, : self.num_steps].tolist()
         owners = self._owners[self._rows].tolist()
         said = [
@@ -140,39 +119,20 @@ class Batch:
         self._live &= ~said_R
 
     def _compact(self) -> None:
-        kept = self._live.nonzero().squeeze(1)
-        self._cache = select(self._cache, kept, self._width + self._room)
-        self._rows = self._rows[kept]
-        self._last_R = self._last_R[kept]
-        self._live = self._live[kept]
+        self._read.keep(self._live.nonzero().squeeze(1))
+        self._arrange(self._read.order_R)
 
     @torch.inference_mode()
     def forward(self) -> None:
         """Read the tokens just drawn."""
-        length = self._width + self.num_steps
-        mask, positions = None, torch.full((1, 1), length - 1, device=self._device)
-        if self._ragged or not self._own_masks:
-            padding_R = self._padding[self._rows]
-            steps = torch.arange(length, device=self._device)
-            valid = steps >= padding_R[:, None]
-            mask = valid[:, None, None] if self._own_masks else valid.long()
-            positions = (length - 1 - padding_R)[:, None]
-        self._logits_RV = self._asked(
-            self._model, self._last_R[:, None], mask, positions, self._cache
-        )
+        self._read.step(self._last_R)
 
-    @torch.inference_mode()
     def recompute(self, served: Served) -> None:
         """Go on under other weights: read prompts and tokens so far anew, so that every later
         token is exactly what these weights say."""
-        self._model = served.model
         self._marks.append((served.version, self.num_steps))
         self._spans_by_length.clear()
-        so_far = self._tokens_RN[self._rows, : self.num_steps]
-        ids_RT = torch.cat([self._prompts_RT[self._rows], so_far], dim=1)
-        self._cache, self._logits_RV = self._read(
-            served.model, ids_RT, self._padding[self._rows], self._width + self._room
-        )
+        self._read = self._open(served.model)
 
     def drop(self, request: int) -> None:
         """Nobody waits for this request any more."""
@@ -189,7 +149,7 @@ class Batch:
         rows = self._rows[wanted]
         owners = self._owners[rows]
         samples = rows - torch.searchsorted(self._owners, owners)
-        drawn = self._last_R[wanted], self._logprobs_RN[rows, self.num_steps - 1]
+        drawn = self._last_R[wanted], self._last_logprobs_R[wanted]
         columns = (column.tolist() for column in (owners, samples, *drawn))
         return list(zip(*columns, strict=True))
 
@@ -200,6 +160,7 @@ class Batch:
         if not ended:
             return []
         self._collected.update(ended)
+        self._write_down()
         chosen = torch.isin(self._owners, torch.tensor(ended, device=self._device))
         tokens_RN = self._tokens_RN[chosen, : self.num_steps]
         stops = torch.isin(tokens_RN, self._stop_ids)

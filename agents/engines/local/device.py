@@ -1,9 +1,17 @@
-"""Where a model computes: what a recipe names, on this machine. Loads torch only to ask it."""
+"""Where a model computes: what a recipe names, on this machine, and what memory is free there.
+Loads torch only to ask it.
+"""
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+
+_MEMINFO = Path("/proc/meminfo")
+_GROUP = Path("/sys/fs/cgroup")
 
 
 def device_of(name: str) -> "torch.device":
@@ -30,3 +38,36 @@ def missing(name: str, count: int) -> str:
         return f"device = {name}: there is no GPU on this machine; choose auto or cpu"
     last = "" if count == 1 else f" to cuda:{count - 1}"
     return f"device = {name}: torch sees cuda:0{last} on this machine; choose of these, auto or cpu"
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes that are free on `cpu` or `cuda:N`, under a container's bound too; None where nobody
+    says so."""
+    if device.startswith("cuda"):
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(device)
+        # What torch holds and does not use is free to it.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + kept)
+    known = [each for each in (free_of_machine(), free_of_group()) if each is not None]
+    return min(known, default=None)
+
+
+def free_of_machine(path: Path = _MEMINFO) -> int | None:
+    """What Linux says that can be taken without swapping."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(path), re.MULTILINE)
+    return 1024 * int(found[1]) if found else None
+
+
+def free_of_group(folder: Path = _GROUP) -> int | None:
+    """What is left of the bound of a container (cgroup v2); None without one."""
+    bound, used = _text(folder / "memory.max").strip(), _text(folder / "memory.current").strip()
+    return max(0, int(bound) - int(used)) if bound.isdigit() and used.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

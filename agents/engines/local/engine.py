@@ -17,9 +17,14 @@ import torch
 
 from agents.engines.engine import Completion, Heard, Prompt, Request, Swap, fitted
 from agents.engines.local.batch import Batch
+from agents.engines.local.cutting import Room, cut
+from agents.engines.local.device import free_memory
 from agents.engines.local.exact import load
 from agents.engines.local.likelihood import logprobs
 from agents.engines.local.served import Served
+
+_BYTES_TO_CHOOSE = 24
+"""Memory that drawing a token takes for each one of the vocabulary, about."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,7 +41,8 @@ class LocalEngine:
     turns. `inflight` says what a swap does to rows in flight: under "wait" they finish under
     the old weights while everything later uses the new ones, so every completion has one
     version; under "keep" they go on under the new weights, their keys and values recomputed.
-    A batch has at most `max_rows` rows, unless one request alone asks for more.
+    A batch has at most `max_rows` rows and takes half of the memory that is free (`num_bytes`, or
+    what the device has), unless one request alone asks for more.
     """
 
     def __init__(
@@ -48,11 +54,15 @@ class LocalEngine:
         gather_seconds: float = 0.0015,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        dtype: str | None = None,
+        num_bytes: int | None = None,
     ) -> None:
         torch.set_num_threads(1)
         self._executor = executor
         self._inflight = inflight
         self._max_rows = max_rows
+        self._dtype = dtype
+        self._num_bytes = num_bytes
         self._gather_seconds = gather_seconds
         self._device = torch.device(device)
         self._generator = torch.Generator().manual_seed(seed)
@@ -106,7 +116,7 @@ class LocalEngine:
             # thread, where a trainer builds its own.
             thread = self._executor if self._served is None else None
             served = await asyncio.get_running_loop().run_in_executor(
-                thread, load, version, folder, files, self._served, self._device
+                thread, load, version, folder, files, self._served, self._device, self._dtype
             )
             load_ms = 1e3 * (time.perf_counter() - started)
             pause_ms, in_flight = await self._replace(served)
@@ -160,8 +170,20 @@ class LocalEngine:
     def _gathered(self) -> None:
         self._timer = None
         waiting, self._queue = self._queue, []
-        self._batches = _cut(waiting, self._max_rows)
+        parts = cut([each.request for each in waiting], self._room())
+        self._batches = [[waiting[index] for index in part] for part in parts]
         self._start()
+
+    def _room(self) -> Room:
+        """What the next batches may take: half of the memory that is free."""
+        served = self._ready()
+        free = self._num_bytes or free_memory(str(self._device))
+        return Room(
+            max_rows=self._max_rows,
+            num_bytes=None if free is None else free // 2,
+            per_token=served.model.num_bytes_per_token,
+            per_row=_BYTES_TO_CHOOSE * served.vocab,
+        )
 
     def _start(self) -> None:
         # One batch per turn of the compute thread: other engines on it get theirs in between.
@@ -241,19 +263,6 @@ class LocalEngine:
         pause_ms = 1e3 * (time.perf_counter() - started)
         if self._handover is not None and not self._handover.done():
             self._handover.set_result((pause_ms, batch.num_live))
-
-
-def _cut(waiting: list[_Waiting], max_rows: int) -> list[list[_Waiting]]:
-    """Whole groups into batches of neighbouring lengths, so that little is padded."""
-    batches: list[list[_Waiting]] = [[]]
-    num_rows = 0
-    for each in sorted(waiting, key=lambda each: len(each.request.prompt_tokens)):
-        if batches[-1] and num_rows + each.request.n > max_rows:
-            batches.append([])
-            num_rows = 0
-        batches[-1].append(each)
-        num_rows += each.request.n
-    return batches
 
 
 def _hear(waiting: list[_Waiting], drawn: list[tuple[int, int, int, float]], version: int) -> None:

@@ -17,6 +17,9 @@ Way = Literal["rows", "library"]
 """With the engine's own attention and masks, or as the library attends: slower, but it knows of
 windows, biases by distance and whatever else a kind does."""
 
+OWN = frozenset(("llama", "mistral", "qwen2", "qwen3", "smollm3"))
+"""Kinds whose layers the engine can compute itself, see `own`."""
+
 _WINDOWED = frozenset(
     (
         *(

@@ -24,7 +24,7 @@ def logprobs(served: Served, prompt: Prompt, answers: Sequence[str]) -> list[flo
         raise Unservable(f"{width} tokens, the model reads {served.max_length}")
     rows = [[*before, *tokens, *[0] * (width - len(before) - len(tokens))] for tokens in said]
     ids_BT = torch.tensor(rows, device=served.model.device)
-    logits_BTV = served.model(input_ids=ids_BT, use_cache=False).logits[:, len(before) - 1 :]
+    logits_BTV = served.model.logits(ids_BT)[:, len(before) - 1 :]
     if served.unknown_V is not None:
         logits_BTV = logits_BTV.masked_fill(served.unknown_V, -torch.inf)
     logprobs_BTV = torch.log_softmax(logits_BTV.double(), dim=-1).cpu()

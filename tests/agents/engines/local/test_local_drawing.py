@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from agents.engines.engine import Request
 from agents.engines.local.batch import Batch
 from agents.engines.local.exact import load
-from agents.engines.local.sampling import Sampling
+from agents.engines.local.sampling import Narrowing, Sampling, drawn
 from tests.agents.engines.checkpoint.tiny_checkpoint import local_engine, save_checkpoint
 
 CPU = torch.device("cpu")
@@ -122,3 +122,34 @@ def test_no_tensor_is_made_where_the_model_is_not(tmp_path: Path) -> None:
     assert len(expected) == len(asked)
     with torch.device("meta"):
         assert made() == expected
+
+
+@pytest.mark.parametrize("vocab", [300, 4999])
+def test_a_token_is_drawn_where_its_number_falls_in_the_sum(vocab: int) -> None:
+    torch.manual_seed(5)
+    shares = torch.softmax(3 * torch.randn(40, vocab), -1)
+    shares[:, ::3] = 0
+    numbers = torch.rand(40, dtype=torch.float64)
+    numbers[0], numbers[1] = 0.0, 1 - 2**-52
+    tokens = drawn(shares, numbers)
+    cumulative = shares.double().cumsum(-1)
+    for row, token in enumerate(tokens.tolist()):
+        assert shares[row, token] > 0
+        target = numbers[row] * cumulative[row, -1]
+        assert cumulative[row, token] - shares[row, token] <= target + 1e-12
+        assert target <= cumulative[row, token] + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("top_p", "top_k"), [(0.5, 0), (0.999, 0), (1.0, 7), (1.0, 1200), (0.9, 900), (0.2, 2990)]
+)
+def test_of_a_large_vocabulary_as_much_is_left_as_of_a_small_one(top_p: float, top_k: int) -> None:
+    random = Random(6)
+    # Many that are as likely as each other, at every border.
+    logits = [round(random.gauss(0, 1), 1) for _ in range(3000)]
+    asked = Request(prompt_tokens=(1,), n=2, max_tokens=1, top_p=top_p, top_k=top_k)
+    left = Narrowing([asked], CPU).left(torch.tensor([logits, logits]), torch.arange(2))
+    expected = left_of(logits, 1.0, top_p, top_k)
+    for row in left.tolist():
+        found = {token for token, value in enumerate(row) if value > -torch.inf}
+        assert len(found ^ expected.keys()) <= (top_p < 1)
