@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from evolvent.given.smollm2 import write_smollm2
+from harness.runs import run_to_version
 from tests.evolvent.conftest import evolvent
 
 
@@ -27,8 +28,7 @@ def test_it_evolves_to_its_audit_and_answers(tmp_path: Path) -> None:
         "solver.samples=2", "loss.fresh_rows=2", "evaluator.count=2", "judge.type=chance",
     )  # fmt: skip
     chosen = [word for setting in little for word in ("--set", setting)]
-    done = evolvent("run", "--recipe", "chat-sums", "--dir", str(run), "--budget", "5s", *chosen)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    run_to_version(run, "--recipe", "chat-sums", *chosen, version=1, timeout_seconds=600)
     audited = json.loads(evolvent("audit", str(run), "--json").stdout)
     assert audited["ok"], audited["violations"]
     assert audited["counts"]["versions"] > 1
