@@ -112,7 +112,10 @@ def parts(device: torch.device, quick: bool, folder: Path, model: Path | None) -
     """In the order of what they are worth."""
     place = str(device)
     little = ("warmup.steps=5", "warmup.batch=8", "trainer.size=8", "loss.steps=2") if quick else ()
-    fewer = little or ("warmup.steps=500", "trainer.size=2000", "loss.steps=50")
+    fewer = ("warmup.steps=500", "trainer.size=2000", "loss.steps=50")
+    if quick:
+        rows = ("loss.fresh_rows=8", "loss.replay_rows=8", "loss.warmup_rows=8")
+        fewer = (*little, *rows, "learner.replay_capacity=50", "evaluator.count=2")
     models = QUICK if quick else MODELS
     yield "agreement", 10, partial(_untimed, agreement, device)
     for name, config in models.items():
