@@ -2,7 +2,6 @@
 tokenizer, saved as an ordinary Hugging Face folder. Knows no task and no training.
 """
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from transformers import (
 )
 
 from trainer.alphabet import EOS, PAD, build_tokenizer
+from trainer.checkpoint.manifest import sha256_of
 from trainer.config import LEAST_POSITIONS, ModelConfig
 
 
@@ -75,8 +75,4 @@ def save_model(
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-        if path.is_file()
-    }
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()}

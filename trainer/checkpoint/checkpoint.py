@@ -4,6 +4,7 @@ Knows no loss and no event log beyond the `Weights` event inside the manifest.
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,7 @@ class Checkpoints:
         self._staged: Path | None = None
         self._epoch = 0
         self._cleared = False
+        self._known: dict[tuple[int, ...], str] = {}
 
     @property
     def seed_folder(self) -> Path:
@@ -93,21 +95,32 @@ class Checkpoints:
         make_folder(self.root)
         for path in (aside / STATE, aside / published):
             path.parent.mkdir(parents=True, exist_ok=True)
-        names = sorted(_shared(snapshot) - {published})
-        for name in names:
+        shared = sorted(_shared(snapshot) - {published})
+        for name in shared:
             link_or_copy(snapshot.shared_from / name, aside / name)
         save_file(_filed(snapshot), aside / published, metadata={"format": "pt"})
         save_file(snapshot.state, aside / STATE)
-        names.append(published)
+        own = [published]
         if snapshot.probe is not None:
             (aside / PROBE).write_bytes(snapshot.probe)
-            names.append(PROBE)
+            own.append(PROBE)
+        digests = self._digests([aside / name for name in shared])
         return Staged(
             aside=aside,
             folder=folder,
-            files={name: sha256_of(aside / name) for name in names},
+            files=dict(zip(shared, digests, strict=True))
+            | {name: sha256_of(aside / name) for name in own},
             state={STATE: sha256_of(aside / STATE)},
         )
+
+    def _digests(self, paths: Sequence[Path]) -> list[str]:
+        """sha256 of each; what is the very file of the version before is not read again."""
+        keys = [_identity(path) for path in paths]
+        self._known = {
+            key: self._known.get(key) or sha256_of(path)
+            for key, path in zip(keys, paths, strict=True)
+        }
+        return [self._known[key] for key in keys]
 
     def recent(self, head: Manifest, count: int) -> list[Manifest]:
         """`head` and its forebears, newest first, at most `count`."""
@@ -183,6 +196,11 @@ class Staged:
 def published_file(kind: Format) -> str:
     """Which file of a version has the weights that were learned."""
     return _PUBLISHED[kind]
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _shared(snapshot: Snapshot) -> set[str]:

@@ -11,8 +11,14 @@ import torch
 from bus.events import Weights, derive_id
 from bus.memory.bus import MemoryBus
 from tests.trainer.lessons import RUN
+from trainer.checkpoint import checkpoint
 from trainer.checkpoint.checkpoint import Checkpoints, Snapshot, Staged
-from trainer.checkpoint.manifest import DamagedCheckpoint, Manifest, checkpoint_folders
+from trainer.checkpoint.manifest import (
+    DamagedCheckpoint,
+    Manifest,
+    checkpoint_folders,
+    sha256_of,
+)
 from trainer.checkpoint.recovery import agreed, published
 
 
@@ -194,3 +200,33 @@ def test_a_version_carries_its_own_probe_and_not_the_one_it_was_made_from(tmp_pa
     two = checkpoints.stage(replace(first, probe=None, shared_from=one.aside), 1, 1)
     assert "probe.json" not in two.files
     assert not (two.aside / "probe.json").exists()
+
+
+def test_what_versions_share_is_read_for_its_digest_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def noted(path: Path) -> str:
+        read.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr(checkpoint, "sha256_of", noted)
+    checkpoints, base = Checkpoints(tmp_path), tmp_path / "base"
+    shared = replace(snapshot(base), format="lora")
+    (base / "adapter").mkdir()
+    (base / "adapter/adapter_config.json").write_text("{}")
+    (base / "model.safetensors").write_bytes(b"the base")
+    folder, staged = base, None
+    for number in range(3):
+        staged = checkpoints.stage(replace(shared, shared_from=folder), number, 1)
+        staged.commit(manifest(staged, number, 1, None))
+        folder = staged.folder
+    assert read.count("model.safetensors") == read.count("config.json") == 1
+    assert read.count("adapter_model.safetensors") == 3
+    assert staged is not None
+    assert staged.files["model.safetensors"] == hashlib.sha256(b"the base").hexdigest()
+    (base / "model.safetensors").unlink()
+    (base / "model.safetensors").write_bytes(b"another!")
+    staged = checkpoints.stage(replace(shared, shared_from=base), 3, 1)
+    assert staged.files["model.safetensors"] == hashlib.sha256(b"another!").hexdigest()
