@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils.logging import disable_progress_bar
 
 from agents.engines.checkpoint.kind import longest
@@ -36,6 +37,7 @@ from evolvent.recipe.recipe import Recipe
 from evolvent.workplace import Workplace
 from trainer.checkpoint.checkpoint import Checkpoints
 from trainer.filters.everything import AllConfig
+from trainer.gradient import layers_of
 from trainer.learner import Learner, warm_up
 from trainer.lora import save_description, targets_of, with_adapter
 from trainer.needs import Needs
@@ -120,7 +122,16 @@ def _placed(recipe: Recipe, model: Any) -> Any:
     if recipe.lora.rank and not hasattr(model, "peft_config"):
         # Made on the CPU, so that it has the same values wherever it learns.
         model = with_adapter(model.cpu(), recipe.lora, recipe.seed)
+    _check_layers(recipe, model)
     return model.to(_device(recipe))
+
+
+def _check_layers(recipe: Recipe, model: Any) -> None:
+    if recipe.learner.gradient_checkpointing and not layers_of(model):
+        raise UsageError(
+            f"learner.gradient_checkpointing = true: models of kind {model.config.model_type!r} "
+            "have no layers that can be computed again; set it to false"
+        )
 
 
 def make_seed(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> Seeded:
@@ -150,7 +161,7 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
         lambda index: examples.row(index, recipe.warmup.proposal_share, recipe.warmup.role_share),
         recipe.warmup,
         lambda done, total: progress("warming up the seed model", done, total),
-        recipe.learner.micro_batch_tokens,
+        recipe.learner,
     )
     if not adapts:
         save_model(model, tokenizer, folder)
@@ -167,10 +178,8 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
 
 def remember(learner: Learner, recipe: Recipe, parts: Parts, folder: Path) -> None:
     """Give a learner that holds the version 0 in `folder` the memory that it had there."""
-    model, tokenizer = (
-        kind.from_pretrained(folder) for kind in (AutoModelForCausalLM, AutoTokenizer)
-    )
-    examples = _examples(recipe, parts, model, tokenizer, _prompting(folder))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    examples = _examples(recipe, parts, _described(folder), tokenizer, _prompting(folder))
     _remember(learner, recipe, parts, examples)
 
 
@@ -213,6 +222,7 @@ def _first_model(recipe: Recipe, parts: Parts) -> tuple[Any, Any]:
         model, tokenizer = make_model(size, recipe.seed), make_tokenizer(size.vocab)
     else:
         model, tokenizer = load_model(recipe.model.path, recipe.model.system)
+    _check_layers(recipe, model)
     if recipe.lora.rank:
         try:
             targets_of(model, recipe.lora)
@@ -222,14 +232,23 @@ def _first_model(recipe: Recipe, parts: Parts) -> tuple[Any, Any]:
 
 
 def _encoder(folder: Path) -> Callable[[str], tuple[int, ...]]:
-    """Answers as the model in `folder` writes them. Reads its tokenizer when first asked."""
+    """Answers as the model in `folder` writes them. Reads its tokenizer when first asked, its
+    weights never."""
 
     @cache
     def known() -> tuple[Prompting, int]:
-        model = AutoModelForCausalLM.from_pretrained(folder)
-        return _prompting(folder), end_of_answer(model, AutoTokenizer.from_pretrained(folder))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return _prompting(folder), end_of_answer(_described(folder), tokenizer)
 
     return lambda answer: answer_tokens(known()[0], answer, known()[1])
+
+
+def _described(folder: Path) -> Any:
+    """What a folder says of its model, without its weights."""
+    return SimpleNamespace(
+        config=AutoConfig.from_pretrained(folder),
+        generation_config=GenerationConfig.from_pretrained(folder),
+    )
 
 
 def _prompting(folder: Path) -> Prompting:

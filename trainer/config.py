@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+Precision = Literal["fp32", "bf16"]
+
 Format = Literal["full", "lora"]
 """What of a version is written anew: all weights, or those of an adapter on shared ones."""
 
@@ -152,7 +154,9 @@ class LearnerConfig(BaseModel):
     per optimiser step. Every `restart_every` versions (0: never) learning starts from version 0
     again. Gradients are made in parts of at most `micro_batch_tokens` tokens (None: as
     many as take about 1 GiB, on a GPU 8), which changes no result. `device` is `cpu`, `cuda` or
-    `cuda:N`; `auto` takes a GPU where there is one."""
+    `cuda:N`; `auto` takes a GPU where there is one. In `bf16` the layers multiply in 16 bits, under
+    weights, averages and log-probabilities in 32. With `gradient_checkpointing` layers are computed
+    again for a gradient, and with `shared_prefixes` rows that begin alike are read once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -161,6 +165,9 @@ class LearnerConfig(BaseModel):
     restart_every: int = Field(default=0, ge=0)
     micro_batch_tokens: int | None = Field(default=None, gt=0)
     device: str = "auto"
+    precision: Precision = "fp32"
+    gradient_checkpointing: bool = False
+    shared_prefixes: bool = False
 
     @field_validator("device")
     @classmethod

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
+from trainer.config import Precision
 from trainer.next_tokens import NextTokens
+from trainer.prefixes import Trees
 from trainer.rows import Row
+
+_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ def _divergence(above_BT: Tensor, mask_BT: Tensor) -> float | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Padded:
     """Rows as tensors, padded on the right: causal attention never sees the pads. `mask_BT` and
-    `behaviour_BT` belong to the tokens after the first."""
+    `behaviour_BT` belong to the tokens after the first. With `trees` those are read instead."""
 
     tokens_BT: Tensor
     mask_BT: Tensor
@@ -66,9 +70,10 @@ class Padded:
     temperature_B: Tensor
     groups_B: Tensor
     samples_B: Tensor
+    trees: Trees | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[Row], device: torch.device) -> Self:
+    def of(cls, rows: Sequence[Row], device: torch.device, *, trees: bool = False) -> Self:
         length = max(len(row.prompt) + len(row.completion) for row in rows)
         tokens, mask, behaviour = [], [], []
         for row in rows:
@@ -86,7 +91,24 @@ class Padded:
             temperature_B=torch.tensor([row.temperature for row in rows], device=device),
             groups_B=torch.tensor([row.group for row in rows], device=device),
             samples_B=torch.tensor([row.sample for row in rows], device=device),
+            trees=Trees.of(rows, device) if trees else None,
         )
+
+    def asked(self) -> dict[str, Tensor]:
+        """What a model reads."""
+        if self.trees is None:
+            return {"input_ids": self.tokens_BT[:, :-1]}
+        return {
+            "input_ids": self.trees.tokens_UT,
+            "attention_mask": self.trees.seen_U1TT,
+            "position_ids": self.trees.depths_UT,
+        }
+
+    def before_N(self) -> Tensor:
+        """Where in that lies what comes before each completion token, row by row."""
+        if self.trees is None:
+            return self.mask_BT.flatten().nonzero()[:, 0]
+        return self.trees.before_N
 
     def scored(self, logprobs_BT: Tensor, reference_BT: Tensor | None = None) -> Scored:
         return Scored(
@@ -103,9 +125,12 @@ class Padded:
 class Forward:
     """Forward passes of one model, which draws no token of `unknown`."""
 
-    def __init__(self, model: Any, unknown: Sequence[int] = ()) -> None:
-        self._next = NextTokens(model, unknown)
+    def __init__(
+        self, model: Any, unknown: Sequence[int] = (), precision: Precision = "fp32"
+    ) -> None:
+        self._next = NextTokens(model, unknown, precision)
         self.device = next(model.parameters()).device
+        self._frozen = _frozen_in_bf16(self._next) if precision == "bf16" else {}
 
     def logprobs(self, padded: Padded, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """[B, T - 1]: of every completion token, 0 elsewhere.
@@ -114,18 +139,54 @@ class Forward:
         module itself is not copied.
         """
         chosen_BT = padded.mask_BT.bool()
-        asked = (padded.tokens_BT, chosen_BT, padded.temperature_B)
-        if weights is None:
-            logprobs_N = self._next(*asked)
-        else:
-            named = {f"model.{name}": value for name, value in weights.items()}
+        targets_N = padded.tokens_BT[:, 1:][chosen_BT]
+        temperature_N = padded.temperature_B[:, None].expand_as(chosen_BT)[chosen_BT]
+        asked = (padded.asked(), padded.before_N(), targets_N, temperature_N)
+        named = {f"model.{name}": value for name, value in (weights or {}).items()}
+        if named := self._frozen | named:
             logprobs_N = functional_call(self._next, named, asked)
+        else:
+            logprobs_N = self._next(*asked)
         return torch.zeros_like(padded.mask_BT).masked_scatter(chosen_BT, logprobs_N)
 
     @property
     def bytes_per_token(self) -> int:
         """What one token keeps in memory for the gradient, apart from its logits."""
         return self._next.bytes_per_token
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether attention may look back over so many places only."""
+        return self._next.has_windows
+
+
+def _frozen_in_bf16(model: NextTokens) -> dict[str, Tensor]:
+    """Matrices that never move, by name, so that not every pass casts them: those of layers."""
+    head = model.model.get_output_embeddings()
+    return {
+        f"{name}.weight": module.weight.detach().bfloat16()
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and not module.weight.requires_grad
+    }
+
+
+@torch.no_grad()
+def reads_trees(model: Any) -> bool:
+    """Whether a model says the same of rows that are read as trees: of a kind that takes masks and
+    positions, and whose attention has no window. Looked at in 32 bits."""
+    forward = Forward(model)
+    if forward.has_windows:
+        return False
+    ends = ((4, 5), (4, 6, 7), (8, 9, 10, 11))
+    rows = [Row(prompt=(1, 2, 3, *end[:1]), completion=end[1:]) for end in ends]
+    try:
+        plain, shared = (
+            forward.logprobs(Padded.of(rows, forward.device, trees=trees))
+            for trees in (False, True)
+        )
+    except Exception:  # whatever a model of another build makes of it
+        return False
+    return torch.allclose(plain, shared, rtol=_TOLERANCE, atol=_TOLERANCE)
 
 
 def score(model: Any, rows: Sequence[Row], weights: Mapping[str, Tensor] | None = None) -> Scored:

@@ -5,35 +5,53 @@ whatever the loss makes of the rows together. Knows no optimiser.
     several      part by part: log-probabilities -> loss -> its slope by each log-probability,
                  then part by part again: log-probabilities, times their slopes -> gradient
 
-Of rows with the same tokens, as the samples of a group that say the same, one is read for all.
+Of rows with the same tokens, as the samples of a group that say the same, one is read for all; rows
+that begin alike may be read as trees (see `prefixes`).
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import isfinite
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 
-from trainer.forward import Forward, Padded, Scored
+from trainer.config import LearnerConfig
+from trainer.forward import Forward, Padded, Scored, reads_trees
+from trainer.prefixes import parts_of_trees
 from trainer.rows import Row
 
 _KEPT_BYTES = 1 << 30
 """About so much is kept for the gradient of one part, on a GPU eight times as much, where no size
 of parts is given."""
 
+_FLOAT = 4
+
 
 class Gradient:
     """Gradients of one model, in parts of at most `tokens` tokens, pads included; a longer row is a
     part of its own. None leaves the size to the model and where it lies. Tokens of
-    `unknown` are never drawn."""
+    `unknown` are never drawn; `config` says how a gradient is computed."""
 
-    def __init__(self, model: Any, tokens: int | None = None, unknown: Sequence[int] = ()) -> None:
-        self._forward = Forward(model, unknown)
+    def __init__(
+        self,
+        model: Any,
+        tokens: int | None = None,
+        unknown: Sequence[int] = (),
+        config: LearnerConfig = LearnerConfig(),  # noqa: B008 - it is frozen
+    ) -> None:
+        self._forward = Forward(model, unknown, config.precision)
         self.device = self._forward.device
+        self._trees = config.shared_prefixes and reads_trees(model)
         kept = _KEPT_BYTES * (8 if self.device.type == "cuda" else 1)
-        self.tokens = tokens or max(1, kept // self._forward.bytes_per_token)
+        each = self._forward.bytes_per_token
+        if config.gradient_checkpointing and (layers := layers_of(model)):
+            each = _computed_again(layers, each, model.config.get_text_config().hidden_size)
+        self.tokens = tokens or max(1, kept // each)
 
     def add(
         self,
@@ -55,8 +73,8 @@ class Gradient:
         padded = Padded.of(rows, self.device)
         read, places = distinct(rows)
         places_B = torch.tensor(places, device=self.device)
-        padded_read = Padded.of(read, self.device)
-        parts = parts_of(read, self.tokens)
+        parts = (parts_of_trees if self._trees else parts_of)(read, self.tokens)
+        padded_read = Padded.of(read, self.device, trees=self._trees and len(parts) == 1)
         compared_BT = None
         if reference is not None:
             compared_BT = self._logprobs(read, parts, padded_read, reference)[places_B]
@@ -97,7 +115,7 @@ class Gradient:
             part_BT.backward(slopes_BT[_places(part, part_BT)])  # type: ignore[no-untyped-call]
 
     def _padded(self, rows: Sequence[Row], part: Sequence[int]) -> Padded:
-        return Padded.of([rows[index] for index in part], self.device)
+        return Padded.of([rows[index] for index in part], self.device, trees=self._trees)
 
 
 def distinct(rows: Sequence[Row]) -> tuple[list[Row], list[int]]:
@@ -122,6 +140,26 @@ def parts_of(rows: Sequence[Row], tokens: int) -> list[list[int]]:
             width = lengths[index]
         parts[-1].append(index)
     return parts
+
+
+def layers_of(model: nn.Module) -> list[nn.Module]:
+    """The layers that can be computed again for a gradient."""
+    return [one for one in model.modules() if isinstance(one, GradientCheckpointingLayer)]
+
+
+def _computed_again(layers: Sequence[nn.Module], kept: int, hidden: int) -> int:
+    """From now on layers keep what they are given alone; the bytes that a token keeps then, of
+    `kept` before. transformers does so only for models that train, with their dropout."""
+    for layer in layers:
+        if not isinstance(layer.forward, partial):
+            layer.forward = partial(_again, layer.forward)
+    return kept // len(layers) + hidden * _FLOAT * len(layers)
+
+
+def _again(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if not torch.is_grad_enabled():
+        return forward(*args, **kwargs)
+    return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
 
 
 @contextmanager

@@ -55,7 +55,8 @@ class Learner:
     def __post_init__(self) -> None:
         # Dropout would make the weights follow from more than the batches.
         self.model.eval()
-        self.gradient = Gradient(self.model, self.config.micro_batch_tokens, self.unknown)
+        tokens = self.config.micro_batch_tokens
+        self.gradient = Gradient(self.model, tokens, self.unknown, self.config)
         self.replay = Replay(self.config.replay_capacity)
         self.ema = {
             name: parameter.detach().clone() for name, parameter in trainable(self.model).items()
@@ -212,13 +213,14 @@ def warm_up(
     draw: Callable[[int], Row],
     config: WarmupConfig,
     progress: Callable[[int, int], None],
-    micro_batch_tokens: int | None = None,
+    learner: LearnerConfig = LearnerConfig(),  # noqa: B008 - it is frozen
 ) -> float:
-    """Supervised training on `draw(index)` rows; the last loss. `progress(step, steps)`."""
+    """Supervised training on `draw(index)` rows, computed as `learner` says; the last loss.
+    `progress(step, steps)`."""
     optimizer = Optimizer(model, config.optimizer)
     nll = Nll(NllConfig())
     model.eval()
-    gradient = Gradient(model, micro_batch_tokens)
+    gradient = Gradient(model, learner.micro_batch_tokens, config=learner)
     value = math.nan
     for step in range(config.steps):
         rows = [draw(step * config.batch + index) for index in range(config.batch)]

@@ -6,8 +6,8 @@ The logits of a part are made again when its gradient is wanted, so that those o
 are ever in memory. Shape legend: see `forward`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from math import ceil
 from typing import Any
 
@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
+
+from trainer.config import Precision
 
 _LOGITS = 1 << 24
 """At most so many logits at once; on a GPU four times as many."""
@@ -26,11 +28,14 @@ _TOLERANCE = 1e-4
 class NextTokens(nn.Module):
     """A model whose output layer is asked in parts. One of which that cannot be done gives its
     logits whole; which it is, is tried on a few tokens. Nothing is left for the tokens of
-    `unknown`, which are never drawn."""
+    `unknown`, which are never drawn. In bf16 all below the output layer is multiplied so."""
 
-    def __init__(self, model: Any, unknown: Sequence[int] = ()) -> None:
+    def __init__(
+        self, model: Any, unknown: Sequence[int] = (), precision: Precision = "fp32"
+    ) -> None:
         super().__init__()
         self.model = model
+        self._precision = precision
         self._unknown = torch.tensor(unknown, dtype=torch.long)
         # The layers of a low-rank adapter lie within the model it stands on.
         causal = model.get_base_model() if hasattr(model, "peft_config") else model
@@ -39,16 +44,22 @@ class NextTokens(nn.Module):
         self._parts = (causal, causal.get_decoder())
         self._divisible = self._parts[1] not in (None, causal) and self._agrees()
 
-    def forward(self, tokens_BT: Tensor, chosen_BT: Tensor, temperature_B: Tensor) -> Tensor:
-        """[N]: log-probabilities at the row's temperature of those tokens after the first that are
-        `chosen_BT` [B, T - 1], row by row."""
-        targets_N = tokens_BT[:, 1:][chosen_BT]
-        temperature_N = temperature_B[:, None].expand_as(chosen_BT)[chosen_BT]
-        asked = {"input_ids": tokens_BT[:, :-1], "use_cache": False}
+    def forward(
+        self,
+        asked: Mapping[str, Tensor],
+        before_N: Tensor,
+        targets_N: Tensor,
+        temperature_N: Tensor,
+    ) -> Tensor:
+        """[N]: log-probabilities of `targets_N`, each at its temperature, after what lies at
+        `before_N` among all that the model is `asked`."""
         if not self._divisible:
-            logits_NV = self.model(**asked).logits[chosen_BT]
-            return self._logprobs(logits_NV, targets_N, temperature_N)
-        hidden_NH = self._parts[1](**asked)[0][chosen_BT]
+            with self._casting():
+                logits_BTV = self.model(**asked, use_cache=False).logits
+            return self._logprobs(logits_BTV.flatten(0, 1)[before_N], targets_N, temperature_N)
+        with self._casting():
+            hidden_BTH = self._parts[1](**asked, use_cache=False)[0]
+        hidden_NH = hidden_BTH.flatten(0, 1)[before_N].float()
         limit = _LOGITS * (4 if hidden_NH.is_cuda else 1)
         num_parts = ceil(len(targets_N) * self._vocab / limit)
         if num_parts <= 1:
@@ -104,9 +115,24 @@ class NextTokens(nn.Module):
             whole.float(), parts.float(), rtol=_TOLERANCE, atol=_TOLERANCE
         )
 
+    def _casting(self) -> AbstractContextManager[object]:
+        """Within it products are made in the chosen precision."""
+        kind = self._parts[0].device.type
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self._precision == "bf16")
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether some layers look back over so many places only, or may."""
+        config = self._parts[0].config
+        kinds = set(getattr(config, "layer_types", None) or ())
+        windows = ("sliding_window", "attention_chunk_size", "window_size")
+        return bool(kinds - {"full_attention"}) or any(
+            getattr(config, name, None) is not None for name in windows
+        )
+
     @property
     def bytes_per_token(self) -> int:
-        """What the decoder keeps of one token for its gradient, measured on a few."""
+        """What the decoder keeps of one token for its gradient, measured on a few in 32 bits."""
         own = {parameter.data_ptr() for parameter in self.model.parameters()}
         kept: dict[int, int] = {}
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from agents.engines.config import EngineConfig, LocalConfig
 from agents.engines.local.device import is_there, missing
 from evolvent.errors import UsageError
-from evolvent.preflight.machine import may_have_gpu
+from evolvent.preflight.machine import may_have_gpu, multiplies_bf16
 from evolvent.recipe.recipe import Recipe
 
 _ASK = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
@@ -25,13 +25,25 @@ _ASKS = {
 
 def check_devices(recipe: Recipe, roles: Collection[str] | None = None) -> None:
     """Raises `UsageError` for a GPU that one of `roles` (None: any) would compute on and that this
-    machine has not."""
+    machine has not, and for a precision that its CPU has not."""
+    if roles is None or "trainer" in roles:
+        _check_precision(recipe)
     named = [(field, name) for field, name in _named(recipe, roles) if name.startswith("cuda")]
     if not named or (count := num_gpus()) is None:
         return
     for field, name in named:
         if not is_there(name, count):
             raise UsageError(f"{field}.{missing(name, count)}")
+
+
+def _check_precision(recipe: Recipe) -> None:
+    device = recipe.learner.device
+    on_cpu = device == "cpu" or (device == "auto" and not may_have_gpu())
+    if recipe.learner.precision == "bf16" and on_cpu and not multiplies_bf16():
+        raise UsageError(
+            "learner.precision = 'bf16' would be slower on this CPU, which has neither avx512_bf16 "
+            "nor amx_bf16: choose 'fp32'"
+        )
 
 
 def num_gpus() -> int | None:

@@ -1,10 +1,12 @@
-"""What this machine has: memory to be used, and whether there could be a GPU. Loads no torch."""
+"""What this machine has: memory to be used, whether there could be a GPU, and what its CPU
+multiplies. Loads no torch."""
 
 from contextlib import suppress
 from pathlib import Path
 
 _GPUS = ("nvidia[0-9]*", "kfd", "dxg")
 _UNLIMITED = 1 << 60
+_IN_16_BITS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def free_bytes(system: Path = Path("/")) -> int | None:
@@ -19,6 +21,16 @@ def may_have_gpu(devices: Path = Path("/dev")) -> bool:
     if not Path("/proc").is_dir():
         return True
     return any(True for pattern in _GPUS for _ in devices.glob(pattern))
+
+
+def multiplies_bf16(system: Path = Path("/")) -> bool:
+    """False only where the CPU is known to have no products of bfloat16."""
+    with suppress(OSError):
+        for line in (system / "proc" / "cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                return not _IN_16_BITS.isdisjoint(value.split())
+    return True
 
 
 def _of_machine(system: Path) -> int | None:

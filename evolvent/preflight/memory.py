@@ -11,6 +11,7 @@ from evolvent.preflight.machine import may_have_gpu
 from evolvent.preflight.rehearsal import Need
 from evolvent.preflight.sizes import Sizes
 from evolvent.recipe.recipe import Recipe
+from trainer.config import LearnerConfig
 
 _FLOAT = 4
 _COPIES = 4
@@ -74,11 +75,19 @@ def _learning(recipe: Recipe, sizes: Sizes, needs: Sequence[Need]) -> dict[str, 
     parts[named] = copies * sizes.parameters * _FLOAT
     longest = max(need.reads + need.writes for need in needs)
     rows = min(recipe.warmup.batch, batch) if recipe.warmup.steps else 1
-    part = max(longest, min(recipe.learner.micro_batch_tokens or 0, rows * shortest))
+    least = longest if recipe.learner.shared_prefixes else rows * shortest
+    part = max(longest, min(recipe.learner.micro_batch_tokens or 0, least))
     parts[f"one part of {part:,} tokens: lower learner.micro_batch_tokens or domain.levels"] = (
-        part * sizes.kept_bytes
+        part * sizes.kept_bytes // _kept_of(recipe.learner)
     )
     return parts
+
+
+def _kept_of(learner: LearnerConfig) -> int:
+    """Of so many bytes that layers keep at least one is kept."""
+    if learner.gradient_checkpointing:
+        return 10
+    return 2 if learner.precision == "bf16" else 1
 
 
 def _serving(

@@ -39,7 +39,7 @@ _OPERATED: Mapping[type[BaseModel], frozenset[str]] = {
     EndpointConfig: frozenset(
         {"url", "key_variable", "timeout_seconds", "patience_seconds", "at_once"}
     ),
-    LearnerConfig: frozenset({"micro_batch_tokens"}),
+    LearnerConfig: frozenset({"micro_batch_tokens", "gradient_checkpointing", "shared_prefixes"}),
 }
 _ANYWHERE = frozenset({"device"})
 

@@ -10,6 +10,7 @@ import torch
 from evolvent.errors import UsageError
 from evolvent.preflight import devices
 from evolvent.preflight.devices import check_devices, num_gpus
+from evolvent.preflight.machine import multiplies_bf16
 from evolvent.recipe.load import load_recipe
 
 HERE = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -83,3 +84,31 @@ def test_a_run_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"evolvent: learner.device = {NOT_HERE}: ")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "has"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 amx_tile", True),
+        ("flags\t\t: fpu avx512f avx2", False),
+        ("Features\t: fp asimd bf16", True),
+        ("Features\t: fp asimd", False),
+        ("processor\t: 0", True),
+    ],
+)
+def test_a_cpu_says_whether_it_multiplies_in_16_bits(line: str, has: bool, tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(f"processor\t: 0\n{line}\n")
+    assert multiplies_bf16(tmp_path) is has
+    assert multiplies_bf16(tmp_path / "elsewhere")
+
+
+def test_bf16_is_refused_on_a_cpu_that_has_it_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "multiplies_bf16", lambda: False)
+    slow = load_recipe("words", ["learner.device=cpu", "learner.precision=bf16"])
+    with pytest.raises(UsageError, match=r"bf16' would be slower on this CPU.*: choose 'fp32'"):
+        check_devices(slow, ["trainer"])
+    check_devices(slow, ["solver"])
+    check_devices(load_recipe("words", ["learner.device=cpu"]), ROLES)
+    monkeypatch.setattr(devices, "multiplies_bf16", lambda: True)
+    check_devices(slow, ROLES)
