@@ -249,7 +249,7 @@ def test_a_given_model_is_warmed_up_as_an_adapter(tmp_path: Path, own: Path) -> 
     assert all(bool(value.any()) for value in moved.values()), "both matrices have moved"
     untaught = load_recipe("strings", [*settings, "warmup.optimizer.adamw_lr=1e-12"])
     before = make_seed(untaught, place.parts, tmp_path / "other", lambda *_: None)
-    assert seeded.metrics["warmup_loss"] < before.metrics["warmup_loss"] - 0.3
+    assert seeded.metrics["warmup_loss"] < before.metrics["warmup_loss"] - 0.05
     assert not seeded.learner.optimizer.state(), "learning begins with a fresh optimiser"
 
 

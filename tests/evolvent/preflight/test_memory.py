@@ -91,9 +91,11 @@ def test_free_memory_is_that_of_the_machine_or_of_its_container(tmp_path: Path) 
 def test_a_model_that_is_too_large_is_refused_by_the_command(tmp_path: Path) -> None:
     run = tmp_path / "run"
     program = Path(sys.executable).with_name("evolvent")
+    large = ("model.hidden=1000000", "optimizer.type=adamw", "warmup.optimizer.type=adamw")
+    settings = [f"--set={setting}" for setting in large]
     for command in ("run", "seed"):
         done = subprocess.run(
-            [program, command, "--recipe", "strings", "--dir", run, "--set=model.hidden=1000000"],
+            [program, command, "--recipe", "strings", "--dir", run, *settings],
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         assert (done.returncode, "GiB of memory" in done.stderr) == (2, True), done.stderr
