@@ -18,7 +18,8 @@ _SEQUENCES, _LENGTH = 4, 24
 def make_probe(model: Any, weights: Mapping[str, Tensor]) -> bytes:
     """The file: `probes`, each with its `tokens` and the log-probability of all but the first.
 
-    `weights` stand in for the model's own, which stay as they are.
+    `weights` stand in for the model's own, which stay as they are. `rounding` is how far the
+    answers move if what the model reads is rounded otherwise: large models may amplify that.
     """
     random = Random(0)
     # Engines answer with one token more.
@@ -33,12 +34,25 @@ def make_probe(model: Any, weights: Mapping[str, Tensor]) -> bytes:
     )
     was_training = model.training
     model.eval()
-    logits_BTV = torch.func.functional_call(model, dict(weights), (ids_BT,)).logits[:, :-1]
+    logprobs_BT = _said(model, weights, ids_BT)
+    nudged = model.get_input_embeddings().register_forward_hook(_nudge)
+    rounding = float((_said(model, weights, ids_BT) - logprobs_BT).abs().max())
+    nudged.remove()
     model.train(was_training)
-    logprobs_BTV = torch.log_softmax(logits_BTV.float(), dim=-1)
-    logprobs_BT = logprobs_BTV.gather(2, ids_BT[:, 1:, None])[..., 0]
     probes = [
         {"tokens": tokens, "logprobs": logprobs}
         for tokens, logprobs in zip(ids_BT.tolist(), logprobs_BT.tolist(), strict=True)
     ]
-    return json.dumps({"probes": probes}).encode()
+    return json.dumps({"probes": probes, "rounding": rounding}).encode()
+
+
+def _said(model: Any, weights: Mapping[str, Tensor], ids_BT: Tensor) -> Tensor:
+    logits_BTV = torch.func.functional_call(model, dict(weights), (ids_BT,)).logits[:, :-1]
+    logprobs_BTV = torch.log_softmax(logits_BTV.float(), dim=-1)
+    return logprobs_BTV.gather(2, ids_BT[:, 1:, None])[..., 0]
+
+
+def _nudge(module: Any, read: Any, made: Tensor) -> Tensor:
+    """What is read, rounded otherwise in the last place, every second value up."""
+    up = torch.arange(made.shape[-1], device=made.device) % 2
+    return made * (1 + up * torch.finfo(made.dtype).eps)

@@ -13,13 +13,18 @@ from agents.engines.engine import SwapRefused
 PROBE = "probe.json"
 _TOLERANCE = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2}
 
+_ROUNDINGS = 100
+"""Every layer rounds anew: so many times what the last place of the first one moves."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """Token ids, and the log-probability of each but the first given those before it."""
+    """Token ids, and the log-probability of each but the first given those before it; `rounding` is
+    how far these moved with the last place of what was read."""
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
+    rounding: float = 0.0
 
 
 def read_probes(folder: Path, files: Mapping[str, str]) -> tuple[Probe, ...]:
@@ -28,11 +33,16 @@ def read_probes(folder: Path, files: Mapping[str, str]) -> tuple[Probe, ...]:
         return ()
     content = read_verified(folder, {PROBE: files[PROBE]}, (PROBE,))[PROBE]
     try:
+        said = json.loads(content)
+        # Versions of an earlier evolvent do not say it.
+        rounding = float(said.get("rounding", 0.0))
         probes = tuple(
             Probe(
-                tokens=tuple(map(int, each["tokens"])), logprobs=tuple(map(float, each["logprobs"]))
+                tokens=tuple(map(int, each["tokens"])),
+                logprobs=tuple(map(float, each["logprobs"])),
+                rounding=rounding,
             )
-            for each in json.loads(content)["probes"]
+            for each in said["probes"]
         )
     except (ValueError, KeyError, TypeError) as error:
         raise SwapRefused(f"{PROBE} in {folder} cannot be read: {error!r}") from None
@@ -48,7 +58,7 @@ def tolerance(dtype: str) -> float:
 
 def failure(probe: Probe, said: Sequence[float], dtype: str) -> str | None:
     """Why `said` is not what the probe expects; None if it is."""
-    allowed = tolerance(dtype)
+    allowed = max(tolerance(dtype), _ROUNDINGS * probe.rounding)
     apart = [abs(ours - theirs) for ours, theirs in zip(said, probe.logprobs, strict=True)]
     # Not a comparison of the largest: one that is no number compares with nothing.
     if all(each <= allowed for each in apart):
@@ -56,5 +66,5 @@ def failure(probe: Probe, said: Sequence[float], dtype: str) -> str | None:
     worst = max(each for each in apart if not each <= allowed)
     return (
         f"the loaded weights answer otherwise than published: a log-probability is {worst:.2g} "
-        f"off, {allowed:g} is allowed"
+        f"off, {allowed:.2g} is allowed"
     )
