@@ -77,7 +77,7 @@ def plain_step(model: Any, rows: list[Any]) -> float:
     said_BT = said_BTV.gather(2, ids_BT[:, 1:, None])[:, begin - 1 :, 0]
     loss = -said_BT.mean()
     loss.backward()  # type: ignore[no-untyped-call]
-    return float(loss)
+    return float(loss.detach())
 
 
 def one_way(way: str, count: int, tokens: int, layers: int) -> dict[str, float]:
