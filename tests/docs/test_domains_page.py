@@ -9,14 +9,16 @@ from agents.domains.arithmetic import ArithmeticConfig, number_of
 from agents.domains.domain import Domain, NotATask
 from agents.domains.programs.language import OPERATIONS
 from agents.domains.programs.programs import ProgramsConfig
+from agents.domains.python_programs.python_programs import PythonProgramsConfig
 from agents.games.kuhn import information_sets
 from agents.games.kuhn_text import prompt_of
 from tests.docs.pages import blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "domains.md").read_text(encoding="utf-8")
+BEFORE, PYTHON, AFTER = re.split("^## (?=`python_programs`|`codes`)", PAGE, flags=re.MULTILINE)
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in PAGE.splitlines()
+    for line in (BEFORE + AFTER).splitlines()
     if line.startswith("|")
 ]
 DOMAINS: dict[str, Domain] = {
@@ -49,6 +51,15 @@ def test_every_family_has_a_task() -> None:
 def test_the_page_has_the_whole_language() -> None:
     told = {row[0].strip("`"): row[1] for row in ROWS if re.fullmatch("`[a-z]`", row[0])}
     assert told == {letter: words for letter, (words, _) in OPERATIONS.items()}
+
+
+def test_the_task_in_python_is_read_and_answered_so() -> None:
+    domain = PythonProgramsConfig().build()
+    [proposal] = re.findall("^```\n(.*?)\n```", PYTHON, flags=re.MULTILINE | re.DOTALL)
+    problem = domain.read(proposal)
+    [answer] = re.findall(r"literal: `(.+)`", PYTHON)
+    assert (problem.family, problem.level, problem.answer) == ("deduction", 2, answer)
+    assert domain.score(problem, answer, ended=True).right
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row[0] in REASONS], ids=lambda row: row[0])
