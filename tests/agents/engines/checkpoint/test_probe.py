@@ -16,6 +16,9 @@ def test_a_model_that_amplifies_rounding_is_allowed_more() -> None:
     assert failure(large, [-3.01], "float32") is None
     assert "0.05 off, 0.03 is allowed" in str(failure(large, [-3.05], "float32"))
     assert failure(large, [float("nan")], "float32") is not None
+    for rounding in (1.0, float("inf"), float("nan")):
+        any_other = Probe(tokens=(1, 2), logprobs=(-3.0,), rounding=rounding)
+        assert failure(any_other, [-3.3], "float32") is not None
 
 
 def test_a_small_model_hardly_amplifies_it() -> None:
