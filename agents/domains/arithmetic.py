@@ -11,7 +11,6 @@ reads `+85376120>` instead: the digits of a place side by side.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from random import Random
 from typing import Annotated, Literal
 
@@ -19,7 +18,7 @@ from pydantic import Field, model_validator
 
 from agents.domains.domain import NotATask, Problem, Score
 from agents.domains.strings import DIGITS, MARK, draw_digits
-from agents.domains.suites import check_digits_left, check_levels, first_of
+from agents.domains.suites import Suites, check_digits_left, check_levels
 from agents.parts import PartConfig, Parts
 
 Family = Literal["add", "subtract", "multiply", "copy"]
@@ -82,7 +81,9 @@ class Arithmetic:
 
     def __init__(self, config: ArithmeticConfig) -> None:
         self._config = config
-        self._held_out = cache(self._draw_held_out)
+        self._suites = Suites(
+            "arithmetic", self._draw, config.held_out_per_level, config.held_out_from
+        )
 
     @property
     def families(self) -> Sequence[str]:
@@ -98,15 +99,11 @@ class Arithmetic:
 
     def make(self, family: str, level: int, random: Random) -> Problem:
         """A new problem, never a held-out one."""
-        layout = self._config.layout
-        while self._refused(problem := draw_problem(family, level, random, layout)):
-            pass
-        return problem
+        return self._suites.make(family, level, random)
 
     def held_out(self, family: str, level: int, count: int) -> list[Problem]:
         """The first `count` of the suite; short levels have fewer problems than that."""
-        suite = self._held_out(family, level).values()
-        return first_of(suite, count, self._config.held_out_per_level)
+        return self._suites.first(family, level, count)
 
     def read(self, text: str) -> Problem:
         """The problem that a model wrote as `8362+5710`, or in the layout of the recipe; raises
@@ -119,7 +116,7 @@ class Arithmetic:
             raise NotATask("unknown family")
         if len(first) not in self.levels:
             raise NotATask("out of range")
-        if self._refused(problem):
+        if self._suites.hold(problem):
             raise NotATask("held-out")
         return problem
 
@@ -169,21 +166,8 @@ class Arithmetic:
     def proposer_prompt(self) -> str:
         return "P" + MARK
 
-    def _refused(self, problem: Problem) -> bool:
-        level = problem.level
-        if level < self._config.held_out_from:
-            return False
-        return problem.prompt in self._held_out(problem.family, level)
-
-    def _draw_held_out(self, family: str, level: int) -> dict[str, Problem]:
-        random = Random(f"arithmetic held-out {family} {level}")
-        drawn: dict[str, Problem] = {}
-        for _ in range(100 * self._config.held_out_per_level):
-            problem = draw_problem(family, level, random, self._config.layout)
-            drawn.setdefault(problem.prompt, problem)
-            if len(drawn) == self._config.held_out_per_level:
-                break
-        return drawn
+    def _draw(self, family: str, level: int, random: Random) -> Problem:
+        return draw_problem(family, level, random, self._config.layout)
 
 
 def number_of(digits: str) -> int:

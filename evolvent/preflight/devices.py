@@ -1,18 +1,15 @@
 """Whether the GPUs that a recipe names are there. torch is asked in a process of its own, and only
 where one is named and the system shows any: the process that starts a run stays light."""
 
-import subprocess
-import sys
 from collections.abc import Collection, Iterator
 
 from agents.engines.config import EngineConfig, LocalConfig
 from agents.engines.local.device import is_there, missing
 from evolvent.errors import UsageError
+from evolvent.preflight.gpus import num_gpus
 from evolvent.preflight.machine import may_have_gpu, multiplies_bf16
 from evolvent.recipe.recipe import Recipe
 
-_ASK = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
-_ANSWER_SECONDS = 300
 _ASKS = {
     "solver": "solver",
     "sampler": "solver",
@@ -44,23 +41,6 @@ def _check_precision(recipe: Recipe) -> None:
             "learner.precision = 'bf16' would be slower on this CPU, which has neither avx512_bf16 "
             "nor amx_bf16: choose 'fp32'"
         )
-
-
-def num_gpus() -> int | None:
-    """How many torch sees here; None where it cannot say, which is for others to tell."""
-    if not may_have_gpu():
-        return 0
-    try:
-        asked = subprocess.run(
-            [sys.executable, "-c", _ASK],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_ANSWER_SECONDS,
-        )
-        return int(asked.stdout.split()[-1])
-    except (subprocess.SubprocessError, OSError, ValueError, IndexError):
-        return None
 
 
 def _named(recipe: Recipe, roles: Collection[str] | None) -> Iterator[tuple[str, str]]:

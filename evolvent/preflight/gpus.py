@@ -15,6 +15,7 @@ print(json.dumps({"torch": torch.__version__, "cuda": torch.version.cuda, "gpus"
     [torch.cuda.get_device_name(one), *torch.cuda.mem_get_info(one),
      torch.cuda.is_bf16_supported(including_emulation=False)] for one in seen]}))
 """
+_COUNT = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
 _ANSWER_SECONDS = 300
 _GIB = 1 << 30
 _LEARNED_BYTES = 20
@@ -45,19 +46,23 @@ class Seen:
     gpus: tuple[Gpu, ...] = ()
 
 
+def num_gpus() -> int | None:
+    """How many torch sees here; None where it cannot say, which is for others to tell. Takes no
+    memory of any."""
+    if not may_have_gpu():
+        return 0
+    try:
+        return int(_answered(_COUNT).split()[-1])
+    except (subprocess.SubprocessError, OSError, ValueError, IndexError):
+        return None
+
+
 def gpus_here() -> Seen | None:
     """None where the system shows no GPU at all."""
     if not may_have_gpu():
         return None
     try:
-        asked = subprocess.run(
-            [sys.executable, "-c", _ASK],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_ANSWER_SECONDS,
-        )
-        return read(asked.stdout)
+        return read(_answered(_ASK))
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["nothing was said"])[-1]
         return Seen(torch=f"torch could not be asked: {last}")
@@ -90,3 +95,13 @@ def would_run(gpus: tuple[Gpu, ...]) -> str:
         "learner and engine of type local (device = auto), of models of about "
         f"{full / 1e9:.1f} billion parameters, by LoRA {adapters / 1e9:.1f}"
     )
+
+
+def _answered(script: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_ANSWER_SECONDS,
+    ).stdout

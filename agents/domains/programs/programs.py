@@ -15,7 +15,6 @@ of which the output at the end is judged alone. A proposer writes a program and 
 """
 
 from collections.abc import Sequence
-from functools import cache
 from random import Random
 from typing import Annotated, ClassVar, Literal
 
@@ -36,7 +35,7 @@ from agents.domains.programs.tasks import (
 )
 from agents.domains.programs.validity import ALL, draw_program, is_trivial, longest_program
 from agents.domains.strings import MARK, draw_digits
-from agents.domains.suites import check_levels, first_of
+from agents.domains.suites import Suites, check_levels
 from agents.parts import PartConfig, Parts
 
 Family = Literal["deduction", "abduction", "induction"]
@@ -99,7 +98,7 @@ class Programs:
     def __init__(self, config: ProgramsConfig) -> None:
         self._config = config
         self._digits = (config.min_digits, config.max_digits)
-        self._held_out = cache(self._draw_held_out)
+        self._suites = Suites("programs", self._draw, config.held_out_per_level)
 
     @property
     def families(self) -> Sequence[str]:
@@ -115,14 +114,11 @@ class Programs:
 
     def make(self, family: str, level: int, random: Random) -> Problem:
         """A new problem, never a held-out one."""
-        while self._refused(problem := self._draw(family, level, random)):
-            pass
-        return problem
+        return self._suites.make(family, level, random)
 
     def held_out(self, family: str, level: int, count: int) -> list[Problem]:
         """The first `count` of the suite."""
-        suite = self._held_out(family, level).values()
-        return first_of(suite, count, self._config.held_out_per_level)
+        return self._suites.first(family, level, count)
 
     def read(self, text: str) -> Problem:
         """The problem that a model wrote as `drn:3142`; raises `NotATask`, "trivial" for a program
@@ -137,7 +133,7 @@ class Programs:
         if is_trivial(program):
             raise NotATask("trivial")
         problem = self._problem(family, program, value)
-        if self._refused(problem):
+        if self._suites.hold(problem):
             raise NotATask("held-out")
         return problem
 
@@ -206,14 +202,3 @@ class Programs:
                 return self._problem(family, program, value)
             except NotATask:
                 continue
-
-    def _refused(self, problem: Problem) -> bool:
-        return problem.prompt in self._held_out(problem.family, problem.level)
-
-    def _draw_held_out(self, family: str, level: int) -> dict[str, Problem]:
-        random = Random(f"programs held-out {family} {level}")
-        drawn: dict[str, Problem] = {}
-        while len(drawn) < self._config.held_out_per_level:
-            problem = self._draw(family, level, random)
-            drawn.setdefault(problem.prompt, problem)
-        return drawn

@@ -16,7 +16,6 @@ a task.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from random import Random
 from typing import Annotated, Literal
 
@@ -38,7 +37,7 @@ from agents.domains.python_programs.texts import (
     most_program,
     parsed,
 )
-from agents.domains.suites import check_levels, first_of
+from agents.domains.suites import Suites, check_levels
 from agents.parts import PartConfig, Parts
 from agents.sandbox.sandbox import Sandbox, check_installed, level
 
@@ -81,7 +80,7 @@ class PythonPrograms:
     def __init__(self, config: PythonProgramsConfig) -> None:
         self._config = config
         self._sandbox = Sandbox()
-        self._held_out = cache(self._draw_held_out)
+        self._suites = Suites("python programs", self._draw, config.held_out_per_level)
 
     @property
     def families(self) -> Sequence[str]:
@@ -97,14 +96,11 @@ class PythonPrograms:
 
     def make(self, family: str, level: int, random: Random) -> Problem:
         """A new problem, never a held-out one."""
-        while self._refused(problem := self._draw(family, level, random)):
-            pass
-        return problem
+        return self._suites.make(family, level, random)
 
     def held_out(self, family: str, level: int, count: int) -> list[Problem]:
         """The first `count` of the suite."""
-        suite = self._held_out(family, level).values()
-        return first_of(suite, count, self._config.held_out_per_level)
+        return self._suites.first(family, level, count)
 
     def read(self, text: str) -> Problem:
         """The problem that a model wrote, run twice; raises `NotATask`."""
@@ -114,7 +110,7 @@ class PythonPrograms:
         if written.level not in self.levels:
             raise NotATask("out of range")
         problem = proposed(written, self._sandbox)
-        if self._refused(problem):
+        if self._suites.hold(problem):
             raise NotATask("held-out")
         return problem
 
@@ -167,14 +163,3 @@ class PythonPrograms:
                 return drawn(family, draw_program(level, random))
             except NotATask:
                 continue
-
-    def _refused(self, problem: Problem) -> bool:
-        return problem.prompt in self._held_out(problem.family, problem.level)
-
-    def _draw_held_out(self, family: str, level: int) -> dict[str, Problem]:
-        random = Random(f"python programs held-out {family} {level}")
-        suite: dict[str, Problem] = {}
-        while len(suite) < self._config.held_out_per_level:
-            problem = self._draw(family, level, random)
-            suite.setdefault(problem.prompt, problem)
-        return suite

@@ -9,7 +9,8 @@ import torch
 
 from evolvent.errors import UsageError
 from evolvent.preflight import devices
-from evolvent.preflight.devices import check_devices, num_gpus
+from evolvent.preflight.devices import check_devices
+from evolvent.preflight.gpus import num_gpus
 from evolvent.preflight.machine import multiplies_bf16
 from evolvent.recipe.load import load_recipe
 
