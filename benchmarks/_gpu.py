@@ -16,7 +16,7 @@ import torch
 from agents.engines.engine import Request
 from agents.engines.local.engine import LocalEngine
 from trainer.alphabet import FULL
-from trainer.config import ModelConfig, OptimizerConfig
+from trainer.config import LearnerConfig, ModelConfig, OptimizerConfig
 from trainer.forward import score
 from trainer.gradient import Gradient
 from trainer.optimizer import Optimizer, trainable
@@ -67,7 +67,7 @@ def agreement(device: torch.device) -> dict[str, float]:
     found = []
     for place in (torch.device("cpu"), device):
         model = make_model(config, 1).to(place)
-        Gradient(model, 256).add(rows, update)
+        Gradient(model, LearnerConfig(micro_batch_tokens=256)).add(rows, update)
         found.append(
             [
                 parameter.grad.cpu()

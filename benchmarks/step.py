@@ -92,7 +92,7 @@ def one_way(way: str, count: int, tokens: int, layers: int) -> dict[str, float]:
     torch.set_num_threads(1)
     model, rows = model_of(layers), rows_of(count, tokens)
     optimizer, update = Optimizer(model, OptimizerConfig(type="adamw")), Nll(NllConfig())
-    gradient = None if way == "plain" else Gradient(model, config=LearnerConfig(**WAYS[way]))
+    gradient = None if way == "plain" else Gradient(model, LearnerConfig(**WAYS[way]))
     for _ in range(2):
         started = time.process_time()
         loss = plain_step(model, rows) if gradient is None else gradient.add(rows, update)

@@ -33,16 +33,15 @@ _FLOAT = 4
 
 
 class Gradient:
-    """Gradients of one model, in parts of at most `tokens` tokens, pads included; a longer row is a
-    part of its own. None leaves the size to the model and where it lies. Tokens of
-    `unknown` are never drawn; `config` says how a gradient is computed."""
+    """Gradients of one model, computed as `config` says: in parts of at most so many tokens, pads
+    included, where a longer row is a part of its own. Without a number it follows from the model
+    and where it lies. Tokens of `unknown` are never drawn."""
 
     def __init__(
         self,
         model: Any,
-        tokens: int | None = None,
-        unknown: Sequence[int] = (),
         config: LearnerConfig = LearnerConfig(),  # noqa: B008 - it is frozen
+        unknown: Sequence[int] = (),
     ) -> None:
         self._forward = Forward(model, unknown, config.precision)
         self.device = self._forward.device
@@ -51,7 +50,7 @@ class Gradient:
         each = self._forward.bytes_per_token
         if config.gradient_checkpointing and (layers := layers_of(model)):
             each = _computed_again(layers, each, model.config.get_text_config().hidden_size)
-        self.tokens = tokens or max(1, kept // each)
+        self.tokens = config.micro_batch_tokens or max(1, kept // each)
 
     def add(
         self,

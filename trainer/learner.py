@@ -55,8 +55,7 @@ class Learner:
     def __post_init__(self) -> None:
         # Dropout would make the weights follow from more than the batches.
         self.model.eval()
-        tokens = self.config.micro_batch_tokens
-        self.gradient = Gradient(self.model, tokens, self.unknown, self.config)
+        self.gradient = Gradient(self.model, self.config, self.unknown)
         self.replay = Replay(self.config.replay_capacity)
         self.ema = {
             name: parameter.detach().clone() for name, parameter in trainable(self.model).items()
@@ -220,7 +219,7 @@ def warm_up(
     optimizer = Optimizer(model, config.optimizer)
     nll = Nll(NllConfig())
     model.eval()
-    gradient = Gradient(model, learner.micro_batch_tokens, config=learner)
+    gradient = Gradient(model, learner)
     value = math.nan
     for step in range(config.steps):
         rows = [draw(step * config.batch + index) for index in range(config.batch)]

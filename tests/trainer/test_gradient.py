@@ -13,7 +13,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHead
 
 from tests.trainer.lessons import PARTS, TINY
 from trainer import next_tokens
-from trainer.config import LoraConfig
+from trainer.config import LearnerConfig, LoraConfig
 from trainer.forward import Padded, Scored, score
 from trainer.gradient import Gradient, parts_of
 from trainer.lora import with_adapter
@@ -128,7 +128,7 @@ def test_parts_give_the_gradient_of_the_whole(
     expected = plainly(model, rows, LOSSES[named], other)
     monkeypatch.setattr(next_tokens, "_LOGITS", 64 * 5)
     for tokens in (1, 40, 10_000):
-        gradient = Gradient(model, tokens)
+        gradient = Gradient(model, LearnerConfig(micro_batch_tokens=tokens))
         loss = gradient.add(rows, LOSSES[named], weights)
         found = taken(model)
         assert loss == pytest.approx(expected[0], rel=1e-5, abs=1e-6)
@@ -149,7 +149,7 @@ def test_no_more_logits_are_made_at_once_than_allowed(
     causal.get_output_embeddings().register_forward_hook(
         lambda layer, asked, said: made.append(said.numel())
     )
-    gradient = Gradient(model, 40)
+    gradient = Gradient(model, LearnerConfig(micro_batch_tokens=40))
     made.clear()
     gradient.add(rows, LOSSES["grpo"])
     completions = sum(len(row.completion) for row in rows)
@@ -171,7 +171,7 @@ def test_what_is_said_several_times_is_read_once_and_counts_every_time(
     reference = some_model("default", seed=2) if "reference" in named else None
     weights = None if reference is None else dict(trainable(reference))
     expected = plainly(model, rows, LOSSES[named], reference)
-    gradient, read = Gradient(model, tokens), []
+    gradient, read = Gradient(model, LearnerConfig(micro_batch_tokens=tokens)), []
     model.get_input_embeddings().register_forward_hook(lambda _, asked, __: read.append(asked[0]))
     loss = gradient.add(rows, LOSSES[named], weights)
     assert loss == pytest.approx(expected[0], rel=1e-5, abs=1e-6)
@@ -205,7 +205,7 @@ def test_a_model_that_cannot_be_asked_in_parts_is_asked_as_a_whole() -> None:
 
     odd, rows = Odd(), rows_of(5)
     expected = plainly(odd, rows, LOSSES["nll"], None)
-    loss = Gradient(odd, 20).add(rows, LOSSES["nll"])
+    loss = Gradient(odd, LearnerConfig(micro_batch_tokens=20)).add(rows, LOSSES["nll"])
     assert loss == pytest.approx(expected[0], rel=1e-5)
     for name, value in taken(odd).items():
         assert torch.allclose(value, expected[1][name], rtol=1e-4, atol=1e-6), name
@@ -214,7 +214,9 @@ def test_a_model_that_cannot_be_asked_in_parts_is_asked_as_a_whole() -> None:
 def test_a_loss_that_is_not_finite_leaves_no_gradient() -> None:
     model = make_model(TINY)
     for tokens in (20, 10_000):
-        value = Gradient(model, tokens).add(rows_of(9), lambda scored: coupled(scored) * torch.inf)
+        value = Gradient(model, LearnerConfig(micro_batch_tokens=tokens)).add(
+            rows_of(9), lambda scored: coupled(scored) * torch.inf
+        )
         assert value == float("inf")
         assert taken(model) == {}
 

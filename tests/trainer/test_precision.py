@@ -21,7 +21,9 @@ BF16 = LearnerConfig(precision="bf16")
 def step(
     model: Any, config: LearnerConfig, tokens: int = 10_000
 ) -> tuple[float, dict[str, Tensor]]:
-    loss = Gradient(model, tokens, config=config).add(rows_of(17), LOSSES["grpo"])
+    loss = Gradient(model, config.model_copy(update={"micro_batch_tokens": tokens})).add(
+        rows_of(17), LOSSES["grpo"]
+    )
     return loss, taken(model)
 
 
@@ -53,7 +55,7 @@ def test_layers_multiply_in_bf16_and_the_output_layer_does_not() -> None:
 
 def test_what_never_moves_is_cast_once_and_says_the_same() -> None:
     model = some_model("adapter")
-    gradient = Gradient(model, config=BF16)
+    gradient = Gradient(model, BF16)
     frozen = gradient._forward._frozen
     assert len(frozen) == 2 * 7 and not [name for name in frozen if "lm_head" in name]
     found = gradient.add(rows_of(17), LOSSES["grpo"]), taken(model)
@@ -61,7 +63,7 @@ def test_what_never_moves_is_cast_once_and_says_the_same() -> None:
     cast = gradient.add(rows_of(17), LOSSES["grpo"]), taken(model)
     assert found[0] == cast[0]
     assert all(torch.equal(value, cast[1][name]) for name, value in found[1].items())
-    assert not Gradient(some_model("default"), config=BF16)._forward._frozen
+    assert not Gradient(some_model("default"), BF16)._forward._frozen
 
 
 def test_what_learns_in_bf16_publishes_weights_and_probes_in_fp32() -> None:
@@ -105,9 +107,9 @@ def test_layers_that_are_computed_again_leave_room_for_longer_parts() -> None:
     model = some_model("default")
     whole = Gradient(model).tokens
     config = LearnerConfig(gradient_checkpointing=True)
-    assert Gradient(model, config=config).tokens > whole
+    assert Gradient(model, config).tokens > whole
     # What is made of a model twice computes its layers again once.
     before = [layer.forward for layer in layers_of(model)]
-    Gradient(model, config=config)
+    Gradient(model, config)
     assert [layer.forward for layer in layers_of(model)] == before
     assert trainable(model)

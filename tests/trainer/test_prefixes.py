@@ -84,7 +84,7 @@ def test_trees_give_the_gradient_of_rows_alone(kind: str, named: str) -> None:
                 parameter.data.copy_(model.get_parameter(name))
     expected = plainly(model, rows, LOSSES[named], other)
     for tokens in (1, 60, 10_000):
-        gradient = Gradient(model, tokens, config=SHARED)
+        gradient = Gradient(model, SHARED.model_copy(update={"micro_batch_tokens": tokens}))
         loss = gradient.add(rows, LOSSES[named], weights)
         assert loss == pytest.approx(expected[0], rel=1e-5, abs=1e-6)
         scale = max(float(each.abs().max()) for each in expected[1].values())
@@ -96,7 +96,7 @@ def test_trees_give_the_gradient_of_rows_alone(kind: str, named: str) -> None:
 def test_a_shared_prompt_is_read_once(precision: str) -> None:
     model, rows = model_of("default"), groups(5, 4)
     config = SHARED.model_copy(update={"precision": precision})
-    gradient, read = Gradient(model, 10_000, config=config), []
+    gradient, read = Gradient(model, config.model_copy(update={"micro_batch_tokens": 10_000})), []
     model.get_input_embeddings().register_forward_hook(lambda _, asked, __: read.append(asked[0]))
     gradient.add(rows, LOSSES["nll"])
     [tokens_UT] = read
@@ -129,5 +129,7 @@ def test_a_model_whose_layers_look_back_so_far_only_is_read_row_by_row() -> None
     rows = groups(3, 4)
     expected = plainly(model, rows, LOSSES["nll"], None)
     assert not reads_trees(model)
-    loss = Gradient(model, 10_000, config=SHARED).add(rows, LOSSES["nll"])
+    loss = Gradient(model, SHARED.model_copy(update={"micro_batch_tokens": 10_000})).add(
+        rows, LOSSES["nll"]
+    )
     assert loss == pytest.approx(expected[0], rel=1e-5)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.trainer.lessons import PARTS, TINY, batch, judgment
+from trainer.config import LearnerConfig
 from trainer.forward import Scored
 from trainer.gradient import Gradient, parts_of
 from trainer.optimizer import trainable
@@ -195,7 +196,7 @@ def test_pairs_that_are_read_in_parts_have_the_gradient_of_the_whole(
     reference = {name: each.detach() for name, each in trainable(make_model(TINY, 2)).items()}
     for tokens in (6, 10_000):
         model = make_model(TINY, 1)
-        value = Gradient(model, tokens).add(rows, loss, reference)
+        value = Gradient(model, LearnerConfig(micro_batch_tokens=tokens)).add(rows, loss, reference)
         found.append((value, [each.grad for each in trainable(model).values()]))
     parts = parts_of(rows, 6)
     assert any(len({rows[index].group for index in part}) < len(part) for part in parts) or (
