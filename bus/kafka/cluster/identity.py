@@ -5,12 +5,14 @@ The client library does not ask for ids (Metadata of Kafka's protocol, version 1
 request and its answer are spelled out.
 """
 
+import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import for_code
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -26,6 +28,7 @@ from bus.errors import BusError
 from bus.kafka.cluster.cluster import Cluster
 
 _KEY, _VERSION = 3, 10
+_HEARD_SECONDS, _AGAIN_SECONDS = 10.0, 0.1
 
 
 class _Uuid:
@@ -107,13 +110,18 @@ class _Topics(Request[_Question]):  # type: ignore[misc]
 async def topic_ids(
     admin: AIOKafkaAdminClient, cluster: Cluster, names: Iterable[str]
 ) -> dict[str, str]:
-    """Kafka's ids of the run's topics, by our names; raises `KafkaError`."""
+    """Kafka's ids of the run's topics, which are there, by our names; raises `KafkaError`. A broker
+    hears of a new topic a moment after others."""
     ours = {cluster.topic(name): name for name in names}
-    answer = await admin._send_request_to_node(admin._client.get_random_node(), _Topics(ours))
-    for error, *_ in answer.topics:
-        if error:
-            raise for_code(error)()
-    return {ours[name]: str(found) for _, name, found, *_ in answer.topics}
+    deadline = time.monotonic() + _HEARD_SECONDS
+    while True:
+        answer = await admin._send_request_to_node(admin._client.get_random_node(), _Topics(ours))
+        errors = {for_code(error) for error, *_ in answer.topics if error}
+        if not errors:
+            return {ours[name]: str(found) for _, name, found, *_ in answer.topics}
+        if errors != {UnknownTopicOrPartitionError} or time.monotonic() > deadline:
+            raise errors.pop()()
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 def check_ids(cluster: Cluster, ids: Mapping[str, str], told: Mapping[str, str]) -> None:

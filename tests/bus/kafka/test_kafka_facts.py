@@ -54,6 +54,19 @@ def test_what_is_acknowledged_can_be_read_at_once_by_everybody(run: Run, cluster
     run(scenario)
 
 
+def test_a_broker_may_hear_of_a_topic_a_moment_later(run: Run, cluster: Cluster) -> None:
+    async def scenario(place: TopicPartition) -> None:
+        async def made_meanwhile() -> None:
+            await asyncio.sleep(0.5)
+            await create_topic(cluster, "later")
+
+        async with cluster.admin() as admin, asyncio.TaskGroup() as group:
+            group.create_task(made_meanwhile())
+            assert (await topic_ids(admin, cluster, ["later"])).keys() == {"later"}
+
+    run(scenario)
+
+
 def test_a_topic_that_is_made_again_has_another_id(run: Run, cluster: Cluster) -> None:
     async def scenario(place: TopicPartition) -> None:
         async with cluster.admin() as admin:
