@@ -4,10 +4,21 @@ configuration is built with the parts of its process; its `type` is its name on 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from agents.domains.domain import Problem
+from pydantic import Field
+
+from agents.domains.domain import Domain, Problem
 from bus.events import LevelCount, Proposal
+
+Levels = tuple[Annotated[int, Field(ge=1)], ...]
+
+
+def levels_of(domain: Domain, named: Sequence[int] | None) -> list[int]:
+    """Those that are named, or all of the domain. Raises `ValueError` if it has no such level."""
+    if extra := set(named or ()) - set(domain.levels):
+        raise ValueError(f"source.levels {sorted(extra)} are not among those of the domain")
+    return list(named or domain.levels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from random import Random
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from agents.domains.domain import Domain
 from agents.parts import PartConfig, Parts
-from agents.sources.source import Draft, Draw, SourceState
+from agents.sources.source import Draft, Draw, Levels, SourceState, levels_of
 from bus.events import LevelCount
 
 
@@ -16,7 +14,7 @@ class UniformConfig(PartConfig):
     """Families and levels with equal chances; of `levels` alone, where some are named."""
 
     type: Literal["uniform"] = "uniform"
-    levels: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    levels: Levels | None = None
 
     def build(self, parts: Parts) -> "Uniform":
         return Uniform(parts.domain, self.levels)
@@ -26,10 +24,8 @@ class Uniform:
     """Remembers nothing."""
 
     def __init__(self, domain: Domain, levels: Sequence[int] | None = None) -> None:
-        if extra := set(levels or ()) - set(domain.levels):
-            raise ValueError(f"source.levels {sorted(extra)} are not among those of the domain")
         self._domain = domain
-        self._levels = list(levels or domain.levels)
+        self._levels = levels_of(domain, levels)
 
     @property
     def state(self) -> SourceState:

@@ -7,13 +7,13 @@ without a verifier learns on it, and nobody reads the right answers but whoever 
 from collections.abc import Sequence
 from functools import lru_cache
 from random import Random
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from agents.domains.domain import Domain, Problem
 from agents.parts import PartConfig, Parts
-from agents.sources.source import Draft, Draw, SourceState
+from agents.sources.source import Draft, Draw, Levels, SourceState, levels_of
 from bus.events import LevelCount
 
 _TRIES = 100
@@ -26,7 +26,7 @@ class UnlabeledConfig(PartConfig):
 
     type: Literal["unlabeled"] = "unlabeled"
     size: int = Field(default=256, gt=0)
-    levels: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    levels: Levels | None = None
 
     def build(self, parts: Parts) -> "Unlabeled":
         return Unlabeled(parts.domain, parts.seed, self)
@@ -75,9 +75,7 @@ def pool(domain: Domain, seed: int, config: UnlabeledConfig) -> tuple[Problem, .
     """The tasks of a run. Raises `ValueError` for levels that the domain does not have."""
     seen = max(domain.warmup_levels, default=0)
     above = [level for level in domain.levels if level > seen]
-    levels = list(config.levels or above or domain.levels)
-    if extra := set(levels) - set(domain.levels):
-        raise ValueError(f"source.levels {sorted(extra)} are not among those of the domain")
+    levels = levels_of(domain, config.levels or above)
     random = Random(f"{seed}/unlabeled")
     found: dict[tuple[str, str], Problem] = {}
     for _ in range(config.size):

@@ -148,6 +148,7 @@ def agent(
 def seed(
     recipe: RecipeName = None,
     directory: Dir = None,
+    bus: BusUrl = None,
     settings: Set = None,
     plugins: Plugins = None,
 ) -> None:
@@ -155,7 +156,7 @@ def seed(
     from evolvent.run.log import prepare
     from evolvent.run.seed import make_version_0, maker
 
-    folder, named = folder_and_recipe(recipe, directory, settings)
+    folder, named = folder_and_recipe(recipe, directory, settings, bus)
     made_by = maker(prepare(folder, named)).name
     _check_first(folder, named, terminal(stderr=True), roles=[made_by])
     with folder.locked():

@@ -17,6 +17,7 @@ import pytest
 from agents.sources.unlabeled import UnlabeledConfig
 from bus.bus import Bus
 from bus.events import Attempt, Evaluation, Event, Judgment, Refusal, Sample, Task, Weights
+from bus.kafka.cluster.cluster import Cluster
 from evolvent.recipe.load import load_recipe, shipped
 from evolvent.recipe.recipe import Recipe
 from evolvent.roles import services
@@ -158,7 +159,7 @@ def _evolved(bus: Bus) -> bool:
     return heads["weights", 0] > VERSIONS and heads["evaluations", 0] > 1
 
 
-def in_little(name: str) -> Recipe:
+def in_little(name: str, bus: str | None = None) -> Recipe:
     whole = load_recipe(name)
     settings = [*SMALL, f"solver.samples={min(whole.solver.samples, 4)}"]
     if whole.judge.type == "exact":
@@ -172,11 +173,11 @@ def in_little(name: str) -> Recipe:
         # A task is a page of text, and there is no GPU.
         settings += ["engine.device=cpu", "learner.device=cpu", "model.max_positions=4096"]
         settings += ["domain.levels=[1, 2]", "domain.max_answer_tokens=16", "source.show_made=1"]
-    return load_recipe(name, settings)
+    return load_recipe(name, settings, bus)
 
 
-def ran(name: str, folder: Path) -> Ran:
-    recipe = in_little(name)
+def ran(name: str, folder: Path, bus: str | None = None) -> Ran:
+    recipe = in_little(name, bus)
     asyncio.run(evolve(RunFolder(folder), recipe))
     return Ran(recipe, folder)
 
@@ -185,8 +186,20 @@ def ran(name: str, folder: Path) -> Ran:
 def test_a_recipe_comes_to_its_end_and_an_audit_finds_nothing(
     name: str, tmp_path: Path, shown: Shown
 ) -> None:
-    found = ran(name, tmp_path / "run")
-    assert re.search("^violations +0$", shown("audit", tmp_path / "run", "--deep"), re.MULTILINE)
+    check(name, tmp_path / "run", shown)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", shipped())
+def test_a_recipe_comes_to_its_end_on_a_broker(
+    name: str, tmp_path: Path, shown: Shown, cluster: Cluster
+) -> None:
+    check(name, tmp_path / "run", shown, f"kafka://{cluster.bootstrap_servers}/{cluster.app}")
+
+
+def check(name: str, folder: Path, shown: Shown, bus: str | None = None) -> None:
+    found = ran(name, folder, bus)
+    assert re.search("^violations +0$", shown("audit", folder, "--deep"), re.MULTILINE)
     assert [one.weights_version for one in found.all(Evaluation)][:2] == [0, VERSIONS]
     if found.judges == {"chance"} and found.recipe.loss.type != "none":
         assert all(found.steps[:VERSIONS]), "nothing was learned"
