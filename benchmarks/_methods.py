@@ -96,5 +96,7 @@ METHODS = {
     "spiral": Method(by_chance=False, controls={"no seat baseline": ("loss.baseline=batch",)}),
     "self-instruct": Method(versions=90, controls={"uniform": UNIFORM}),
     "evol-instruct": Method(versions=90, controls={"uniform": UNIFORM}),
-    "eva": Method(versions=90, controls={"any parent": ("source.parents=any",), "uniform": UNIFORM}),
+    "eva": Method(
+        versions=90, controls={"any parent": ("source.parents=any",), "uniform": UNIFORM}
+    ),
 }
