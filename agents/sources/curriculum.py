@@ -38,7 +38,7 @@ class Curriculum:
     def __init__(self, domain: Domain, config: CurriculumConfig) -> None:
         self._domain = domain
         self._config = config
-        self._levels = levels_of(domain, config.levels)
+        self._levels = sorted(set(levels_of(domain, config.levels)))
         seen = max(domain.warmup_levels, default=0)
         first = next((level for level in self._levels if level > seen), self._levels[-1])
         self._top = {family: first for family in domain.families}

@@ -60,6 +60,17 @@ def test_the_frontier_moves_over_levels_that_are_not_there() -> None:
         assert source.state.top["reverse"] == top
 
 
+def test_the_rule_keeps_to_the_levels_that_are_named() -> None:
+    source = CurriculumConfig(levels=(4, 1, 2)).build(parts_for())
+    for _ in range(20):
+        source.fold([count(level, 1.0) for level in DOMAIN.levels])
+    assert source.state.top["reverse"] == 4
+    drawn = levels(asyncio.run(source.draw(600, Random(0), 0, "d")))
+    assert {level for _, level in drawn} == {1, 2, 4}
+    with pytest.raises(ValueError, match=r"levels \[9\] are not among those of the domain"):
+        CurriculumConfig(levels=(1, 9)).build(parts_for())
+
+
 def test_without_a_warm_up_the_rule_begins_at_the_lowest_level() -> None:
     config = StringsConfig(families=("reverse",), levels=(2, 4), warmup_levels=())
     source = Curriculum(config.build(), CurriculumConfig())

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from evolvent.cli import main
+from harness.broker import free_port
 from tests.evolvent.conftest import evolvent
 
 
@@ -38,4 +39,12 @@ def test_without_a_trainer_there_is_no_version_0(tiny: Path, tmp_path: Path) -> 
     done = evolvent("seed", *words, "--set", 'run.without=["trainer"]')
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "leaves out the trainer" in done.stderr
+    assert not (tmp_path / "run" / "recipe.json").exists()
+
+
+def test_a_broker_that_does_not_answer_is_one_sentence(tiny: Path, tmp_path: Path) -> None:
+    words = ("--recipe", str(tiny), "--dir", str(tmp_path / "run"))
+    done = evolvent("seed", *words, "--bus", f"kafka://127.0.0.1:{free_port()}")
+    assert (done.returncode, done.stderr.count("evolvent: ")) == (2, 1), done.stderr
+    assert "does not answer" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "run" / "recipe.json").exists()
