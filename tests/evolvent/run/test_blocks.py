@@ -25,7 +25,7 @@ type = "vote"
 threshold = 0.0
 [critic]
 combine = "sum"
-weights = [0.25, 0.75]
+weights = [1.0, 0.25]
 [filter]
 type = "band"
 low = 0.0
@@ -68,7 +68,7 @@ def test_every_block_does_its_part(run: Path, shown: Shown) -> None:
         for verdict in judgment.verdicts:
             chance, vote = verdict.combined
             assert (chance.provenance, vote.provenance) == ("chance", "vote")
-            assert verdict.reward == 0.25 * chance.reward + 0.75 * vote.reward
+            assert verdict.reward == chance.reward + 0.25 * vote.reward
     versions = [event for event in events(run, "weights") if isinstance(event, Weights)]
     assert len(versions) > 3
     shares = []
