@@ -130,10 +130,10 @@ class Bench:
         # Whole runs take both cores and follow one another; quick ones measure nothing.
         with ThreadPoolExecutor(3 if self._quick else 1) as runs:
             random_rewards = runs.map(
-                lambda seed: self._control("chance", row.recipe, seed, *chance), seeds
+                lambda seed: self._control("chance", row, compared[seed], *chance), seeds
             )
             uniform = runs.map(
-                lambda seed: self._control("uniform", row.recipe, seed, "source.type=uniform"),
+                lambda seed: self._control("uniform", row, compared[seed], "source.type=uniform"),
                 # Among one level there is nothing to choose.
                 seeds if len(proof.levels) > 1 else [],
             )
@@ -152,10 +152,12 @@ class Bench:
         if ends := list(uniform):
             row.controls["uniform_proposer"] = _ends(ends)
 
-    def _control(self, name: str, recipe: str, seed: int, *settings: str) -> Whole:
-        proof = PROOFS[recipe]
-        budget = self._budget or proof.budget
-        return self.whole(f"{recipe}-{name}", proof, seed, budget, settings)
+    def _control(self, name: str, row: Row, compared: Whole, *settings: str) -> Whole:
+        """For as long as a run that was ended early; else for as long as the recipe says."""
+        proof = PROOFS[row.recipe]
+        budget = f"{compared.seconds:.0f}s" if self._early else proof.budget
+        budget = self._budget or budget
+        return self.whole(f"{row.recipe}-{name}", proof, compared.seed, budget, settings)
 
     def warmed(self, proof: Proof, compared: Whole) -> tuple[float, float]:
         """A seed model warmed up for as long as the whole run's trainer computed: its mean, and

@@ -37,6 +37,11 @@ SMALL = (
     "evaluator.every=2",
     "evaluator.count=2",
 )
+WITH_VLLM = (
+    "engine={type='vllm', cache_megabytes=32}",
+    # The smallest heads that vLLM's attention has on a CPU.
+    "model.head_dim=32",
+)
 
 Kind = TypeVar("Kind", bound=Event)
 
@@ -159,7 +164,7 @@ def _evolved(bus: Bus) -> bool:
     return heads["weights", 0] > VERSIONS and heads["evaluations", 0] > 1
 
 
-def in_little(name: str, bus: str | None = None) -> Recipe:
+def in_little(name: str, *others: str, bus: str | None = None) -> Recipe:
     whole = load_recipe(name)
     settings = [*SMALL, f"solver.samples={min(whole.solver.samples, 4)}"]
     if whole.judge.type == "exact":
@@ -173,11 +178,11 @@ def in_little(name: str, bus: str | None = None) -> Recipe:
         # A task is a page of text, and there is no GPU.
         settings += ["engine.device=cpu", "learner.device=cpu", "model.max_positions=4096"]
         settings += ["domain.levels=[1, 2]", "domain.max_answer_tokens=16", "source.show_made=1"]
-    return load_recipe(name, settings, bus)
+    return load_recipe(name, [*settings, *others], bus)
 
 
-def ran(name: str, folder: Path, bus: str | None = None) -> Ran:
-    recipe = in_little(name, bus)
+def ran(name: str, folder: Path, *others: str, bus: str | None = None) -> Ran:
+    recipe = in_little(name, *others, bus=bus)
     asyncio.run(evolve(RunFolder(folder), recipe))
     return Ran(recipe, folder)
 
@@ -194,11 +199,20 @@ def test_a_recipe_comes_to_its_end_and_an_audit_finds_nothing(
 def test_a_recipe_comes_to_its_end_on_a_broker(
     name: str, tmp_path: Path, shown: Shown, cluster: Cluster
 ) -> None:
-    check(name, tmp_path / "run", shown, f"kafka://{cluster.bootstrap_servers}/{cluster.app}")
+    bus = f"kafka://{cluster.bootstrap_servers}/{cluster.app}"
+    check(name, tmp_path / "run", shown, bus=bus)
 
 
-def check(name: str, folder: Path, shown: Shown, bus: str | None = None) -> None:
-    found = ran(name, folder, bus)
+@pytest.mark.long
+@pytest.mark.vllm
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", shipped())
+def test_a_recipe_comes_to_its_end_with_vllm(name: str, tmp_path: Path, shown: Shown) -> None:
+    check(name, tmp_path / "run", shown, *WITH_VLLM)
+
+
+def check(name: str, folder: Path, shown: Shown, *others: str, bus: str | None = None) -> None:
+    found = ran(name, folder, *others, bus=bus)
     assert re.search("^violations +0$", shown("audit", folder, "--deep"), re.MULTILINE)
     assert [one.weights_version for one in found.all(Evaluation)][:2] == [0, VERSIONS]
     if found.judges == {"chance"} and found.recipe.loss.type != "none":
