@@ -228,7 +228,9 @@ async def opened(folder: Path, start: Start, timeout_seconds: float = 60.0) -> B
 
 
 def events(bus: Bus, topic: str) -> list[Event]:
-    return [record.event() for record in bus.log.read(topic)]
+    """All of a topic, partition by partition."""
+    parts = sorted(partition for named, partition in bus.log.heads() if named == topic)
+    return [record.event() for part in parts for record in bus.log.read(topic, part)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

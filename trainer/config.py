@@ -117,24 +117,25 @@ def muon_operations(shape: Sequence[int]) -> int:
 
 class ScheduleConfig(BaseModel):
     """How learning rates change, by the number of steps or versions since version 0, or since
-    learning last started from it again. They rise on a line over the first `rise`, and stay, or
-    fall, on a line or half a cosine, to the share `end` of themselves at `length`, and stay there.
-    """
+    learning last started from it again. They rise on a line over the first `rise`, stay for `hold`,
+    or for good, and fall, on a line or half a cosine, to the share `end` of themselves at `length`,
+    and stay there: with a `hold`, warmup-stable-decay (Hu et al. 2024, arXiv 2404.06395)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     shape: Literal["constant", "linear", "cosine"] = "constant"
     by: Literal["steps", "versions"] = "steps"
     rise: int = Field(default=0, ge=0)
+    hold: int = Field(default=0, ge=0)
     length: int = Field(default=1000, gt=0)
     end: float = Field(default=0.1, ge=0, le=1)
 
     @model_validator(mode="after")
     def _falls_after_it_rose(self) -> "ScheduleConfig":
-        if self.shape != "constant" and self.length <= self.rise:
+        if self.shape != "constant" and self.length <= self.rise + self.hold:
             raise ValueError(
-                f"length = {self.length} is where rates have fallen, and must be above rise = "
-                f"{self.rise}"
+                f"length = {self.length} is where rates have fallen, and must be above rise + hold "
+                f"= {self.rise + self.hold}"
             )
         return self
 
@@ -142,9 +143,10 @@ class ScheduleConfig(BaseModel):
         """What the learning rates are multiplied by after so many steps or versions."""
         if number < self.rise:
             return (number + 1) / self.rise
-        if self.shape == "constant":
+        held = self.rise + self.hold
+        if self.shape == "constant" or number < held:
             return 1.0
-        done = min(1.0, (number - self.rise) / (self.length - self.rise))
+        done = min(1.0, (number - held) / (self.length - held))
         left = 1 - done if self.shape == "linear" else (1 + math.cos(math.pi * done)) / 2
         return self.end + (1 - self.end) * left
 

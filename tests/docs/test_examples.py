@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from bus.events import Attempt, Event, Promotion, Weights
+from bus.events import Attempt, Promotion, Weights
 from evolvent.contract.contract import tried
 from evolvent.plugins import VARIABLE, installed
 from evolvent.run.folder import RunFolder
+from harness.runs import read_topic
 from tests.docs.pages import DOCS, KINDS, PLUGGED, blocks, example, write
 from tests.evolvent.conftest import evolvent
 
@@ -117,28 +118,16 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def events(run: Path, topic: str, partitions: int = 1) -> list[Event]:
-    async def read() -> list[Event]:
-        async with RunFolder(run).log() as bus:
-            return [
-                record.event()
-                for partition in range(partitions)
-                for record in bus.log.read(topic, partition)
-            ]
-
-    return asyncio.run(read())
-
-
 @pytest.mark.slow
 def test_all_examples_evolve_a_model_together(together: Path) -> None:
-    versions = [event for event in events(together, "weights") if isinstance(event, Weights)]
+    versions = [event for event in read_topic(together, "weights") if isinstance(event, Weights)]
     assert len(versions) > 2
     assert any(version.metrics.get("steps") for version in versions)
     recorded = RunFolder(together).plugins
     assert {plugin.name for plugin in recorded} == {example(kind).file for kind in PLUGGED}
     parts = {part for plugin in recorded for part in plugin.parts}
     assert parts == {f"{kind}/{example(kind).type}" for kind in PLUGGED}
-    attempts = [event for event in events(together, "attempts", 4) if isinstance(event, Attempt)]
+    attempts = [event for event in read_topic(together, "attempts") if isinstance(event, Attempt)]
     seats = {tuple(turn.seat for turn in each.turns) for one in attempts for each in one.samples}
     assert seats == {("",), ("first", "critic", "last")}
     policies = {
@@ -153,7 +142,9 @@ def test_all_examples_evolve_a_model_together(together: Path) -> None:
 
 @pytest.mark.slow
 def test_the_promoter_decides_what_is_served(together: Path) -> None:
-    promoted = [event for event in events(together, "promotions") if isinstance(event, Promotion)]
+    promoted = [
+        event for event in read_topic(together, "promotions") if isinstance(event, Promotion)
+    ]
     assert promoted and promoted[0].weights_version == 0
     assert {promotion.decision for promotion in promoted} == {"promoted"}
     assert {promotion.agent for promotion in promoted} == {"promoter"}

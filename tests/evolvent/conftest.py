@@ -1,6 +1,5 @@
 """One real run for all: started by the console entry, small enough to end in seconds."""
 
-import asyncio
 import shutil
 import subprocess
 import sys
@@ -10,10 +9,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from bus.events import Event
-from bus.topics import TOPICS
 from evolvent.cli import main
-from evolvent.run.folder import RunFolder
+from harness.runs import read_topic
 
 EVOLVENT = str(Path(sys.executable).with_name("evolvent"))
 TINY = """
@@ -60,20 +57,9 @@ type = "promoter"
 """
 
 
-def events(run: Path, topic: str) -> list[Event]:
-    """All on the log of a run, partition by partition."""
-
-    async def read() -> list[Event]:
-        async with RunFolder(run).log() as bus:
-            parts = range(TOPICS[topic].partitions)
-            return [record.event() for part in parts for record in bus.log.read(topic, part)]
-
-    return asyncio.run(read())
-
-
 def newest(run: Path) -> int:
     """The number of its newest version."""
-    return len(events(run, "weights")) - 1
+    return len(read_topic(run, "weights")) - 1
 
 
 def evolvent(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,8 @@ import pytest
 from bus.events import Attempt, Control, Judgment, Plugin, Task
 from evolvent.plugins import VARIABLE
 from evolvent.run.folder import RunFolder
-from tests.evolvent.conftest import Refused, Shown, events
+from harness.runs import read_topic
+from tests.evolvent.conftest import Refused, Shown
 
 KINDS = {
     "domain/mirror",
@@ -56,16 +57,16 @@ JUDGE = (
 
 @pytest.mark.slow
 def test_a_run_is_made_of_parts_of_ones_own(evolved: Path) -> None:
-    tasks = [event for event in events(evolved, "tasks") if isinstance(event, Task)]
+    tasks = [event for event in read_topic(evolved, "tasks") if isinstance(event, Task)]
     assert {(task.domain, task.source) for task in tasks} == {("mirror", "short")}
     assert {task.level for task in tasks} <= {1, 2}
-    attempts = [event for event in events(evolved, "attempts") if isinstance(event, Attempt)]
+    attempts = [event for event in read_topic(evolved, "attempts") if isinstance(event, Attempt)]
     seats = {tuple(turn.seat for turn in s.turns) for each in attempts for s in each.samples}
     assert seats == {("partner", "solver")}
-    judged = [event for event in events(evolved, "judgments") if isinstance(event, Judgment)]
+    judged = [event for event in read_topic(evolved, "judgments") if isinstance(event, Judgment)]
     assert {judgment.critic for judgment in judged} == {"length"}
     assert len(list((evolved / "checkpoints").glob("v*"))) > 2
-    assert events(evolved, "promotions")
+    assert read_topic(evolved, "promotions")
 
 
 @pytest.mark.slow
@@ -75,7 +76,7 @@ def test_folder_and_log_record_what_was_used(evolved: Path, mine: Path) -> None:
     assert (recorded.name, recorded.sha256, {*recorded.parts}) == ("mine.py", expected, KINDS)
     starts = [
         event
-        for event in events(evolved, "control")
+        for event in read_topic(evolved, "control")
         if isinstance(event, Control) and event.command == "start"
     ]
     assert [start.plugins for start in starts] == [(recorded,)]

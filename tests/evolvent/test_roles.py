@@ -14,7 +14,8 @@ from evolvent.plugins import VARIABLE
 from evolvent.recipe.load import load_recipe
 from evolvent.roles import NAMES, check, layout, names_in, services
 from evolvent.run.folder import RunFolder
-from tests.evolvent.conftest import Refused, Shown, events
+from harness.runs import read_topic
+from tests.evolvent.conftest import Refused, Shown
 from tests.evolvent.test_agent import agent, until
 
 
@@ -91,14 +92,16 @@ def test_the_same_role_twice_is_refused(named: Path) -> None:
 def test_a_role_of_a_plugin_serves_in_a_run_and_others_go_by_what_it_says(
     evolved: Path, shown: Shown
 ) -> None:
-    measured = [event for event in events(evolved, "evaluations") if isinstance(event, Evaluation)]
-    said = [event for event in events(evolved, "promotions") if isinstance(event, Promotion)]
+    measured = [
+        event for event in read_topic(evolved, "evaluations") if isinstance(event, Evaluation)
+    ]
+    said = [event for event in read_topic(evolved, "promotions") if isinstance(event, Promotion)]
     assert [event.weights for event in said] == [event.weights for event in measured]
     promoted = {event.weights_version for event in said if event.decision == "promoted"}
     assert len(promoted) > 1
     partners = [
         sample.turns[0]
-        for event in events(evolved, "attempts")
+        for event in read_topic(evolved, "attempts")
         if isinstance(event, Attempt)
         for sample in event.samples
     ]
@@ -146,5 +149,7 @@ def test_a_role_of_a_plugin_serves_by_itself(named: Path, tmp_path: Path) -> Non
                 serving.kill()
 
     assert asyncio.run(scenario()) == 0, (tmp_path / "said.txt").read_text()
-    said = [event for event in events(folder.path, "promotions") if isinstance(event, Promotion)]
+    said = [
+        event for event in read_topic(folder.path, "promotions") if isinstance(event, Promotion)
+    ]
     assert [event.decision for event in said] == ["promoted", "promoted", "rejected"]

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from agents.engines.config import LocalConfig
 from bus.bus import Bus
-from bus.events import Control, Event, Weights, derive_id
+from bus.events import Control, Weights, derive_id
 from bus.memory.bus import MemoryBus
 from evolvent.recipe.load import load_recipe
 from evolvent.recipe.recipe import Recipe
@@ -20,6 +20,7 @@ from evolvent.run.log import started
 from evolvent.voice import LogVoice
 from evolvent.worker import Worker
 from evolvent.workplace import Workplace
+from harness.runs import events
 from observability.audit.audit import audit
 from tests.bus.sleeping import SleepingBus
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
@@ -67,10 +68,6 @@ async def served(
 
 def versions(bus: MemoryBus) -> int:
     return bus.heads()["weights", 0]
-
-
-def events(bus: MemoryBus, topic: str) -> list[Event]:
-    return [record.event() for record in bus.read(topic)]
 
 
 def test_services_side_by_side_make_versions_and_nobody_reads_the_log_on_the_loop(

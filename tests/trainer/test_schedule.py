@@ -14,6 +14,7 @@ from transformers.optimization import (
     get_constant_schedule_with_warmup,
     get_cosine_with_min_lr_schedule_with_warmup,
     get_linear_schedule_with_warmup,
+    get_wsd_schedule,
 )
 
 from bus.memory.bus import MemoryBus
@@ -72,6 +73,20 @@ def test_once_risen_they_fall_as_transformers_has_it() -> None:
     )
     found = ours(LENGTH, shape="cosine", rise=RISE, end=END)
     assert found[RISE:] == pytest.approx(cosine[RISE:])
+
+
+@pytest.mark.parametrize("shape", ["linear", "cosine"])
+def test_held_they_fall_as_transformers_has_it(shape: str) -> None:
+    hold, fall = 8, LENGTH - RISE - 8
+    theirs = rates(
+        lambda o: get_wsd_schedule(
+            o, RISE, fall, num_stable_steps=hold, decay_type=shape, min_lr_ratio=END
+        ),
+        LENGTH,
+    )
+    found = ours(LENGTH, shape=shape, rise=RISE, hold=hold, end=END)
+    assert found[RISE:] == pytest.approx(theirs[RISE:])
+    assert set(found[RISE : RISE + hold]) == {1.0}
 
 
 def test_nothing_said_is_a_rate_that_stays() -> None:

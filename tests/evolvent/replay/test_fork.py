@@ -19,9 +19,10 @@ from evolvent.errors import UsageError
 from evolvent.recipe.load import changed_recipe, load_recipe, shipped
 from evolvent.replay.fork import Forked, Wish, fork_run
 from evolvent.run.folder import RunFolder
+from harness.runs import read_topic
 from observability.replay.position import position, text_of
 from tests.docs.pages import DOCS
-from tests.evolvent.conftest import Refused, Shown, events, evolvent, newest
+from tests.evolvent.conftest import Refused, Shown, evolvent, newest
 from tests.observability.audit.audited_run import RUN, Life
 from trainer.checkpoint.manifest import THINNED, checkpoint_folders, is_thinned
 from trainer.phases import Phases
@@ -104,7 +105,7 @@ def test_a_fork_of_a_fork_by_another_recipe_names_both(
     assert "fresh optimiser" not in said
     shown("fork", one, "--at", "end", "--dir", two, "--set", "trainer.max_staleness=4")
     check_begins_as(one, two, "end")
-    starts = [event for event in events(two, "control") if isinstance(event, Control)]
+    starts = [event for event in read_topic(two, "control") if isinstance(event, Control)]
     parents = [start.parent.run for start in starts if start.parent]
     assert parents == [root, RunFolder(one).run_id]
     assert json.loads(shown("audit", two, "--json"))["ok"]

@@ -24,11 +24,12 @@ from evolvent.replay.judges import judges_again, policy_at_the_end
 from evolvent.replay.shown import differences_shown
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace
+from harness.runs import read_topic
 from observability.replay.again import Again
 from observability.replay.rejudged import DIFFERENCES, VERDICTS, VERSIONS
 from tests.agents.asking import attempt, task
 from tests.agents.parts import parts_for
-from tests.evolvent.conftest import Refused, Shown, events
+from tests.evolvent.conftest import Refused, Shown
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -45,9 +46,9 @@ def test_the_same_judge_changes_nothing(example: Path, shown: Shown) -> None:
     before = hashlib.sha256((example / "log.sqlite").read_bytes()).hexdigest()
     found = json.loads(shown("replay", "rejudge", example, "--json"))
     assert found["none"] and found["judge"] == "exact" and found["unreadable"] == 0
-    assert found["verdicts"]["judgments"] == len(events(example, "judgments"))
+    assert found["verdicts"]["judgments"] == len(read_topic(example, "judgments"))
     assert found["verdicts"]["differ"] == found["advantages"]["differ"] == 0
-    assert found["versions"]["compared"] == len(events(example, "weights"))
+    assert found["versions"]["compared"] == len(read_topic(example, "weights"))
     assert 0 < found["overhead_seconds"] < found["seconds"]
     assert hashlib.sha256((example / "log.sqlite").read_bytes()).hexdigest() == before
     assert "nothing would have been otherwise" in read_by_people(found)
@@ -58,7 +59,7 @@ def test_another_judge_writes_what_it_would_have_said(
 ) -> None:
     words = ("replay", "rejudge", example, "--judge", "vote", "--out", tmp_path / "vote")
     found = json.loads(shown(*words, "--json"))
-    judged = {one.id: one for one in events(example, "judgments") if isinstance(one, Judgment)}
+    judged = {one.id: one for one in read_topic(example, "judgments") if isinstance(one, Judgment)}
     written = [line["value"] for line in lines(tmp_path / "vote" / VERDICTS)]
     assert {one["judgment"] for one in written} == judged.keys()
     pairs = [

@@ -18,10 +18,11 @@ from evolvent.run.folder import RunFolder
 from evolvent.run.log import check_recovery
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace
+from harness.runs import read_topic
 from observability.archive.keeper import _bases
 from observability.archive.manifest import FILE
 from observability.query.query import Query
-from tests.evolvent.conftest import Refused, Shown, events, evolvent
+from tests.evolvent.conftest import Refused, Shown, evolvent
 from tests.evolvent.run.test_old_run import RECORDS, unpacked
 
 
@@ -48,14 +49,14 @@ def run(made: Path, tmp_path: Path) -> Path:
 def test_it_says_what_it_holds_and_its_watermark_is_on_the_log(made: Path, shown: Shown) -> None:
     said = json.loads((made / "archived.json").read_text())
     assert said["events"] == RECORDS + 1 and said["location"] == str(made / "archive")
-    [mark] = events(made, "watermarks")
+    [mark] = read_topic(made, "watermarks")
     assert isinstance(mark, Watermark) and mark.agent == "archivist"
     assert (mark.run, mark.location) == (RunFolder(made).run_id, "archive")
     assert sum(mark.ends.values()) == RECORDS and "watermarks/0" not in mark.ends
     before = (made / "archive" / FILE).read_bytes()
     assert f"{RECORDS + 1:,} events are in" in shown("archive", made)
     assert (made / "archive" / FILE).read_bytes() == before
-    assert len(events(made, "watermarks")) == 1
+    assert len(read_topic(made, "watermarks")) == 1
 
 
 def test_what_commands_say_is_what_they_say_of_the_log(made: Path, run: Path, shown: Shown) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from agents.engines.scripted import EOS_ID
 from bus.events import Attempt, Judgment, Weights
-from tests.evolvent.conftest import Refused, Shown, events, evolvent
+from harness.runs import read_topic
+from tests.evolvent.conftest import Refused, Shown, evolvent
 from trainer.checkpoint.manifest import read_manifest
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,7 @@ def run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_block_does_its_part(run: Path, shown: Shown) -> None:
-    attempts = [event for event in events(run, "attempts") if isinstance(event, Attempt)]
+    attempts = [event for event in read_topic(run, "attempts") if isinstance(event, Attempt)]
     turns = [sample.turns for attempt in attempts for sample in attempt.samples]
     assert {tuple((turn.seat, turn.trainable) for turn in each) for each in turns} == {
         (("first", True), ("second", True))
@@ -62,14 +63,14 @@ def test_every_block_does_its_part(run: Path, shown: Shown) -> None:
     for first, second in turns:
         read = (*first.prompt_tokens, *(token for token in first.tokens if token > EOS_ID))
         assert second.prompt_tokens[: len(read)] == read
-    judgments = {event.id: event for event in events(run, "judgments")}
+    judgments = {event.id: event for event in read_topic(run, "judgments")}
     for judgment in judgments.values():
         assert isinstance(judgment, Judgment) and judgment.critic == "sum(chance,vote)"
         for verdict in judgment.verdicts:
             chance, vote = verdict.combined
             assert (chance.provenance, vote.provenance) == ("chance", "vote")
             assert verdict.reward == chance.reward + 0.25 * vote.reward
-    versions = [event for event in events(run, "weights") if isinstance(event, Weights)]
+    versions = [event for event in read_topic(run, "weights") if isinstance(event, Weights)]
     assert len(versions) > 3
     shares = []
     for weights in versions[1:]:
@@ -84,7 +85,7 @@ def test_every_block_does_its_part(run: Path, shown: Shown) -> None:
 
 def test_a_run_without_an_evaluator_ends_well(run: Path, shown: Shown, refused: Refused) -> None:
     assert "No version was evaluated" in (run / "shown.txt").read_text()
-    assert not events(run, "evaluations")
+    assert not read_topic(run, "evaluations")
     assert "evaluator" not in shown("status", run)
     said = refused("run", "--dir", run, "--until", "0.9")
     assert said == "--until needs an evaluator, which this recipe leaves out"

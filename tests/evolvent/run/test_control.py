@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bus.events import Control, Curriculum, Weights
-from harness.runs import Agent, Start, audit
-from tests.evolvent.conftest import Refused, Shown, events
+from harness.runs import Agent, Start, audit, read_topic
+from tests.evolvent.conftest import Refused, Shown
 
 _PATIENCE_SECONDS = 120.0
 UNMEASURED = ("--set", 'run.without=["evaluator"]')
@@ -149,9 +149,9 @@ def test_a_role_is_stopped_an_agent_takes_its_place_and_the_source_asks_by_new_s
         assert evolving.code() == 0
     found = audit(run)
     assert found["ok"], found["violations"]
-    said_at = [one for one in events(run, "control") if isinstance(one, Control)]
+    said_at = [one for one in read_topic(run, "control") if isinstance(one, Control)]
     [first, second] = [one for one in said_at if one.command == "objective"]
-    curricula = [one for one in events(run, "curricula") if isinstance(one, Curriculum)]
+    curricula = [one for one in read_topic(run, "curricula") if isinstance(one, Curriculum)]
     asked_by = [curriculum.objective for curriculum in curricula]
     assert asked_by == sorted(asked_by, key=[None, first.id, second.id].index)
     assert status["curriculum"]["objective"] == second.id
@@ -160,7 +160,7 @@ def test_a_role_is_stopped_an_agent_takes_its_place_and_the_source_asks_by_new_s
 
 def _check_asked_by(run: Path, curricula: list[Curriculum]) -> None:
     """Success is that of the last batch, and the frontier moves where it is above 0.6."""
-    versions = {one.id: one for one in events(run, "weights") if isinstance(one, Weights)}
+    versions = {one.id: one for one in read_topic(run, "weights") if isinstance(one, Weights)}
     assert len(curricula) >= 2
     for curriculum in curricula:
         for count in versions[curriculum.weights].batch:
@@ -187,10 +187,10 @@ def _check_asked_by(run: Path, curricula: list[Curriculum]) -> None:
 def test_what_an_operator_may_mistype_is_one_sentence_and_nothing_is_said(
     copied: Path, refused: Refused, words: list[str], said: str
 ) -> None:
-    before = events(copied, "control")
+    before = read_topic(copied, "control")
     command, *rest = words
     assert said.format(run=copied) in refused(command, copied, *rest)
-    assert events(copied, "control") == before
+    assert read_topic(copied, "control") == before
 
 
 @pytest.mark.parametrize("words", [["pause"], ["resume"], ["stop"], ["objective", "floor=1"]])

@@ -14,9 +14,8 @@ from evolvent.cli import main
 from evolvent.recipe.load import load_recipe
 from evolvent.run.archive import archive_run
 from evolvent.run.folder import RunFolder
-from harness.runs import audit
+from harness.runs import audit, read_topic
 from tests.bus.solving import until
-from tests.evolvent.conftest import events
 
 RUN = "mine"
 GRANT = Weights(
@@ -110,7 +109,7 @@ def test_a_letter_is_sent_again_once_and_its_next_one_too(
     first = said(capsys, run, "--requeue", letter["id"])
     again = said(capsys, run, "--requeue", letter["id"][:8])
     assert first["new"] and not again["new"] and again["event"] == first["event"]
-    tasks = [event for event in events(folder.path, "tasks") if isinstance(event, Task)]
+    tasks = [event for event in read_topic(folder.path, "tasks") if isinstance(event, Task)]
     [sent] = [one for one in tasks if one.id == first["event"]]
     assert len(tasks) == 6 and sent.agent == "operator" and sent.level == 3
 
@@ -119,7 +118,7 @@ def test_a_letter_is_sent_again_once_and_its_next_one_too(
     assert [one["sent_again"] for one in both].count(True) == 1
     [second] = [one for one in both if not one["sent_again"]]
     assert said(capsys, run, "--requeue", second["id"])["new"]
-    assert len(events(folder.path, "tasks")) == 7
+    assert len(read_topic(folder.path, "tasks")) == 7
     assert not [one for one in audit(folder.path)["violations"] if one["code"] in ("I1", "I2")]
 
 
@@ -149,7 +148,7 @@ def test_of_a_dead_attempt_its_task_is_sent_again(
     sent = said(capsys, str(folder.path), "--requeue", letter["id"])
     assert sent["topic"] == "tasks"
     work(folder, "solver", "tasks")
-    assert len(events(folder.path, "attempts")) == 5
+    assert len(read_topic(folder.path, "attempts")) == 5
 
 
 def test_a_version_that_could_not_be_evaluated_is_asked_for_again(
@@ -159,7 +158,7 @@ def test_a_version_that_could_not_be_evaluated_is_asked_for_again(
     work(folder, "proposer", "weights")
     dead = {one["group"]: one for one in said(capsys, str(folder.path))["dead"]}
     said(capsys, str(folder.path), "--requeue", dead["evaluator"]["id"])
-    [asked] = events(folder.path, "control")
+    [asked] = read_topic(folder.path, "control")
     assert isinstance(asked, Control)
     assert (asked.command, asked.weights_version) == ("evaluate", 0)
     assert tell(str(folder.path), "--requeue", dead["proposer"]["id"]) == 2

@@ -26,7 +26,8 @@ from evolvent.run.log import opened, started
 from evolvent.voice import LogVoice
 from evolvent.worker import Worker
 from evolvent.workplace import Workplace
-from tests.evolvent.conftest import Shown, events
+from harness.runs import read_topic
+from tests.evolvent.conftest import Shown
 
 VERSIONS = 2
 SMALL = (
@@ -54,7 +55,7 @@ class Ran:
     folder: Path
 
     def all(self, kind: type[Kind]) -> list[Kind]:
-        return [one for one in events(self.folder, kind.topic) if isinstance(one, kind)]
+        return [one for one in read_topic(self.folder, kind.topic) if isinstance(one, kind)]
 
     @property
     def tasks(self) -> list[Task]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bus.events import Control, Curriculum, Task
-from tests.evolvent.conftest import Shown, events, evolvent
+from harness.runs import read_topic
+from tests.evolvent.conftest import Shown, evolvent
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_guard_ends_the_run_and_says_why(run: Path, shown: Shown) -> None:
-    [said] = [event for event in events(run, "control") if event.agent == "guard"]
+    [said] = [event for event in read_topic(run, "control") if event.agent == "guard"]
     assert isinstance(said, Control)
     assert (said.command, said.role, said.weights_version) == ("stop", "trainer", 1)
     assert REASON in (run / "shown.txt").read_text().replace("│\n│ ", "")
@@ -54,9 +55,9 @@ def test_a_guard_ends_the_run_and_says_why(run: Path, shown: Shown) -> None:
 
 
 def test_the_set_is_asked_in_epochs(run: Path) -> None:
-    states = [one for one in events(run, "curricula") if isinstance(one, Curriculum)]
+    states = [one for one in read_topic(run, "curricula") if isinstance(one, Curriculum)]
     prompts: dict[str, list[str]] = {}
-    for task in events(run, "tasks"):
+    for task in read_topic(run, "tasks"):
         assert isinstance(task, Task) and task.source == "unlabeled"
         prompts.setdefault(task.granted_by, []).append(task.prompt)
     first = prompts[states[0].weights]
@@ -69,7 +70,7 @@ def test_whoever_goes_on_has_heard_it(run: Path, shown: Shown) -> None:
     assert evolvent("run", "--dir", str(run), "--budget", "3s").returncode == 0
     status = json.loads(shown("status", run, "--json"))
     assert status["version"] > before and status["guard"] is None
-    assert len([event for event in events(run, "control") if event.agent == "guard"]) == 1
+    assert len([event for event in read_topic(run, "control") if event.agent == "guard"]) == 1
     without = evolvent("run", "--dir", str(run), "--budget", "1s", "--set", "guards=[]")
     assert without.returncode == 0, without.stderr
     assert re.search("^violations +0$", shown("audit", run), re.MULTILINE)

@@ -24,11 +24,12 @@ from agents.samplers.single import SingleConfig
 from agents.solver import Solver, SolverConfig
 from agents.sources.curriculum import CurriculumConfig
 from bus.bus import Bus
-from bus.events import Control, Evaluation, Event, Judgment, Task, Weights, derive_id
+from bus.events import Control, Evaluation, Judgment, Task, Weights, derive_id
 from bus.memory.bus import MemoryBus
 from bus.runner import Role, Runner
 from bus.sqlite.bus import SqliteBus
 from bus.topics import TOPICS
+from harness.runs import events
 from observability.audit.audit import audit
 from tests.trainer.classroom import SIZE, Classroom, until
 
@@ -96,14 +97,6 @@ async def evolve(room: Classroom) -> None:
         )
         stop.set()
         following.cancel()
-
-
-def events(bus: Bus, topic: str) -> list[Event]:
-    return [
-        record.event()
-        for partition in range(TOPICS[topic].partitions)
-        for record in bus.log.read(topic, partition)
-    ]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from evolvent.opened.example import unpack
 from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import prepare
-from tests.evolvent.conftest import Shown, events, evolvent
+from harness.runs import read_topic
+from tests.evolvent.conftest import Shown, evolvent
 
 RUNS = Path(__file__).parents[1] / "runs"
 NEWEST = 21
@@ -83,7 +84,7 @@ def test_it_goes_on_from_its_newest_version(tmp_path: Path, shown: Shown) -> Non
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     after = {(one.topic, one.partition, one.offset): one for one in records(run)}
     assert [after[one.topic, one.partition, one.offset] for one in before] == before
-    versions = [event for event in events(run, "weights") if isinstance(event, Weights)]
+    versions = [event for event in read_topic(run, "weights") if isinstance(event, Weights)]
     assert [weights.number for weights in versions] == list(range(len(versions)))
     assert len(versions) > NEWEST + 2
     assert versions[NEWEST + 1].parent_id == versions[NEWEST].id

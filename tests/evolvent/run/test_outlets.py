@@ -17,9 +17,9 @@ from evolvent.run.folder import RunFolder
 from evolvent.run.log import prepare
 from evolvent.watching.metrics import metered
 from evolvent.watching.outlets import check
-from harness.runs import started
+from harness.runs import read_topic, started
 from observability.exporters.config import NotifyConfig
-from tests.evolvent.conftest import TINY, events, evolvent
+from tests.evolvent.conftest import TINY, evolvent
 from tests.observability.exporters.test_curves import tensorboard
 
 
@@ -103,8 +103,8 @@ def test_a_run_that_is_killed_and_gone_on_with_tells_all_of_it_once(tmp_path: Pa
     done = evolvent("run", "--dir", str(folder), "--budget", "3s", *told, timeout=600)
     assert done.returncode == 0, done.stderr
     read = tensorboard(folder)
-    weights = [one for one in events(folder, "weights") if isinstance(one, Weights)]
-    measured = [one for one in events(folder, "evaluations") if isinstance(one, Evaluation)]
+    weights = [one for one in read_topic(folder, "weights") if isinstance(one, Weights)]
+    measured = [one for one in read_topic(folder, "evaluations") if isinstance(one, Evaluation)]
     assert [step for step, _ in read["train/trained"]] == [one.number for one in weights]
     assert {step for step, _ in read["eval/held_out"]} == {one.weights_version for one in measured}
     said = [json.loads(line) for line in notices.read_text().splitlines()]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bus.events import Attempt, Judgment, Task, Weights
-from harness.runs import Start, audit, opened
-from tests.evolvent.conftest import events, evolvent
+from harness.runs import Start, audit, opened, read_topic
+from tests.evolvent.conftest import evolvent
 
 SMALL = (
     "model={hidden=16, intermediate=24, layers=2, heads=2, head_dim=8}",
@@ -42,17 +42,17 @@ def test_r_zero_runs_to_its_end_and_its_audit_finds_nothing(tmp_path: Path) -> N
 
 def _check(run: Path) -> None:
     """Every policy spoke with its own weights, and each version moved whom its number says."""
-    versions = [event for event in events(run, "weights") if isinstance(event, Weights)]
+    versions = [event for event in read_topic(run, "weights") if isinstance(event, Weights)]
     assert len(versions) > 6
     moved = {weights.number: weights.policy for weights in versions}
     assert all(policy == _moved_by(number) for number, policy in moved.items() if number)
     assert {weights.metrics["staleness_max"] for weights in versions[1:]} <= {0.0, 1.0, 2.0}
-    written = [event for event in events(run, "tasks") if isinstance(event, Task)]
+    written = [event for event in read_topic(run, "tasks") if isinstance(event, Task)]
     proposed = [task.proposal.turn for task in written if task.proposal is not None]
     assert proposed, "the challenger has written something that could be asked"
     answers = [
         turn
-        for attempt in events(run, "attempts")
+        for attempt in read_topic(run, "attempts")
         if isinstance(attempt, Attempt)
         for sample in attempt.samples
         for turn in sample.turns
@@ -60,7 +60,7 @@ def _check(run: Path) -> None:
     for turns, policy in ((proposed, "challenger"), (answers, "current")):
         assert {turn.policy for turn in turns} == {policy}
         assert {moved[span.version] for turn in turns for span in turn.spans} <= {policy, moved[0]}
-    judged = [event for event in events(run, "judgments") if isinstance(event, Judgment)]
+    judged = [event for event in read_topic(run, "judgments") if isinstance(event, Judgment)]
     assert {judgment.critic for judgment in judged} == {"vote"}
 
 

@@ -1,12 +1,11 @@
 """A run whose solver and proposer generate by different policies."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from bus.events import Attempt, Event, Refusal, Task
-from evolvent.run.folder import RunFolder
+from bus.events import Attempt, Refusal, Task
+from harness.runs import read_topic
 from tests.evolvent.conftest import evolvent
 
 SETTINGS = (
@@ -15,15 +14,6 @@ SETTINGS = (
     "solver.policy=previous",
     "policies.previous.engine.inflight=keep",
 )
-
-
-def events(run: Path, topic: str) -> list[Event]:
-    async def read() -> list[Event]:
-        async with RunFolder(run).log() as bus:
-            parts = [part for name, part in bus.log.heads() if name == topic]
-            return [record.event() for part in parts for record in bus.log.read(topic, part)]
-
-    return asyncio.run(read())
 
 
 @pytest.mark.long
@@ -35,13 +25,13 @@ def test_the_solver_is_a_version_behind_the_proposer(tiny: Path, tmp_path: Path)
     audited = evolvent("audit", str(run))
     assert audited.returncode == 0, audited.stdout + audited.stderr
     behind = set()
-    for attempt in events(run, "attempts"):
+    for attempt in read_topic(run, "attempts"):
         assert isinstance(attempt, Attempt)
         assert attempt.oldest_version is not None
         behind.add(attempt.task.weights_version - attempt.oldest_version)
     assert max(behind) == 1
     written = 0
-    for event in (*events(run, "tasks"), *events(run, "refusals")):
+    for event in (*read_topic(run, "tasks"), *read_topic(run, "refusals")):
         assert isinstance(event, Task | Refusal)
         if event.proposal is not None:
             written += 1

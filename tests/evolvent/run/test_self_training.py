@@ -7,7 +7,8 @@ import pytest
 
 from bus.events import Attempt, Weights
 from evolvent.recipe.load import load_recipe
-from tests.evolvent.conftest import events, evolvent
+from harness.runs import read_topic
+from tests.evolvent.conftest import evolvent
 
 SMALL = (
     "model={hidden=16, intermediate=24, layers=2, heads=2, head_dim=8}",
@@ -32,7 +33,7 @@ def ran(name: str, folder: Path, *settings: str) -> Path:
 
 
 def versions(run: Path) -> list[Weights]:
-    found = [event for event in events(run, "weights") if isinstance(event, Weights)]
+    found = [event for event in read_topic(run, "weights") if isinstance(event, Weights)]
     assert len(found) > 3
     return found
 
@@ -56,7 +57,7 @@ def test_star_learns_what_a_hint_gave_away_and_never_the_hint(tmp_path: Path) ->
     run = ran("star", tmp_path)
     _, *later = versions(run)
     assert [one.metrics["steps"] for one in later[:4]] == [4.0, 5.0, 6.0, 7.0][: len(later)]
-    attempts = [event for event in events(run, "attempts") if isinstance(event, Attempt)]
+    attempts = [event for event in read_topic(run, "attempts") if isinstance(event, Attempt)]
     hinted = [each for each in attempts if len(each.samples) > 1]
     assert hinted, "so small a model is hardly ever right"
     for each in hinted:

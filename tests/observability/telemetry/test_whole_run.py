@@ -17,9 +17,10 @@ import pytest
 
 from bus.tracing.context import sender
 from harness.collector import Collector, attributes
+from harness.runs import read_topic
 from observability.telemetry.sampler import is_kept
 from tests.agents.engines.serving import free_port
-from tests.evolvent.conftest import EVOLVENT, TINY, events
+from tests.evolvent.conftest import EVOLVENT, TINY
 from tests.observability.telemetry.processes import ROOT, tasks_kept
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
@@ -51,7 +52,7 @@ def test_all_processes_of_a_run_agree_on_what_is_traced(tmp_path: Path) -> None:
         "run", "agents", "trainer",
     }  # fmt: skip
     assert len({sent.resource["evolvent.run.id"] for sent in collector.sent_spans}) == 1
-    judged = events(run, "judgments")
+    judged = read_topic(run, "judgments")
     kept = {one.correlation for one in judged if is_kept(int(one.correlation, 16), SHARE)}
     by_trace = Counter(span.trace_id.hex() for span in spans)
     assert kept and {by_trace[trace_id] for trace_id in kept} == {10}
@@ -152,7 +153,7 @@ def test_mlflow_shows_agents_calls_tokens_and_what_a_step_was_made_of(
     assert types["invoke_agent critic"] == "EVALUATOR"
     chats = [span for span in spans if span["name"] == "chat tiny"]
     assert {span["type"] for span in chats} == {"CHAT_MODEL"}
-    attempts = events(run, "attempts")
+    attempts = read_topic(run, "attempts")
     assert chats and len(chats) <= len(attempts)
     drawn: list[Any] = [turn for one in attempts for turn in one.samples[0].turns]  # type: ignore[attr-defined]
     assert drawn
