@@ -1,6 +1,7 @@
-"""The same loss, who is faster: recipe `grpo` against a synchronous `GRPOTrainer` of TRL.
+"""The same loss, who is faster: recipe `grpo` against a synchronous `GRPOTrainer` of TRL; and
+`words`, which imitates its right answers, against the same.
 
-    python benchmarks/peer_trl.py [--bar 0.8] [--minutes 6] [--seeds 1] [--quick]
+    python benchmarks/peer_trl.py [--recipe words] [--bar 0.8] [--minutes 6] [--seeds 1] [--quick]
 
 Both begin with the same seed model and learn the same words by the same rewards, each on two cores,
 until greedy answers to the same held-out words are right so often. TRL gets an environment of its
@@ -92,13 +93,16 @@ def _plain(problem: Any) -> dict[str, str | int]:
     return {"prompt": problem.prompt, "answer": problem.answer, "level": problem.level}
 
 
-def evolvent(folder: Path, seed: int, bar: float, minutes: float) -> dict[str, Any]:
+def evolvent(folder: Path, name: str, seed: int, bar: float, minutes: float) -> dict[str, Any]:
     """How far the recipe came, and when."""
-    levels = measured(load_recipe(RECIPE).domain.build())
+    seeded = load_recipe(RECIPE)
+    levels = measured(seeded.domain.build())
     settings = [f"seed={seed}", f"evaluator.every={EVERY}", f"evaluator.levels={levels}"]
+    settings += [f"domain.warmup_levels={list(seeded.domain.warmup_levels)}"]
+    settings += [f"warmup.steps={seeded.warmup.steps}"]
     words = [word for setting in settings for word in ("--set", setting)]
     budget = ["--until", str(bar), "--budget", f"{minutes}m"]
-    with started(folder, "--recipe", RECIPE, *words, *budget) as start:
+    with started(folder, "--recipe", name, *words, *budget) as start:
         spent = _watched(start, minutes * 60 + 300)
     scores, [seeded, *_] = read_scores(folder), read_versions(folder)
     first = next((score for score in scores if score.mean >= bar), None)
@@ -201,6 +205,9 @@ def compared(own: list[dict[str, Any]], best: dict[str, list[float]]) -> dict[st
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--recipe", default=RECIPE, choices=(RECIPE, "words"), help="from the same seed models"
+    )
     parser.add_argument("--bar", type=float, default=0.8)
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--seeds", type=int, default=1)
@@ -230,7 +237,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="evolvent-trl-") as aside:
         folder = Path(aside)
         for seed in range(1, arguments.seeds + 1):
-            own.append(evolvent(folder / f"run-{seed}", seed, arguments.bar, arguments.minutes))
+            run = folder / f"run-{seed}"
+            own.append(evolvent(run, arguments.recipe, seed, arguments.bar, arguments.minutes))
             table[f"evolvent, seed {seed}"] = own[-1]
             say(f"evolvent: {own[-1]}")
             found = dict(peers(arguments, folder, seed))
