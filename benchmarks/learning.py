@@ -3,7 +3,7 @@ what the same compute reaches without the loop, without its verdicts, without it
 
     python benchmarks/learning.py [--seeds 5] [--recipes words,strings,…] [--no-controls]
                                   [--early] [--kafka] [--engine vllm|server] [--quick]
-                                  [--set section.field=value]
+                                  [--keep DIR] [--set section.field=value]
 
 The means are over all families and the levels that `_proofs.py` names, none of which was in the
 warm-up. Runs follow one another: each uses two cores. The last line is the first recipe's row, and
@@ -247,6 +247,7 @@ def main() -> int:
         default=True,
         help="the controls of the first recipe, 3 seeds",
     )
+    parser.add_argument("--keep", type=Path, help="leave the runs in this folder")
     parser.add_argument("--early", action="store_true", help="end a run once it is sure to pass")
     parser.add_argument(
         "--kafka", action="store_true", help="on a broker of its own, every role a process"
@@ -267,7 +268,8 @@ def main() -> int:
         names, arguments.seeds = ["strings"], 1
     seeds = range(1, arguments.seeds + 1)
     with ExitStack() as ended:
-        folder = Path(ended.enter_context(tempfile.TemporaryDirectory(prefix="evolvent-learning-")))
+        aside = ended.enter_context(tempfile.TemporaryDirectory(prefix="evolvent-learning-"))
+        folder = arguments.keep or Path(aside)
         kafka = ended.enter_context(broker(folder)) if arguments.kafka else None
         bench = Bench(folder, arguments, kafka)
         rows = [bench.row(name, seeds) for name in names]

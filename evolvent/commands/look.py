@@ -226,13 +226,39 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command
         raise typer.Exit(1)
 
 
-def curve(run: Run, archive: InArchive = None, as_json: AsJson = False) -> None:
-    """Held-out accuracy over versions, drawn in the terminal."""
+def curve(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of runs, for example runs/words.", metavar="{run}")
+    ],
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the runs into one picture, which replaces FILE."),
+    ] = None,
+    archive: InArchive = None,
+    as_json: AsJson = False,
+) -> None:
+    """Held-out accuracy over versions, drawn in the terminal or as a picture."""
     from observability.progress.status import as_json as status_json
-    from observability.terminal.curve import accuracy_curve
+    from observability.terminal.curve import accuracy_curves
 
-    progress = on_log(run_folder(run, archive), known_of)
-    display(as_json, status_json(progress)["curve"], lambda: accuracy_curve(progress))
+    if archive is not None and len(runs) > 1:
+        raise UsageError("--archive is of one run: name one")
+    if png is not None and (png.suffix != ".png" or not png.absolute().parent.is_dir()):
+        raise UsageError(f"--png {png}: name a file that ends in .png, in a folder that is there")
+    known = {str(run): on_log(run_folder(run, archive), known_of) for run in runs}
+    if png is not None:
+        from observability.report.curves import curves
+        from observability.report.files import replace_file
+
+        if (picture := curves(known)) is None:
+            raise UsageError("no level of these runs was evaluated yet: there is nothing to draw")
+        replace_file(png, picture)
+    told = [status_json(each)["curve"] for each in known.values()]
+    if as_json or png is None:
+        whole = told[0] if len(told) == 1 else dict(zip(known, told, strict=True))
+        display(as_json, whole, lambda: accuracy_curves(known))
+    else:
+        print(png)
 
 
 def evaluate(

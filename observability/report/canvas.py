@@ -44,6 +44,9 @@ DARK = Palette(
     second="#e69f00",
 )
 
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, for lines that stand side by side on a light ground."""
+
 
 @contextmanager
 def style(palette: Palette) -> Iterator[None]:

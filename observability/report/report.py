@@ -3,7 +3,6 @@ nothing else of it; draws no picture itself.
 """
 
 import json
-import os
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from bus.records import Record
 from observability.progress.progress import Progress
 from observability.progress.status import as_json
 from observability.replay.forks import forks, said_of
+from observability.report.files import replace_file
 
 _SHOWN_JUDGMENTS = 3
 _SHOWN_ANSWERS = 4
@@ -84,23 +84,13 @@ def write_report(log: Log, run_dir: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, png in light.items():
-            _replace(folder / f"{name}.png", png)
-        return _replace(folder / "index.html", page.encode())
+            replace_file(folder / f"{name}.png", png)
+        return replace_file(folder / "index.html", page.encode())
     except OSError as error:
         raise BusError(
             f"the report cannot be written to {folder} ({error.strerror}): make room there or "
             "make it writable"
         ) from None
-
-
-def _replace(path: Path, content: bytes) -> Path:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
 
 
 def _page(

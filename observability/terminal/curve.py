@@ -2,7 +2,7 @@
 and the width it is given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
@@ -25,6 +25,18 @@ def sparkline(values: Sequence[float], width: int, top: float | None = None) -> 
     if highest <= 0.0:
         return _BLOCKS[0] * len(shown)
     return "".join(_BLOCKS[min(7, max(0, int(value / highest * 7.999)))] for value in shown)
+
+
+def accuracy_curves(runs: Mapping[str, Progress]) -> RenderableType:
+    """One below the other, each under its name; of one run, the curve alone."""
+    if len(runs) == 1:
+        return accuracy_curve(*runs.values())
+    return Group(
+        *(
+            Group(Text(name, style="bold"), Text(), accuracy_curve(progress), Text())
+            for name, progress in runs.items()
+        )
+    )
 
 
 def accuracy_curve(progress: Progress) -> RenderableType:

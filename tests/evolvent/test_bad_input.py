@@ -88,6 +88,21 @@ def test_a_folder_that_is_no_run(refused: Refused, tmp_path: Path, command: str)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_picture_of_runs_that_cannot_be_drawn(
+    refused: Refused, copied: Path, tmp_path: Path
+) -> None:
+    before = contents(copied)
+    for name in (copied / "log.sqlite", tmp_path / "none" / "c.png", tmp_path / "c.pdf"):
+        assert "ends in .png, in a folder that is there" in refused("curve", copied, "--png", name)
+    (tmp_path / "folder.png").mkdir()
+    assert "Is a directory" in refused("curve", copied, "--png", tmp_path / "folder.png")
+    said = refused("curve", copied, tmp_path, "--png", tmp_path / "c.png")
+    assert f"{tmp_path} is not a run" in said
+    assert "of one run" in refused("curve", copied, copied, "--archive", tmp_path)
+    assert contents(copied) == before
+    assert [path.name for path in tmp_path.glob("*.png")] == ["folder.png"]
+
+
 def test_a_folder_with_other_things_in_it(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     said = refused("run", "--recipe", "strings", "--dir", tmp_path)

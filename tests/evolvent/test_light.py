@@ -72,6 +72,7 @@ LIGHT = (
     "observability.progress.votes",
     "observability.query.answers",
     "observability.query.query",
+    "observability.report.curves",
     "observability.report.report",
     "observability.replay.observe",
     "observability.replay.shown",

@@ -1,6 +1,7 @@
 """A real run from the outside: it learns, can be asked, goes on, stops, and proves itself."""
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -45,6 +46,18 @@ def test_status_and_curve_are_for_programs_too(lived: Path) -> None:
     assert curve[0]["version"] == 0
     # The newest version is always the last that was evaluated.
     assert curve[-1]["version"] == status["version"]
+
+
+def test_curves_are_drawn_into_a_picture(lived: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "curves.png"
+    other = tmp_path / "other"
+    shutil.copytree(lived, other)
+    two = parsed("curve", str(lived), str(other), "--png", str(picture))
+    assert two == {str(run): parsed("curve", str(run)) for run in (lived, other)}
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["curves.png"]
+    shown = evolvent("curve", str(lived), str(other)).stdout
+    assert str(other) in shown and shown.count("held-out accuracy over versions") == 2
 
 
 def test_every_version_can_be_evaluated(lived: Path) -> None:
