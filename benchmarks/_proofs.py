@@ -45,6 +45,14 @@ PROOFS = {
     "chat-sums": Proof(
         recipe="chat-sums", levels=range(2, 4), at_most=0.30, at_least=0.80, given=True, until=0.85
     ),
+    "chat-letters": Proof(
+        recipe="chat-letters",
+        levels=range(4, 9),
+        at_most=0.10,
+        at_least=0.80,
+        given=True,
+        until=0.85,
+    ),
     "grpo": Proof(
         recipe="grpo", levels=range(5, 11), at_most=0.20, at_least=0.95, needed=None, until=0.97
     ),

@@ -228,7 +228,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
 def curve(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of runs, for example runs/words.", metavar="{run}")
+        list[Path], typer.Argument(metavar="run", help="Folders of runs, for example runs/words.")
     ],
     png: Annotated[
         Path | None,
