@@ -12,7 +12,7 @@ export UV_HTTP_TIMEOUT := 300
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: install chromium prometheus bubblewrap run kafka test test-rest test-bus test-vllm test-long cases check bench
+.PHONY: install chromium prometheus bubblewrap run kafka test test-rest test-trainer test-vllm test-long cases check bench
 
 install: $(UV)
 	$(UV) sync --quiet --frozen $(EXTRAS)
@@ -47,13 +47,13 @@ kafka: install  ## a real Apache Kafka at 127.0.0.1:9092, its data in .kafka/
 	$(RUN) evolvent kafka start
 
 # With `-j2` the last begins when one of the others has ended.
-test: test-vllm test-rest test-bus  ## the test suite, but for the long tests
+test: test-vllm test-rest test-trainer  ## the test suite, but for the long tests
 
-test-rest: install bubblewrap  ## all of it but vLLM's part and the bus
-	$(RUN) pytest --ignore=tests/bus
+test-rest: install bubblewrap  ## all of it but vLLM's part and the trainer's
+	$(RUN) pytest --ignore=tests/trainer
 
-test-bus: install  ## every bus, Kafka among them
-	$(RUN) pytest tests/bus
+test-trainer: install  ## what only computes
+	$(RUN) pytest tests/trainer
 
 test-vllm: $(UV)  ## the tests of vLLM, in .venv-vllm
 	$(RUN_VLLM) pytest -m "vllm and not long"
