@@ -175,6 +175,9 @@ def in_little(name: str, *others: str, bus: str | None = None) -> Recipe:
         settings.append("warmup.steps=60")
     if whole.learner.restart_every or name == "sit-large":
         settings.append("loss.steps=4")
+    if name == "chat-letters-gpu":
+        # Sixteen words, character by character, twice.
+        settings.append("model.max_positions=1024")
     if whole.domain.type == "python_programs":
         # A task is a page of text, and there is no GPU.
         settings += ["engine.device=cpu", "learner.device=cpu", "model.max_positions=4096"]
