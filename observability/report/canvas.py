@@ -13,6 +13,7 @@ from typing import Any
 _WIDTH_INCHES = 9.0
 _DOTS_PER_INCH = 110
 _ANNOTATED_CELLS = 160
+MARKED = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +156,11 @@ def smooth(values: Sequence[float], window: int) -> list[float]:
 
 def percent_axis(axis: Any) -> None:
     axis.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+
+
+def marker(points: Sequence[Any]) -> str:
+    """Few points are marked."""
+    return "o" if len(points) <= MARKED else ""
 
 
 def whole_numbers(axis: Any) -> None:

@@ -9,7 +9,6 @@ from observability.progress.progress import Progress
 from observability.report import canvas
 
 _DASHES = ("-", "--", ":", "-.")
-_MARKED_VERSIONS = 40
 
 
 def curves(runs: Mapping[str, Progress]) -> bytes | None:
@@ -72,5 +71,5 @@ def _line(axis: Any, name: str, points: list[_Point], place: int) -> None:
     colour, dash = canvas.SERIES[hue], _DASHES[round_ % len(_DASHES)]
     versions, means, between = zip(*points, strict=True)
     axis.fill_between(versions, *zip(*between, strict=True), color=colour, alpha=0.1, linewidth=0)
-    marker = "o" if len(points) <= _MARKED_VERSIONS else ""
+    marker = canvas.marker(points)
     axis.plot(versions, means, dash, color=colour, marker=marker, markersize=3.5, label=name)

@@ -9,7 +9,6 @@ from observability.progress.progress import Progress
 from observability.report import canvas
 
 MAX_PANELS = 8
-_MARKED_VERSIONS = 40
 _GAP = float("nan")
 
 
@@ -68,7 +67,7 @@ def _means(
         for each, mean in zip(evaluations, held_out, strict=True)
     ]
     low, high = [low for low, _ in intervals], [high for _, high in intervals]
-    marker = "o" if len(versions) <= _MARKED_VERSIONS else ""
+    marker = canvas.marker(versions)
     if any(map(isfinite, held_out)):
         colour = palette.first
         axis.fill_between(versions, low, high, color=colour, alpha=0.22, linewidth=0)
@@ -96,7 +95,7 @@ def _quantities(progress: Progress, palette: canvas.Palette) -> Any | None:
             if name in evaluation.quantities
         ]
         versions, values = (list(column) for column in zip(*points, strict=True))
-        marker = "o" if len(points) <= _MARKED_VERSIONS else ""
+        marker = canvas.marker(points)
         axis.plot(versions, values, color=palette.first, marker=marker, markersize=4)
         axis.set_ylim(min(0.0, *values), max(0.0, *values) * 1.12 or 1.0)
         axis.grid(axis="y")
@@ -174,7 +173,7 @@ def _staleness(progress: Progress, palette: canvas.Palette) -> Any | None:
     numbers, means, highest = (list(column) for column in zip(*told, strict=True))
     window = max(1, min(20, len(told) // 20))
     figure, (axis,) = canvas.figure([2.7])
-    size = 4 if len(told) <= 2 * _MARKED_VERSIONS else 2
+    size = 4 if len(told) <= 2 * canvas.MARKED else 2
     axis.plot(numbers, highest, "o", color=palette.second, markersize=size, alpha=0.7, label="max")
     smooth = canvas.smooth(means, window)
     axis.plot(numbers, means, color=palette.first, linewidth=1.0, alpha=0.3)

@@ -31,7 +31,7 @@ from tests.evolvent.conftest import Shown
 
 VERSIONS = 2
 SMALL = (
-    "model={hidden=16, intermediate=24, layers=2, heads=2, head_dim=8, max_positions=256}",
+    "model={hidden=16, intermediate=24, layers=2, heads=2, head_dim=8, max_positions=4096}",
     "warmup.steps=8",
     "warmup.batch=16",
     "trainer.size=8",
@@ -175,12 +175,9 @@ def in_little(name: str, *others: str, bus: str | None = None) -> Recipe:
         settings.append("warmup.steps=60")
     if whole.learner.restart_every or name == "sit-large":
         settings.append("loss.steps=4")
-    if name == "chat-letters-gpu":
-        # Sixteen words, character by character, twice.
-        settings.append("model.max_positions=1024")
     if whole.domain.type == "python_programs":
         # A task is a page of text, and there is no GPU.
-        settings += ["engine.device=cpu", "learner.device=cpu", "model.max_positions=4096"]
+        settings += ["engine.device=cpu", "learner.device=cpu"]
         settings += ["domain.levels=[1, 2]", "domain.max_answer_tokens=16", "source.show_made=1"]
     return load_recipe(name, [*settings, *others], bus)
 

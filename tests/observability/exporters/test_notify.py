@@ -16,7 +16,7 @@ from bus.events import Control, Promotion, derive_id
 from observability.exporters.config import NotifyConfig
 from observability.exporters.notify import Notifier
 from observability.progress.progress import Progress
-from tests.observability.progress.test_progress import progress_of
+from tests.observability.known import progress_of
 from tests.observability.story import RUN, Story, weights_id
 
 

@@ -14,6 +14,7 @@ from bus.records import Record
 from bus.sqlite.bus import SqliteBus
 from observability.progress.progress import Progress
 from observability.progress.status import as_json
+from tests.observability.known import progress_of
 from tests.observability.story import (
     BEGIN,
     RUN,
@@ -31,12 +32,6 @@ def filled(events: Sequence[Event]) -> MemoryBus:
     bus = MemoryBus()
     asyncio.run(bus.publish(events))
     return bus
-
-
-def progress_of(events: Sequence[Event]) -> Progress:
-    progress = Progress(filled(events))
-    progress.refresh()
-    return progress
 
 
 class ReadingBus(MemoryBus):

@@ -9,6 +9,7 @@ from bus.events import Control, Event, Plugin, derive_id
 from bus.memory.bus import MemoryBus
 from observability.progress.progress import Progress
 from observability.progress.status import as_json
+from tests.observability.known import progress_of
 from tests.observability.story import BEGIN, RUN, Story, start
 
 GROUPS = ("solver", "critic")
@@ -29,11 +30,7 @@ def said(command: str, role: str = "all", **changes: Any) -> Control:
 
 
 def status_of(events: Sequence[Event], groups: Sequence[str] | None = GROUPS) -> dict[str, Any]:
-    bus = MemoryBus()
-    asyncio.run(bus.publish(events))
-    progress = Progress(bus.log, groups)
-    progress.refresh()
-    status = as_json(progress)
+    status = as_json(progress_of(events, groups))
     assert json.loads(json.dumps(status, allow_nan=False)) == status
     return status
 

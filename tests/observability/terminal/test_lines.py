@@ -1,6 +1,5 @@
 """What the operator has said is a line of its own, where there is something to say."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 from rich.console import Console, RenderableType
 
 from bus.events import Control, Event, Weights, derive_id
-from bus.memory.bus import MemoryBus
 from observability.progress.progress import Progress
 from observability.progress.status import as_json
 from observability.terminal.activity import Activity
@@ -17,6 +15,7 @@ from observability.terminal.live import plain_line
 from observability.terminal.screen import Screen
 from observability.terminal.summary import summary
 from tests.bus.examples import EXAMPLES
+from tests.observability.known import progress_of
 from tests.observability.story import RUN, Story
 
 STORY = Story(versions=3)
@@ -36,16 +35,12 @@ def said(command: str, role: str = "all", **settings: Any) -> Control:
     )
 
 
-def progress_of(events: Sequence[Event]) -> Progress:
+def after_story(events: Sequence[Event]) -> Progress:
     return of_story([*STORY.events(), *events])
 
 
 def of_story(events: Sequence[Event]) -> Progress:
-    bus = MemoryBus()
-    asyncio.run(bus.publish(events))
-    progress = Progress(bus.log, ["solver", "critic"])
-    progress.refresh()
-    return progress
+    return progress_of(events, ["solver", "critic"])
 
 
 def shown(renderable: RenderableType, width: int = 100, height: int = 40) -> str:
@@ -73,7 +68,7 @@ TOLD = [
 
 @pytest.mark.parametrize(("events", "lines"), TOLD)
 def test_the_operators_words_are_shown(events: list[Event], lines: list[str]) -> None:
-    progress = progress_of(events)
+    progress = after_story(events)
     plain = plain_line(progress, EVOLVING)
     for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING)), plain):
         assert all(re.search(line, text) for line in lines)
@@ -86,27 +81,22 @@ def test_how_far_tries_and_lessons_come_is_said() -> None:
     shares = {"solved_by_try_1": 0.25, "solved_by_try_2": 0.5, "reward": 0.5}
     tried = newest.model_copy(update={"metrics": shares})
     events = [first, *(tried if one is newest else one for one in others), EXAMPLES["lesson"]]
-    bus = MemoryBus()
-    asyncio.run(bus.publish(events))
-    progress = Progress(bus.log, ["solver"])
-    progress.refresh()
+    progress = progress_of(events, ["solver"])
     assert as_json(progress)["lessons"] == {"count": 1, "solved_by_try": [0.25, 0.5]}
     for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING))):
         assert re.search("tries +25% by try 1 · 50% by try 2 · 1 lessons", text)
     assert "1 lessons" in shown(Screen(progress, EVOLVING))
-    assert "tries" not in shown(summary(progress_of([])))
+    assert "tries" not in shown(summary(after_story([])))
 
 
 def test_what_the_domain_measures_is_said_at_the_start_and_now() -> None:
-    bus = MemoryBus()
-    asyncio.run(bus.publish(Story(versions=3, quantities=(("kl_to_data", 0.5),)).events()))
-    progress = Progress(bus.log, ["solver"])
-    progress.refresh()
+    story = Story(versions=3, quantities=(("kl_to_data", 0.5),))
+    progress = progress_of(story.events(), ["solver"])
     assert as_json(progress)["quantities"] == {"kl_to_data": pytest.approx(0.05)}
     assert as_json(progress)["curve"][0]["quantities"] == {"kl_to_data": 0.5}
     for text in (shown(summary(progress)), shown(Screen(progress, EVOLVING))):
         assert "measured" in text and "kl to data 0.5 → 0.05" in text
-    assert "measured" not in shown(summary(progress_of([])))
+    assert "measured" not in shown(summary(after_story([])))
 
 
 def test_policies_that_are_trained_are_shown_apart() -> None:
@@ -137,7 +127,7 @@ def test_policies_that_are_trained_are_shown_apart() -> None:
     ],
 )
 def test_nothing_is_shown_where_nothing_holds(events: list[Event]) -> None:
-    progress = progress_of(events)
+    progress = after_story(events)
     texts = [shown(summary(progress)), shown(Screen(progress, EVOLVING))]
     for text in (*texts, plain_line(progress, EVOLVING)):
         assert not re.search("paused|stopped|objective", text)
@@ -146,7 +136,7 @@ def test_nothing_is_shown_where_nothing_holds(events: list[Event]) -> None:
 @pytest.mark.parametrize("width", [60, 120])
 def test_a_long_objective_makes_the_screen_neither_wider_nor_higher(width: int) -> None:
     long = said("objective", **{f"setting_{number}": "a long value" for number in range(30)})
-    progress = progress_of([long, said("pause")])
+    progress = after_story([long, said("pause")])
     lines = shown(Screen(progress, EVOLVING), width, height=30).splitlines()
     assert len(lines) <= 30 and max(map(len, lines)) <= width
     assert max(map(len, shown(summary(progress), width).splitlines())) <= width

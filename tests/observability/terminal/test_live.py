@@ -4,14 +4,12 @@ import asyncio
 import io
 import re
 import subprocess
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from rich.console import Console, RenderableType
 
-from bus.events import Event
 from bus.memory.bus import MemoryBus
 from observability.progress.progress import Progress
 from observability.terminal.activity import Activity, ProcessState, clock
@@ -20,6 +18,7 @@ from observability.terminal.heat import HeatTable, heat_style, thinned
 from observability.terminal.live import LiveView, plain_line
 from observability.terminal.screen import Screen
 from observability.terminal.summary import summary
+from tests.observability.known import progress_of
 from tests.observability.story import Story, dead_letter
 
 WORDS = Story(versions=60)
@@ -35,14 +34,6 @@ EVOLVING = Activity(
     served={"solver": 59},
     swap_pause_ms=2.13,
 )
-
-
-def progress_of(events: Sequence[Event]) -> Progress:
-    bus = MemoryBus()
-    asyncio.run(bus.publish(events))
-    progress = Progress(bus)
-    progress.refresh()
-    return progress
 
 
 def shown(renderable: RenderableType, width: int = 80, height: int = 40) -> str:
