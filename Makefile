@@ -12,7 +12,7 @@ export UV_HTTP_TIMEOUT := 300
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: install chromium prometheus bubblewrap run kafka test test-rest test-trainer test-vllm test-long cases check bench
+.PHONY: install chromium prometheus bubblewrap run kafka test test-rest test-runs test-trainer test-vllm test-long cases check bench
 
 install: $(UV)
 	$(UV) sync --quiet --frozen $(EXTRAS)
@@ -46,11 +46,14 @@ run: install  ## evolve a model before your eyes
 kafka: install  ## a real Apache Kafka at 127.0.0.1:9092, its data in .kafka/
 	$(RUN) evolvent kafka start
 
-# With `-j2` the last begins when one of the others has ended.
-test: test-vllm test-rest test-trainer  ## the test suite, but for the long tests
+# With `-j2` the last two begin when one of the first has ended: they wait much, or only compute.
+test: test-rest test-vllm test-runs test-trainer  ## the test suite, but for the long tests
 
-test-rest: install bubblewrap  ## all of it but vLLM's part and the trainer's
-	$(RUN) pytest --ignore=tests/trainer
+test-rest: install bubblewrap  ## all of it but the three below
+	$(RUN) pytest --ignore=tests/trainer --ignore=tests/evolvent/run
+
+test-runs: install bubblewrap  ## whole runs, and what kills them
+	$(RUN) pytest tests/evolvent/run
 
 test-trainer: install  ## what only computes
 	$(RUN) pytest tests/trainer

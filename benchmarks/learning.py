@@ -164,8 +164,8 @@ class Bench:
         the CPU seconds of its making."""
         name = f"{proof.recipe}-warmed-{compared.seed}"
         first = read_versions(self._folder / f"{proof.recipe}-{compared.seed}")[0]
-        steps, seconds = first.metrics["warmup_steps"], first.metrics["warmup_seconds"]
-        steps *= compared.trainer_cpu_seconds / min(seconds, compared.trainer_cpu_seconds)
+        steps, spent = first.metrics["warmup_steps"], first.metrics["warmup_cpu_seconds"]
+        steps *= compared.trainer_cpu_seconds / min(spent, compared.trainer_cpu_seconds)
         chosen = [f"seed={compared.seed}", *self._settings, f"warmup.steps={round(steps)}"]
         arguments = _settings(chosen)
         folder = str(self._folder / name)

@@ -156,6 +156,7 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
     if adapts := given and recipe.lora.rank > 0:
         # Version 0 is the given model as it is and an adapter; a fresh one knows nothing yet.
         model = _placed(recipe, model)
+    before = time.process_time()
     loss = warm_up(
         model.to(_device(recipe)),
         lambda index: examples.row(index, recipe.warmup.proposal_share, recipe.warmup.role_share),
@@ -163,13 +164,14 @@ def _seeded(recipe: Recipe, parts: Parts, folder: Path, progress: Progress) -> S
         lambda done, total: progress("warming up the seed model", done, total),
         recipe.learner,
     )
+    spent = time.process_time() - before
     if not adapts:
         save_model(model, tokenizer, folder)
     learner = make_learner(recipe, parts.encoding(examples.answer), model, prompting)
     if recipe.lora.rank:
         save_description(learner.model, folder)
     _remember(learner, recipe, parts, examples)
-    metrics = {"warmup_steps": float(recipe.warmup.steps)}
+    metrics = {"warmup_steps": float(recipe.warmup.steps), "warmup_cpu_seconds": spent}
     metrics["warmup_seconds"] = time.monotonic() - started
     if math.isfinite(loss):
         metrics["warmup_loss"] = loss

@@ -54,13 +54,16 @@ class Ran:
     reason: str = ""
 
 
-def check_installed() -> None:
-    """Raises ValueError without monty: nothing is run without a sandbox."""
+def check_installed(least: Level = "monty alone") -> None:
+    """Raises ValueError without monty: nothing is run without a sandbox; or where one holds less
+    than `least`."""
     if find_spec("pydantic_monty") is None:
         raise ValueError(
             "programs that a model wrote run in a sandbox alone, which is not installed: run "
             "`uv sync --extra sandbox`"
         )
+    if least != "monty alone" and (reason := why_not()) is not None:
+        raise ValueError(f"programs are to run in {least!r} alone, and {reason}")
 
 
 def level() -> Level:

@@ -89,7 +89,7 @@ def test_trees_give_the_gradient_of_rows_alone(kind: str, named: str) -> None:
         assert loss == pytest.approx(expected[0], rel=1e-5, abs=1e-6)
         scale = max(float(each.abs().max()) for each in expected[1].values())
         for name, value in taken(model).items():
-            assert torch.allclose(value, expected[1][name], rtol=1e-4, atol=1e-5 * scale), name
+            assert torch.allclose(value, expected[1][name], rtol=1e-4, atol=1e-4 * scale), name
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -39,6 +39,7 @@ from agents.domains.python_programs.texts import (
 )
 from agents.domains.suites import Suites, check_levels
 from agents.parts import PartConfig, Parts
+from agents.sandbox.sandbox import Level as SandboxLevel
 from agents.sandbox.sandbox import Sandbox, check_installed, level
 
 Level = Annotated[int, Field(ge=1, le=MOST_LINES)]
@@ -47,7 +48,7 @@ Level = Annotated[int, Field(ge=1, le=MOST_LINES)]
 class PythonProgramsConfig(PartConfig):
     """Which tasks, about programs of how many lines. Problems of the held-out suite are refused
     everywhere. An answer has room for `max_answer_tokens`, none: for its longest, a token a
-    character."""
+    character. Where programs would be held by less than `sandbox`, none is run."""
 
     type: Literal["python_programs"] = "python_programs"
     families: tuple[Family, ...] = Field(default=FAMILIES, min_length=1)
@@ -55,6 +56,7 @@ class PythonProgramsConfig(PartConfig):
     levels: tuple[Level, ...] = Field(default=(1, 2, 3, 4, 5), min_length=1)
     held_out_per_level: int = Field(default=64, ge=1)
     max_answer_tokens: int | None = Field(default=None, ge=1)
+    sandbox: SandboxLevel = "monty alone"
 
     @model_validator(mode="after")
     def _fits_together(self) -> "PythonProgramsConfig":
@@ -66,8 +68,8 @@ class PythonProgramsConfig(PartConfig):
         return level()
 
     def build(self, parts: Parts | None = None) -> "PythonPrograms":
-        """Raises ValueError without a sandbox."""
-        check_installed()
+        """Raises ValueError without a sandbox, or with a weaker one than is asked for."""
+        check_installed(self.sandbox)
         return PythonPrograms(self)
 
 

@@ -134,6 +134,7 @@ class Batch:
         self._spans_by_length.clear()
         self._read = self._open(served.model)
 
+    @torch.inference_mode()
     def drop(self, request: int) -> None:
         """Nobody waits for this request any more."""
         self._collected.add(request)

@@ -5,12 +5,13 @@ import asyncio
 from math import exp
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from agents.engines.engine import Request
+from agents.engines.engine import Completion, Request
 from agents.engines.local.batch import Batch
 from agents.engines.local.exact import load
 from agents.engines.local.sampling import Narrowing, Sampling, drawn
@@ -122,6 +123,34 @@ def test_no_tensor_is_made_where_the_model_is_not(tmp_path: Path) -> None:
     assert len(expected) == len(asked)
     with torch.device("meta"):
         assert made() == expected
+
+
+@pytest.mark.parametrize("family", ["smollm3", "llama"])
+@pytest.mark.parametrize("steps", [1, 4, 12])
+def test_a_request_that_nobody_waits_for_leaves_the_others_as_they_are(
+    tmp_path: Path, family: Literal["smollm3", "llama"], steps: int
+) -> None:
+    checkpoint = save_checkpoint(tmp_path / "v", 1, family)
+    served = load(0, checkpoint.folder, checkpoint.files, None, "cpu")
+    encode = served.prompting.encode
+    kept = Request(prompt_tokens=encode("rabc>"), n=3, max_tokens=20, seed=5)
+    dropped = Request(prompt_tokens=encode("r1>"), n=4, max_tokens=9)
+
+    def made(asked: list[Request], *, drop: bool) -> list[tuple[int, list[Completion]]]:
+        batch = Batch(served, asked, torch.Generator().manual_seed(1))
+        ended = []
+        while True:
+            if batch.sample():
+                ended += batch.collect()
+            if drop and batch.num_steps == steps:
+                batch.drop(1)
+            if not batch.num_live:
+                return ended
+            batch.forward()
+
+    [(_, alone)] = made([kept], drop=False)
+    of_kept = dict(made([kept, dropped], drop=True))[0]
+    assert [each.tokens for each in of_kept] == [each.tokens for each in alone]
 
 
 @pytest.mark.parametrize("vocab", [300, 4999])
