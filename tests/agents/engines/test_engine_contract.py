@@ -201,12 +201,14 @@ def test_a_cancelled_caller_harms_no_other(
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(engine.generate(request(engine, max_tokens=60)), 0.0001)
             before = await engine.generate(asked)
-            async with asyncio.TaskGroup() as group:
-                kept = group.create_task(engine.generate(asked))
-                dropped = group.create_task(engine.generate(request(engine, max_tokens=60)))
-                await asyncio.sleep(0.001)
-                dropped.cancel()
-            assert [each.tokens for each in kept.result()] == [each.tokens for each in before]
+            # Before a batch has begun, and in the midst of it.
+            for seconds in (0.001, 0.01, 0.02, 0.04):
+                async with asyncio.TaskGroup() as group:
+                    kept = group.create_task(engine.generate(asked))
+                    dropped = group.create_task(engine.generate(request(engine, max_tokens=60)))
+                    await asyncio.sleep(seconds)
+                    dropped.cancel()
+                assert [each.tokens for each in kept.result()] == [each.tokens for each in before]
 
     asyncio.run(scenario())
 
