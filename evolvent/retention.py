@@ -78,7 +78,7 @@ class Retention:
                 return await self._keep()
         except BlockingIOError:
             _log.warning("another process is archiving %s: left to it", self._path)
-        except ArchiveError as error:
+        except (ArchiveError, OSError) as error:
             _log.warning("nothing is archived at version %d: %s", event.number, error)
         return []
 

@@ -4,6 +4,7 @@ output, or a person, one line of its log.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -38,10 +39,14 @@ class Voice(Protocol):
 
 
 class JsonVoice:
-    """To a supervisor. Silent once nobody listens."""
+    """To a supervisor, who reads the standard output: what anything else prints from now on, a
+    library or a part of the user's own, goes into the log. Silent once nobody listens."""
 
     def __init__(self) -> None:
         self._blamed = ""
+        self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
 
     def say(self, text: str) -> None:
         self._write({"say": text})
@@ -67,8 +72,8 @@ class JsonVoice:
 
     def _write(self, message: dict[str, Any]) -> None:
         try:
-            sys.stdout.write(json.dumps(message) + "\n")
-            sys.stdout.flush()
+            self._out.write(json.dumps(message) + "\n")
+            self._out.flush()
         except (BrokenPipeError, ValueError):
             pass
 

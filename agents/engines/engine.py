@@ -69,6 +69,10 @@ class Drawing(TypedDict, total=False):
     stop: tuple[str, ...]
 
 
+LOWEST, HIGHEST = 1e-4, 1e4
+"""Temperatures within which quotients of logits are numbers."""
+
+
 class Unservable(ValueError):
     """A request that no model, or not this one, could serve: the event that asks for it is at
     fault."""
@@ -76,6 +80,8 @@ class Unservable(ValueError):
 
 def check_drawing(request: Request) -> None:
     """Raises `Unservable` for what no engine could draw."""
+    if request.temperature != 0 and not LOWEST <= request.temperature <= HIGHEST:
+        raise Unservable(f"a request needs a temperature of 0, or from {LOWEST} to {HIGHEST}")
     if not 0 < request.top_p <= 1 or request.top_k < 0:
         raise Unservable("a request needs 0 < top_p <= 1 and top_k >= 0")
     if not all(request.stop):
@@ -89,9 +95,10 @@ def fitted(request: Request, vocab: int, max_length: int | None = None) -> Reque
         raise Unservable("a request needs at least one prompt token")
     if not 0 <= min(request.prompt_tokens) <= max(request.prompt_tokens) < vocab:
         raise Unservable(f"prompt tokens must lie in [0, {vocab}), the model's vocabulary")
-    if request.n < 1 or request.max_tokens < 1 or request.temperature < 0:
-        raise Unservable("a request needs n >= 1, max_tokens >= 1 and temperature >= 0")
+    if request.n < 1 or request.max_tokens < 1:
+        raise Unservable("a request needs n >= 1 and max_tokens >= 1")
     check_drawing(request)
+    request = replace(request, top_k=min(request.top_k, vocab))
     if max_length is None:
         return request
     room = max_length - len(request.prompt_tokens)

@@ -77,8 +77,8 @@ class ScriptedEngine:
             raise RuntimeError("the engine serves no weights yet: call swap first")
         if not request.prompt_tokens:
             raise ValueError("a request needs at least one prompt token")
-        if request.n < 1 or request.max_tokens < 1 or request.temperature < 0:
-            raise ValueError("a request needs n >= 1, max_tokens >= 1 and temperature >= 0")
+        if request.n < 1 or request.max_tokens < 1:
+            raise ValueError("a request needs n >= 1 and max_tokens >= 1")
         check_drawing(request)
         made = [self._complete(request, index) for index in range(request.n)]
         completions = [stopped(each, request.stop, self.decode) for each in made]

@@ -76,7 +76,9 @@ class Endpoint:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Ask]:
         """For a few calls."""
-        async with self._http.ClientSession(headers=self._headers) as session:
+        # How long a call may take is said of each.
+        forever = self._http.ClientTimeout(total=None)
+        async with self._http.ClientSession(headers=self._headers, timeout=forever) as session:
 
             async def ask(prompt: str, *, temperature: float, max_tokens: int) -> Call:
                 body = {

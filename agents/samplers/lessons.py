@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from agents.domains.domain import Problem, problem_of
+from agents.domains.domain import Problem, asked, problem_of
 from agents.parts import Example, PartConfig, Parts
 from agents.samplers.fields import names_in, written
 from agents.samplers.memory import Memory, Recalled, forgotten, last
@@ -149,7 +149,8 @@ class WithLessons:
             read = self._read(recalled, lessons)
             [answer] = await speak(self._config.to_try(task.prompt, read), seat=TRY)
             tries.append(answer)
-            if self._domain.score(problem, answer.text, answer.finish_reason == "stop").right:
+            ended = answer.finish_reason == "stop"
+            if (await asked(self._domain, self._domain.score, problem, answer.text, ended)).right:
                 break
             [lesson] = await self._policy.sample(
                 self._config.to_reflect(task.prompt, answer.text),

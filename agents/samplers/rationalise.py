@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from agents.domains.domain import Domain, Problem, problem_of
+from agents.domains.domain import Domain, Problem, asked, problem_of
 from agents.parts import Example, PartConfig, Parts
 from agents.samplers.fields import names_in, written
 from agents.samplers.sampler import Speak
@@ -66,11 +66,12 @@ class Rationalise:
         plain = await speak(task.prompt, n)
         samples = [Sample(turns=(turn,)) for turn in plain]
         problem = problem_of(task)
-        if not task.answer or any(self._is_right(problem, sample) for sample in samples):
+        if not task.answer or any([await self._is_right(problem, each) for each in samples]):
             return samples
         hinted = await speak(self._config.hinted(problem), self._config.samples, seat="hinted")
         learned = {"learned_prompt": plain[0].prompt_tokens}
         return samples + [Sample(turns=(turn.model_copy(update=learned),)) for turn in hinted]
 
-    def _is_right(self, problem: Problem, sample: Sample) -> bool:
-        return self._domain.score(problem, sample.answer, sample.ended).right
+    async def _is_right(self, problem: Problem, sample: Sample) -> bool:
+        score = self._domain.score
+        return (await asked(self._domain, score, problem, sample.answer, sample.ended)).right

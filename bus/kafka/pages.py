@@ -13,13 +13,14 @@ from bus.errors import BusError
 from bus.groups import Stream
 from bus.kafka.batches import OURS
 from bus.kafka.cluster.cluster import Cluster
+from bus.kafka.cluster.refusal import is_passing
 from bus.kafka.journal.journal import RETRY_SECONDS, Journal
-from bus.kafka.journal.places import Lent, Scanner
+from bus.kafka.journal.places import Lent, Reading, Scanner
 from bus.kafka.journal.state import Place
 from bus.log import Stray
 from bus.records import Record
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 20.0
 """A broker that has just become the leader may show the newest records a moment later."""
 
 
@@ -47,11 +48,13 @@ class Pages:
                     if (one := missing.pop(record.offset, None)) is not None:
                         found[one.offset] = matched(self._cluster, stream, one, record)
                     until = time.monotonic() + PATIENCE_SECONDS
-                if self._journal.watch.trouble is not None:
-                    until = time.monotonic() + PATIENCE_SECONDS
-                passed = first in missing and reading.position > first
-                if missing and (passed or time.monotonic() > until):
+                if first in missing and reading.position > first:
+                    raise lost(self._cluster, stream, first)
+                late = bool(missing) and time.monotonic() > until
+                if late and await _is_gone(reading, place, min(missing)):
                     raise lost(self._cluster, stream, min(missing))
+                if late or self._journal.watch.trouble is not None:
+                    until = time.monotonic() + PATIENCE_SECONDS
         return [found[one.offset] for one in places]
 
     async def ends(self, streams: Sequence[Stream]) -> dict[Stream, int]:
@@ -149,6 +152,18 @@ class Pages:
 
     async def stop(self) -> None:
         await self._lent.stop()
+
+
+async def _is_gone(reading: Reading, place: TopicPartition, raw: int) -> bool:
+    """Whether Kafka says so: that nothing comes may be the fault of a client on a busy machine."""
+    try:
+        begin = (await reading.consumer.beginning_offsets([place]))[place]
+        end = (await reading.consumer.end_offsets([place]))[place]
+    except KafkaError as error:
+        if not is_passing(error):
+            raise
+        return False
+    return not begin <= raw < end
 
 
 def matched(cluster: Cluster, stream: Stream, place: Place, record: ConsumerRecord) -> Record:

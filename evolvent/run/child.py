@@ -15,7 +15,10 @@ from typing import Any
 
 from evolvent.process import ONE_THREAD
 
-_STOP_SECONDS = 30.0
+_LONGEST_LINE = 16 * 2**20
+_STOP_SECONDS = 45.0
+"""More than a role has to end what is in hand, so that it hands back what it cannot."""
+
 _TAIL_BYTES = 16_384
 LONGEST_LOG_BYTES = 64 << 20
 _FATAL = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
@@ -98,6 +101,7 @@ class Child:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
+                limit=_LONGEST_LINE,
                 env={**os.environ, **ONE_THREAD},
                 # Ctrl-C is for the supervisor alone; it stops its children in order.
                 start_new_session=True,

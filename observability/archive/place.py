@@ -20,7 +20,10 @@ _ASIDE = ".aside"
 
 
 class ArchiveError(Exception):
-    """An archive cannot be used: one sentence that says what is wrong and what to do."""
+    """An archive cannot be used: one sentence that says what is wrong and what to do. No record
+    that was handled is at fault."""
+
+    is_outage = True
 
 
 class Place(Protocol):
@@ -83,8 +86,10 @@ class Folder:
         for folder, _, names in os.walk(self._path):
             for name in names:
                 path = Path(folder, name)
-                if path.parent.name != _ASIDE:
-                    found[path.relative_to(self._path).as_posix()] = path.stat().st_size
+                # A longer file may have taken its place by now.
+                with suppress(FileNotFoundError):
+                    if path.parent.name != _ASIDE:
+                        found[path.relative_to(self._path).as_posix()] = path.stat().st_size
         return found
 
     @contextmanager

@@ -36,6 +36,7 @@ PROMISES = (
     contract.test_a_text_that_stops_ends_a_sample_with_the_token_that_completes_it,
     contract.test_a_version_not_above_is_passed_over,
     contract.test_no_request_is_lost_across_twenty_swaps,
+    contract.test_a_senseless_request_is_an_error_of_its_caller,
     contract.test_a_cancelled_caller_harms_no_other,
     contract.test_close_leaves_nobody_waiting,
     contract.test_serves_nothing_before_the_first_swap,
@@ -48,12 +49,6 @@ CARRYING = (
     test_log.test_followers_see_everything_from_where_they_start,
     test_take.test_what_was_taken_and_not_completed_comes_again,
 )
-SENSELESS: list[dict[str, Any]] = [
-    {"prompt_tokens": ()},
-    {"n": 0},
-    {"max_tokens": 0},
-    {"temperature": -1.0},
-]
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +79,6 @@ def test_the_engine_keeps_the_contract(
         promise(open_engine)
     else:
         promise(open_engine, checkpoints)
-
-
-@pytest.mark.parametrize("wrong", SENSELESS)
-def test_the_engine_refuses_senseless_requests(
-    wrong: dict[str, Any], open_engine: Open, checkpoints: list[Checkpoint]
-) -> None:
-    contract.test_a_senseless_request_is_an_error_of_its_caller(open_engine, checkpoints, wrong)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])

@@ -128,6 +128,8 @@ class Length:
         self._reward = reward
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
+        # What it prints is nobody's but the log's.
+        print(3), print('["no", "message"]'), print("long" * 40_000)
         return tuple(self._verdict(attempt.task, sample) for sample in attempt.samples)
 
     def _verdict(self, task: Task, sample: Sample) -> Verdict:

@@ -146,6 +146,10 @@ def test_an_archive_that_is_not_to_be_had_is_left_for_later(
         assert "is no archive and holds thesis.tex" in caplog.text
         (tmp_path / FOLDER / "thesis.tex").unlink()
         assert len(await handled(role, bus, 40)) == 1
+        (tmp_path / "file").touch()
+        nowhere = retention(bus, tmp_path, archive=str(tmp_path / "file" / "far"))
+        assert await nowhere.handle(weights(40)) == []
+        assert "Not a directory" in caplog.text
 
     with log_of(tmp_path / "log.sqlite", EVENTS) as bus:
         asyncio.run(lived(bus))

@@ -99,9 +99,14 @@ class Host:
             if heard is not None and isinstance(self._engine, Tells):
                 return await self._engine.generate_telling(request, heard)
             return await self._engine.generate(request)
-        except RuntimeError:
-            self.failed.set()
+        except ValueError:
             raise
+        except Exception as error:
+            # Whatever it is, it is not the request's fault.
+            self.failed.set()
+            if isinstance(error, RuntimeError):
+                raise
+            raise RuntimeError(str(error) or type(error).__name__) from error
         finally:
             self.in_flight -= request.n
             if self._draining and not self.in_flight:

@@ -154,6 +154,7 @@ class Batch:
         columns = (column.tolist() for column in (owners, samples, *drawn))
         return list(zip(*columns, strict=True))
 
+    @torch.inference_mode()
     def collect(self) -> list[tuple[int, list[Completion]]]:
         """The requests that have ended since the last call, with their completions."""
         busy = self._collected.union(self._owners[self._rows[self._live]].tolist())

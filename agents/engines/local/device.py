@@ -54,6 +54,11 @@ def free_memory(device: str) -> int | None:
     return min(known, default=None)
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether it is what torch says where it got no memory, on a GPU or not."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+
+
 def free_of_machine(path: Path = _MEMINFO) -> int | None:
     """What Linux says that can be taken without swapping."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB", _text(path), re.MULTILINE)

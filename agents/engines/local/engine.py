@@ -15,10 +15,18 @@ from typing import Literal
 
 import torch
 
-from agents.engines.engine import Completion, Heard, Prompt, Request, Swap, fitted
+from agents.engines.engine import (
+    Completion,
+    Heard,
+    Prompt,
+    Request,
+    Swap,
+    Unservable,
+    fitted,
+)
 from agents.engines.local.batch import Batch
 from agents.engines.local.cutting import Room, cut
-from agents.engines.local.device import free_memory
+from agents.engines.local.device import free_memory, is_out_of_memory
 from agents.engines.local.exact import load
 from agents.engines.local.likelihood import logprobs
 from agents.engines.local.served import Served
@@ -170,7 +178,11 @@ class LocalEngine:
     def _gathered(self) -> None:
         self._timer = None
         waiting, self._queue = self._queue, []
-        parts = cut([each.request for each in waiting], self._room())
+        try:
+            parts = cut([each.request for each in waiting], self._room())
+        except RuntimeError as error:  # closed, or a GPU that answers no more
+            _fail(waiting, error)
+            return
         self._batches = [[waiting[index] for index in part] for part in parts]
         self._start()
 
@@ -216,6 +228,17 @@ class LocalEngine:
         try:
             self._batch = Batch(served, [each.request for each in waiting], self._generator)
             self._run(self._batch, served, loop, waiting)
+        except RuntimeError as error:
+            # Among others the next try may find more room.
+            if len(waiting) > 1 or not is_out_of_memory(error):
+                raise
+            raise Unservable(
+                f"{waiting[0].request.n} answers of {waiting[0].request.max_tokens} tokens need "
+                "more memory than there is"
+            ) from error
+        except ValueError as error:
+            # What is wrong with a request was found before: its neighbours are not at fault.
+            raise RuntimeError(f"a batch failed: {error}") from error
         finally:
             self._batch = None
 
@@ -230,13 +253,14 @@ class LocalEngine:
         while not self._closed:
             worth_collecting = batch.sample()
             self._tell(batch, served, loop, waiting)
-            if worth_collecting:
-                ended = [(waiting[index], made) for index, made in batch.collect()]
-                loop.call_soon_threadsafe(_deliver, ended)
             for index, each in enumerate(waiting):
                 if index not in dropped and each.future.cancelled():
                     dropped.add(index)
                     batch.drop(index)
+            # Nobody may wait for the last rows: then others still wait for what ended before.
+            if worth_collecting or not batch.num_live:
+                ended = [(waiting[index], made) for index, made in batch.collect()]
+                loop.call_soon_threadsafe(_deliver, ended)
             if not batch.num_live:
                 return
             current = self._served

@@ -8,6 +8,7 @@ waits where waiting helps. Knows no socket and loads no model library.
 
 import asyncio
 import hashlib
+import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -20,9 +21,11 @@ from agents.engines.server.link import Link, Lost
 from agents.engines.server.wire import digest_of
 from agents.engines.stopping import stopped
 
+_log = logging.getLogger(__name__)
 _Found = TypeVar("_Found")
 _LOOK_SECONDS = 1.0
 _AGAIN_SECONDS = 0.05
+_SAY_SECONDS = 30.0
 
 
 class ServerEngine:
@@ -69,12 +72,17 @@ class ServerEngine:
         self._ready()
         at_least = self._version
         name = uuid.uuid4().hex
+        lost, say_at = 0, time.monotonic() + _SAY_SECONDS
         while True:
             link = await self._found(lambda: self._best(at_least))
             try:
                 made = await link.generate(name, request, at_least)
                 return [stopped(each, request.stop, self.decode) for each in made]
-            except Lost:
+            except Lost as error:
+                lost += 1
+                if time.monotonic() >= say_at:
+                    _log.warning("a request was lost %d times and is asked again: %s", lost, error)
+                    say_at = time.monotonic() + _SAY_SECONDS
                 # Its news may come a moment later than the loss.
                 await asyncio.sleep(_AGAIN_SECONDS)
 

@@ -29,6 +29,7 @@ from bus.events import Span
 
 VERSION = "0.32.0"
 _LOOK_SECONDS = 0.5
+_AS_LONG_AS_IT_TAKES = aiohttp.ClientTimeout(total=None, sock_connect=5)
 _START = (
     "start it as docs/serving.md says: VLLM_SERVER_DEV_MODE=1, --enable-scale-out, "
     "--worker-extension-cls and --weight-transfer-config"
@@ -122,6 +123,8 @@ class VllmLink:
         async with self._session.get(self.url + "/weight_info") as answer:
             if answer.status == 404:
                 return None
+            if answer.status != 200:
+                raise Lost(f"{self.url} answers {answer.status}")
             return str((await answer.json())["weight_version"])
 
     async def _push(self, wanted: _Wanted) -> None:
@@ -176,7 +179,9 @@ class VllmLink:
         self.in_flight += request.n
         try:
             url = self.url + "/inference/v1/generate"
-            async with self._session.post(url, json=body, headers=headers) as answer:
+            async with self._session.post(
+                url, json=body, headers=headers, timeout=_AS_LONG_AS_IT_TAKES
+            ) as answer:
                 if answer.status == 400:
                     raise Unservable(f"vLLM refuses the request: {(await answer.text())[:200]}")
                 if answer.status != 200:

@@ -37,7 +37,7 @@ class Asked(_Message):
 
     id: str = Field(min_length=1, max_length=128)
     request: Request
-    at_least: int = 0
+    at_least: int = Field(default=0, ge=0)
     trace: Mapping[str, str] = Field(default_factory=dict)
 
 

@@ -2,13 +2,16 @@
 must not hold up the next step. Knows no version; a swap pauses and resumes.
 """
 
+import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from agents.engines.vllm.runtime import Prompt
+
+_LOOK_SECONDS = 1.0
 
 
 class VllmApart:
@@ -25,12 +28,19 @@ class VllmApart:
         self, name: str, prompt: Prompt, params: Any, trace: Mapping[str, str] | None = None
     ) -> Any:
         """vLLM's `RequestOutput` of one request, all samples."""
+        from vllm.exceptions import VLLMClientError, VLLMServerError
+
         last = None
         outputs = self._engine.generate(
             {"prompt_token_ids": list(prompt)}, params, name, trace_headers=trace
         )
-        async for output in outputs:
-            last = output
+        try:
+            async for output in outputs:
+                last = output
+        except VLLMClientError as error:
+            raise ValueError(str(error)) from error
+        except VLLMServerError as error:
+            raise RuntimeError(str(error) or "vLLM's process ended") from error
         return last
 
     async def abort(self, names: list[str]) -> None:
@@ -38,8 +48,10 @@ class VllmApart:
         await self._engine.abort(names)
 
     async def verify(self, folder: Path, files: Mapping[str, str]) -> str:
-        said = await self._engine.collective_rpc(
-            "evolvent_verify", args=(str(folder), json.dumps(dict(files)))
+        said = await self._alive(
+            self._engine.collective_rpc(
+                "evolvent_verify", args=(str(folder), json.dumps(dict(files)))
+            )
         )
         return next((str(refused) for refused in said if refused), "")
 
@@ -48,13 +60,26 @@ class VllmApart:
 
         started = time.perf_counter()
         update = {"path": str(folder), "sha256": dict(files)}
-        await self._engine.pause_generation(mode="keep", clear_cache=True)
+        engine, alive = self._engine, self._alive
+        await alive(engine.pause_generation(mode="keep", clear_cache=True))
         # If this raises the weights may be half replaced: it stays paused and the process ends.
-        await self._engine.start_weight_update()
-        await self._engine.update_weights(WeightTransferUpdateRequest(update_info=update))
-        await self._engine.finish_weight_update(label)
-        await self._engine.resume_generation()
+        await alive(engine.start_weight_update())
+        await alive(engine.update_weights(WeightTransferUpdateRequest(update_info=update)))
+        await alive(engine.finish_weight_update(label))
+        await alive(engine.resume_generation())
         return 1e3 * (time.perf_counter() - started)
+
+    async def _alive(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """What a call to vLLM's process says. vLLM itself waits for ever if that has died; then
+        raises RuntimeError."""
+        asked = asyncio.ensure_future(call)
+        try:
+            while not (await asyncio.wait([asked], timeout=_LOOK_SECONDS))[0]:
+                if self._engine.errored:
+                    raise RuntimeError("vLLM's process ended")
+            return asked.result()
+        finally:
+            asked.cancel()
 
     async def close(self) -> None:
         self._engine.shutdown()

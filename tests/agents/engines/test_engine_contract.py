@@ -213,6 +213,25 @@ def test_a_cancelled_caller_harms_no_other(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("seconds", [0.01, 0.03])
+def test_an_answer_that_ended_comes_though_nobody_waits_for_the_rest(
+    open_engine: Open, checkpoints: list[Checkpoint], seconds: float
+) -> None:
+    async def scenario() -> None:
+        async with open_engine() as engine:
+            await engine.swap(0, checkpoints[0].folder, checkpoints[0].files)
+            async with asyncio.TaskGroup() as group:
+                short = group.create_task(engine.generate(request(engine, max_tokens=3)))
+                long = group.create_task(engine.generate(request(engine, n=9, max_tokens=110)))
+                await asyncio.sleep(seconds)
+                long.cancel()
+            assert len(short.result()) == 1
+            # Nor is a request of another kind in its way.
+            assert len(await engine.generate(request(engine, top_k=2**63))) == 1
+
+    asyncio.run(scenario())
+
+
 def test_close_leaves_nobody_waiting(open_engine: Open, checkpoints: list[Checkpoint]) -> None:
     async def scenario() -> None:
         async with open_engine() as engine:
@@ -235,6 +254,8 @@ SENSELESS: list[dict[str, Any]] = [
     {"n": 0},
     {"max_tokens": 0},
     {"temperature": -1.0},
+    {"temperature": 1e-40},
+    {"temperature": float("nan")},
     {"top_p": 0.0},
     {"top_p": 1.1},
     {"top_k": -1},

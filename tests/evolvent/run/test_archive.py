@@ -14,12 +14,13 @@ from bus.events import Watermark
 from bus.log import Cut, Held, Log
 from evolvent.commands.options import on_log
 from evolvent.opened.opened import query_of
+from evolvent.run.archive import archive_run
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import check_recovery
 from evolvent.voice import LogVoice
 from evolvent.workplace import Workplace
 from harness.runs import read_topic
-from observability.archive.keeper import _bases
+from observability.archive.keeper import Keeper, _bases
 from observability.archive.manifest import FILE
 from observability.query.query import Query
 from tests.evolvent.conftest import Refused, Shown, evolvent
@@ -57,6 +58,27 @@ def test_it_says_what_it_holds_and_its_watermark_is_on_the_log(made: Path, shown
     assert f"{RECORDS + 1:,} events are in" in shown("archive", made)
     assert (made / "archive" / FILE).read_bytes() == before
     assert len(read_topic(made, "watermarks")) == 1
+
+
+def test_a_run_that_goes_on_all_the_time_is_archived_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = unpacked(tmp_path)
+    task = read_topic(run, "tasks")[0]
+    passes = 0
+
+    async def archive(self: Keeper, *arguments: Any) -> bool:
+        nonlocal passes
+        passes += 1
+        done = await whole(self, *arguments)
+        await self._bus.publish([task.model_copy(update={"id": f"{passes:032x}"})])
+        return done
+
+    whole = Keeper.archive
+    monkeypatch.setattr(Keeper, "archive", archive)
+    made = archive_run(RunFolder(run), None, lambda *_: None)
+    archived = asyncio.run(asyncio.wait_for(made, 60))
+    assert passes == 2 and archived.events > RECORDS
 
 
 def test_what_commands_say_is_what_they_say_of_the_log(made: Path, run: Path, shown: Shown) -> None:

@@ -1,13 +1,19 @@
 """Which requests are decoded together, and what memory there is for them."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from agents.engines.engine import Request
+from agents.engines.engine import Request, Unservable
+from agents.engines.local import engine as module
+from agents.engines.local.batch import Batch
 from agents.engines.local.cutting import Room, cut
 from agents.engines.local.device import free_memory, free_of_group, free_of_machine
+from agents.engines.local.served import Served
 from tests.agents.engines.checkpoint.tiny_checkpoint import local_engine, request, save_checkpoint
 
 
@@ -34,6 +40,33 @@ def test_rows_are_as_many_as_the_memory_holds() -> None:
     # All rows have room for the longest answer among them.
     requests[1] = asked(5, 1, max_tokens=20)
     assert cut(requests, room(num_bytes=3 * 35)) == [[0], [1], [2, 3, 4], [5]]
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("no"), RuntimeError("can't allocate memory")]
+)
+def test_a_request_that_alone_asks_for_too_much_is_its_callers_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+) -> None:
+    checkpoint = save_checkpoint(tmp_path / "v", 1)
+
+    def batch(served: Served, requests: Sequence[Request], *rest: Any) -> Batch:
+        if sum(each.n for each in requests) > 8:
+            raise error
+        return Batch(served, requests, *rest)
+
+    async def scenario() -> None:
+        with local_engine() as engine:
+            await engine.swap(0, checkpoint.folder, checkpoint.files)
+            with pytest.raises(Unservable, match="9 answers of 5 tokens need more memory"):
+                await engine.generate(request(engine, n=9, max_tokens=5))
+            both = [engine.generate(request(engine, n=5, max_tokens=5)) for _ in range(2)]
+            failed = await asyncio.gather(*both, return_exceptions=True)
+            assert failed == [error, error], "another try may find more room"
+            assert len(await engine.generate(request(engine, n=8, max_tokens=5))) == 8
+
+    monkeypatch.setattr(module, "Batch", batch)
+    asyncio.run(scenario())
 
 
 def test_what_is_free_is_what_machine_and_container_leave(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from agents.engines.engine import Completion, Request, Swap, SwapRefused
+from agents.engines.engine import Completion, Request, Swap, SwapRefused, Unservable
 from tests.agents.engines.checkpoint.bad_checkpoints import BAD
 from tests.agents.engines.checkpoint.tiny_checkpoint import (
     Checkpoint,
@@ -229,7 +229,7 @@ def test_an_error_in_the_compute_thread_reaches_its_callers(tmp_path: Path) -> N
             ends = await asyncio.wait_for(
                 asyncio.gather(*map(engine.generate, too_much), return_exceptions=True), 30
             )
-            assert all(isinstance(end, RuntimeError) for end in ends)
+            assert all(isinstance(end, Unservable) for end in ends)
             with pytest.raises(ValueError, match="vocabulary"):
                 await engine.generate(Request(prompt_tokens=(258,), max_tokens=1))
             assert len(await engine.generate(Request(prompt_tokens=prompt, max_tokens=2))) == 1

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
@@ -339,6 +340,14 @@ def test_a_process_of_its_own_keeps_the_same_promises(
             assert report.in_flight == 32
             assert {span.version for each in task.result() for span in each.spans} == {0, 1}
             assert reference.worst_error(asked, task.result()) < TOLERANCE
+            # Nobody waits for ever for a process that has died.
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
+            async with asyncio.timeout(60):
+                with pytest.raises(RuntimeError):
+                    await engine.generate(asked)
+                with pytest.raises(RuntimeError):
+                    await engine.swap(2, checkpoints[2].folder, checkpoints[2].files)
 
     asyncio.run(scenario())
 
