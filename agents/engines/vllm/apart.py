@@ -5,7 +5,8 @@ must not hold up the next step. Knows no version; a swap pauses and resumes.
 import asyncio
 import json
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,13 @@ class VllmApart:
         self, name: str, prompt: Prompt, params: Any, trace: Mapping[str, str] | None = None
     ) -> Any:
         """vLLM's `RequestOutput` of one request, all samples."""
-        from vllm.exceptions import VLLMClientError, VLLMServerError
-
         last = None
         outputs = self._engine.generate(
             {"prompt_token_ids": list(prompt)}, params, name, trace_headers=trace
         )
-        try:
+        with _in_plain_errors():
             async for output in outputs:
                 last = output
-        except VLLMClientError as error:
-            raise ValueError(str(error)) from error
-        except VLLMServerError as error:
-            raise RuntimeError(str(error) or "vLLM's process ended") from error
         return last
 
     async def abort(self, names: list[str]) -> None:
@@ -77,9 +72,24 @@ class VllmApart:
             while not (await asyncio.wait([asked], timeout=_LOOK_SECONDS))[0]:
                 if self._engine.errored:
                     raise RuntimeError("vLLM's process ended")
-            return asked.result()
+            with _in_plain_errors():
+                return asked.result()
         finally:
             asked.cancel()
 
     async def close(self) -> None:
         self._engine.shutdown()
+
+
+@contextmanager
+def _in_plain_errors() -> Iterator[None]:
+    """vLLM's own errors, which derive from none of these: ValueError where the request is at fault,
+    RuntimeError where the engine is."""
+    from vllm.exceptions import VLLMClientError, VLLMServerError
+
+    try:
+        yield
+    except VLLMClientError as error:
+        raise ValueError(str(error)) from error
+    except VLLMServerError as error:
+        raise RuntimeError(str(error)) from error
