@@ -1,6 +1,6 @@
 """A pre-trained model on this machine: `local`, with products of 32 and of 16 bits, against
-transformers' `generate` on 64 different questions; then versions that are adapters: what it takes
-to load one, to draw with it, and to merge it instead.
+transformers' `generate` and, where it is installed, vLLM on 64 different questions; then versions
+that are adapters: what it takes to load one, to draw with it, and to merge it instead.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,7 +19,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from agents.engines.checkpoint.adapter import ADAPTER, read_adapter, with_adapter
-from agents.engines.engine import Request
+from agents.engines.config import VllmConfig
+from agents.engines.engine import Engine, Request
 from agents.engines.local.engine import LocalEngine
 from trainer.config import LoraConfig
 from trainer.lora import with_adapter as learned
@@ -75,7 +77,7 @@ class Generate:
         return int((made[:, self._ids.shape[1] :] != self._pad).sum())
 
 
-async def _tokens(engine: LocalEngine, requests: list[Request]) -> int:
+async def _tokens(engine: Engine, requests: list[Request]) -> int:
     made = await asyncio.gather(*map(engine.generate, requests))
     return sum(len(one.tokens) for group in made for one in group)
 
@@ -83,13 +85,16 @@ async def _tokens(engine: LocalEngine, requests: list[Request]) -> int:
 async def measure_pretrained(folder: Path, root: Path, rounds: int) -> dict[str, Any]:
     files, adapted = listed(folder), checkpoint_of(folder, root)
     with ThreadPoolExecutor(max_workers=1) as executor:
-        engines = {
-            "local": LocalEngine(executor),
+        local = LocalEngine(executor)
+        engines: dict[str, Engine] = {
+            "local": local,
             "local_bfloat16": LocalEngine(executor, dtype="bfloat16"),
         }
+        if find_spec("vllm") is not None:
+            engines["vllm"] = VllmConfig(cache_megabytes=1024).build(executor, seed=0)
         for engine in engines.values():
             await engine.swap(0, folder, files)
-        requests = requests_of(engines["local"])
+        requests = requests_of(local)
         generate = Generate(folder, requests)
         speed: dict[str, list[float]] = {name: [] for name in (*engines, "generate")}
         for _ in range(rounds + 1):
@@ -100,13 +105,17 @@ async def measure_pretrained(folder: Path, root: Path, rounds: int) -> dict[str,
             started = time.perf_counter()
             speed["generate"].append(generate.run() / (time.perf_counter() - started))
         del generate
-        figures = await _swaps(engines["local"], requests, adapted)
+        figures = await _swaps(local, requests, adapted)
         for engine in engines.values():
             await engine.close()
-    by_round = zip(speed["local"][1:], speed["generate"][1:], strict=True)
+
+    def ratio(peer: str) -> float:
+        by_round = zip(speed["local"][1:], speed[peer][1:], strict=True)
+        return round(median(ours / theirs for ours, theirs in by_round), 2)
+
     return {
         "tokens_per_second": {name: round(median(each[1:]), 1) for name, each in speed.items()},
-        "ratio_to_generate": round(median(ours / theirs for ours, theirs in by_round), 2),
+        **{f"ratio_to_{peer}": ratio(peer) for peer in ("generate", "vllm") if peer in speed},
         **figures,
         "merge_ms": round(_merging(adapted)),
     }
