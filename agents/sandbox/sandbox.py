@@ -54,7 +54,7 @@ class Ran:
     reason: str = ""
 
 
-def check_installed(least: Level = "monty alone") -> None:
+def check_sandbox(least: Level = "monty alone") -> None:
     """Raises ValueError without monty: nothing is run without a sandbox; or where one holds less
     than `least`."""
     if find_spec("pydantic_monty") is None:
@@ -76,7 +76,7 @@ class Sandbox:
     the first. Raises ValueError if monty is not installed."""
 
     def __init__(self) -> None:
-        check_installed()
+        check_sandbox()
         self._lock = Lock()
         self._pool: pydantic_monty.Monty | None = None
 

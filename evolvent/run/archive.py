@@ -55,13 +55,13 @@ async def archive_run(
 
 async def _pass(keeper: Keeper, bus: Bus, show: Show, stop: asyncio.Event) -> bool:
     """All that is there, and the word of it; False once told to stop."""
-    if await keeper.archive(show, stop.is_set):
-        if (due := await asyncio.to_thread(keeper.due)) is not None:
-            await bus.publish([due])
-            # Once more, and not until nothing comes: a run that goes on says something always.
-            await keeper.archive(show, stop.is_set)
-        return not stop.is_set()
-    return False
+    if not await keeper.archive(show, stop.is_set):
+        return False
+    if (due := await asyncio.to_thread(keeper.due)) is not None:
+        await bus.publish([due])
+        # Once more, and not until nothing comes: a run that goes on says something always.
+        await keeper.archive(show, stop.is_set)
+    return not stop.is_set()
 
 
 async def trim(folder: RunFolder, kept: int, *, dry: bool) -> Trimmed:

@@ -67,6 +67,8 @@ def test_a_run_is_made_of_parts_of_ones_own(evolved: Path) -> None:
     assert {judgment.critic for judgment in judged} == {"length"}
     assert len(list((evolved / "checkpoints").glob("v*"))) > 2
     assert read_topic(evolved, "promotions")
+    logs = [path.read_text() for path in (evolved / "logs").glob("*.log")]
+    assert any("longlonglong" in log for log in logs), "what a part prints"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Rows that begin alike are read once, and every loss has the gradient that it has otherwise."""
 
+from copy import deepcopy
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -82,14 +83,20 @@ def test_trees_give_the_gradient_of_rows_alone(kind: str, named: str) -> None:
         for name, parameter in other.named_parameters():
             if name not in trainable(other):  # an adapter stands on the weights of the learner
                 parameter.data.copy_(model.get_parameter(name))
+    doubled = [None if each is None else deepcopy(each).double() for each in (model, other)]
+    exact = plainly(doubled[0], rows, LOSSES[named], doubled[1])
     expected = plainly(model, rows, LOSSES[named], other)
+    scale = max(float(each.abs().max()) for each in exact[1].values())
+    # What numbers of 32 bits lose with rows alone, which is more on some processors.
+    lost = max(float((value - exact[1][name]).abs().max()) for name, value in expected[1].items())
+    assert lost < 1e-4 * scale
     for tokens in (1, 60, 10_000):
         gradient = Gradient(model, SHARED.model_copy(update={"micro_batch_tokens": tokens}))
         loss = gradient.add(rows, LOSSES[named], weights)
         assert loss == pytest.approx(expected[0], rel=1e-5, abs=1e-6)
-        scale = max(float(each.abs().max()) for each in expected[1].values())
         for name, value in taken(model).items():
-            assert torch.allclose(value, expected[1][name], rtol=1e-4, atol=1e-4 * scale), name
+            most = 1e-5 * scale + lost
+            assert torch.allclose(value.double(), exact[1][name], rtol=1e-4, atol=most), name
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -40,7 +40,7 @@ from agents.domains.python_programs.texts import (
 from agents.domains.suites import Suites, check_levels
 from agents.parts import PartConfig, Parts
 from agents.sandbox.sandbox import Level as SandboxLevel
-from agents.sandbox.sandbox import Sandbox, check_installed, level
+from agents.sandbox.sandbox import Sandbox, check_sandbox, level
 
 Level = Annotated[int, Field(ge=1, le=MOST_LINES)]
 
@@ -69,7 +69,7 @@ class PythonProgramsConfig(PartConfig):
 
     def build(self, parts: Parts | None = None) -> "PythonPrograms":
         """Raises ValueError without a sandbox, or with a weaker one than is asked for."""
-        check_installed(self.sandbox)
+        check_sandbox(self.sandbox)
         return PythonPrograms(self)
 
 

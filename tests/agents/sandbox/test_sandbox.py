@@ -10,7 +10,7 @@ import pytest
 
 from agents.sandbox import sandbox as module
 from agents.sandbox.room import why_not
-from agents.sandbox.sandbox import MOST_SOURCE, Sandbox, check_installed, level
+from agents.sandbox.sandbox import MOST_SOURCE, Sandbox, check_sandbox, level
 
 SANDBOX = Sandbox()
 
@@ -152,11 +152,11 @@ def test_without_monty_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_asks_for_a_room_gets_one_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_installed("monty in bubblewrap")
+    check_sandbox("monty in bubblewrap")
     monkeypatch.setattr(module, "why_not", lambda: "bubblewrap is not installed")
-    check_installed("monty alone")
+    check_sandbox("monty alone")
     with pytest.raises(ValueError, match="bubblewrap' alone, and bubblewrap is not installed"):
-        check_installed("monty in bubblewrap")
+        check_sandbox("monty in bubblewrap")
 
 
 def test_the_processes_of_a_sandbox_end_with_it(tmp_path: Path) -> None:
