@@ -139,7 +139,7 @@ def test_a_graceful_stop_commits_what_finishes_in_time_and_takes_nothing_more() 
 
         solver = Solver(first={0: wait, 1: never})
         async with bus.subscribe(["tasks"], "solver", "solver-0") as subscription:
-            working = runner(solver, subscription, grace_seconds=0.2)
+            working = runner(solver, subscription, grace_seconds=1)
             async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
                 tasks.create_task(working.run(stop))
                 await until(lambda: len(solver.started) == 2)

@@ -10,12 +10,12 @@ from agents.engines.engine import SwapRefused
 from agents.engines.scripted import ScriptedEngine
 from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, request
 from tests.agents.engines.host.metrics_page import numbers
-from tests.agents.engines.serving import agent, say_version, serving, swap
+from tests.agents.engines.serving import agent, say_version, serving, swap, until
 
 
 def test_a_server_counts_what_it_does(checkpoints: list[Checkpoint]) -> None:
     async def scenario() -> None:
-        slow = ScriptedEngine(say_version, latency_seconds=0.5)
+        slow = ScriptedEngine(say_version, latency_seconds=2)
         async with serving(slow) as server, agent(server.url) as engine:
             shown = await asyncio.to_thread(numbers, server.url)
             assert shown["evolvent_version_served"] == -1
@@ -32,7 +32,7 @@ def test_a_server_counts_what_it_does(checkpoints: list[Checkpoint]) -> None:
             assert refusing["evolvent_swaps_total"] == 0
             await swap(engine, 3, checkpoints[1])
             asked = [asyncio.ensure_future(engine.generate(request(engine, n=n))) for n in (4, 3)]
-            await asyncio.sleep(0.2)
+            await until(lambda: server.host.state.in_flight == 7)
             shown = await asyncio.to_thread(numbers, server.url)
             assert shown["evolvent_samples_in_flight"] == 7
             await asyncio.gather(*asked)
