@@ -14,7 +14,15 @@ from bus.events import Weights
 from bus.log import Log
 from evolvent.errors import UsageError
 from evolvent.preflight.preflight import check
-from evolvent.process import ONE_THREAD, exit_code, log_to_stderr, pauses, until_told
+from evolvent.process import (
+    ONE_THREAD,
+    Stopped,
+    exit_code,
+    log_to_stderr,
+    pauses,
+    unless,
+    until_told,
+)
 from evolvent.recipe.recipe import Recipe
 from evolvent.roles import services
 from evolvent.run.folder import RunFolder
@@ -82,12 +90,12 @@ async def _serve(
         if bus is None:
             return
         try:
-            await asyncio.to_thread(joined, folder, recipe, bus.log)
-            told = (await asyncio.to_thread(bus.log.heads))["control", 0]
+            await unless(stop, asyncio.to_thread(joined, folder, recipe, bus.log))
+            told = (await unless(stop, asyncio.to_thread(bus.log.heads)))["control", 0]
             meter.run = folder.run_id
             leads = services(recipe)[role].leads
             if leads:
-                await bus.publish([started(folder, recipe, told)])
+                await unless(stop, bus.publish([started(folder, recipe, told)]))
             hands = folder.hands(f"agent {role} {_host()}", folder.recipe())
             place = Workplace(
                 folder.path,
@@ -113,6 +121,8 @@ async def _serve(
                         await asyncio.wait({watching})
             finally:
                 hands.close()
+        except Stopped:
+            return
         finally:
             await bus.close()
 

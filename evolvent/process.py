@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agents.engines.engine import EngineUnusable, SwapRefused
 from bus.errors import BusError, Fenced, Unreachable, first_of
@@ -27,7 +27,16 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
+_MOMENT_SECONDS = 2.0
+"""What is nearly there when the process is told to stop is still waited for."""
+
 _log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Stopped(Exception):
+    """This process was told to stop while it waited for something else."""
 
 
 class Expired(Exception):
@@ -61,6 +70,22 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` comes to. Raises `Stopped` when told to stop before that: `work` is cancelled,
+    and a thread that it waits for left alone until what that waits for is closed."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working}, timeout=_MOMENT_SECONDS)
+        if not working.done():
+            raise Stopped
+        return working.result()
+    finally:
+        stopping.cancel()
+        working.cancel()
 
 
 @contextmanager

@@ -8,12 +8,21 @@ import asyncio
 import logging
 import sys
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bus.errors import Fenced, first_of
 from evolvent.errors import certain
-from evolvent.process import Expired, exit_code, log_to_stderr, until_input_ends
+from evolvent.process import (
+    Expired,
+    Stopped,
+    exit_code,
+    log_to_stderr,
+    unless,
+    until_input_ends,
+)
 from evolvent.reserve import Reserve
 from evolvent.roles import Opened, Row, services
 from evolvent.run.folder import RunFolder
@@ -44,14 +53,18 @@ class Worker:
     async def run(self, names: Sequence[str], stop: asyncio.Event) -> None:
         """Serve until `stop`, or until the operator has stopped all of `names`; whatever a service
         raises ends the process."""
+        with suppress(Stopped):
+            await self._run(names, stop)
+
+    async def _run(self, names: Sequence[str], stop: asyncio.Event) -> None:
         # What takes seconds to load comes before work is taken over; whoever was told to stop
         # meanwhile, or lost its supervisor, takes nothing from its successor.
-        opened = await asyncio.to_thread(self._open, names)
+        opened = await unless(stop, asyncio.to_thread(self._open, names))
         if stop.is_set():
             return
         _log.info("serving %s", ", ".join(names))
         operator = self._place.operator
-        heads = await asyncio.to_thread(self._bus.log.heads)
+        heads = await unless(stop, asyncio.to_thread(self._bus.log.heads))
         if self._place.generates and not heads["weights", 0]:
             _log.info("waiting for version 0")
         follow = operator.follow(self._bus.follow("control", start=operator.position))
@@ -93,13 +106,15 @@ class Worker:
         # Whoever starts again under its name takes over at once, without waiting for a lease.
         member = self._member or row.name
         above = highest_epoch(self._place.path) if row.leads else 0
+        join = partial(self._bus.subscribe, row.topics, row.name, member)
         try:
-            async with self._bus.subscribe(
-                row.topics, row.name, member, exclusive=row.exclusive, above=above
-            ) as subscription:
+            joining = asyncio.to_thread(join, exclusive=row.exclusive, above=above)
+            async with await unless(stop, joining) as subscription:
                 with certain(f"the {row.name} cannot work"):
                     service = opened(subscription, switch)
                 await service.run(ending)
+        except Stopped:
+            return
         except Fenced as error:
             # Whoever was only silent for too long joins again; a successor is left alone.
             members = await asyncio.to_thread(self._bus.log.members, row.name)

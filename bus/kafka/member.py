@@ -77,8 +77,8 @@ class KafkaMember:
         return self._surplus.look(now, signs)
 
     async def join(self) -> None:
-        await self._journal.catch_up()
         try:
+            await self._journal.catch_up()
             await self._through_outages(self._committer.start)
             await self._through_outages(self.inbox.start)
             self._thread.spawn(self._committer.run())

@@ -22,7 +22,7 @@ class MemoryLog:
         self._num_records = 0
         self.ids: dict[str, Record] = {}
         self.closed = False
-        self._waiters: dict[asyncio.Event, None] = {}
+        self._waiters: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
     def encoded(self, events: Sequence[Event]) -> list[Record]:
         """Records still without their offsets; raises `BusError`."""
@@ -46,13 +46,14 @@ class MemoryLog:
             raise BusError("The bus is closed.")
 
     def wake(self) -> None:
-        for event in self._waiters:
-            event.set()
+        # Who joins a group may do so in a thread of its own.
+        for event, loop in list(self._waiters.items()):
+            loop.call_soon_threadsafe(event.set)
 
     async def news(self, timeout_seconds: float | None = None) -> bool:
         """Wait for a change; False when none came in time."""
         event = asyncio.Event()
-        self._waiters[event] = None
+        self._waiters[event] = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_seconds):  # `wait_for` of 3.11 may swallow a cancel
                 await event.wait()

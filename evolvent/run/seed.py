@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from bus.control import Switch
 from bus.events import Weights
@@ -34,9 +35,9 @@ async def make_version_0(folder: RunFolder, recipe: Recipe, show: Callable[[str]
     async with opened(folder, recipe, show) as bus:
         place = Workplace(folder.path, folder.run_id, recipe, bus, _Shown(show))
         start = await asyncio.to_thread(row.open, place)
-        async with bus.subscribe(
-            row.topics, row.name, row.name, exclusive=True, above=highest_epoch(folder.path)
-        ) as subscription:
+        join = partial(bus.subscribe, row.topics, row.name, row.name)
+        above = highest_epoch(folder.path)
+        async with await asyncio.to_thread(join, exclusive=True, above=above) as subscription:
             await start(subscription, Switch()).run(stop)
         await place.close()
         return await asyncio.to_thread(find_weights, bus.log, 0)

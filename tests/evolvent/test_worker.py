@@ -1,15 +1,18 @@
 """A process of a run from the inside: all services of it on one event loop, with a real model."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from transformers import AutoModelForCausalLM
 
 from agents.engines.config import LocalConfig
 from bus.bus import Bus
+from bus.errors import BusError
 from bus.events import Control, Weights, derive_id
 from bus.memory.bus import MemoryBus
 from evolvent.recipe.load import load_recipe
@@ -135,6 +138,37 @@ def test_who_is_told_to_stop_while_it_loads_takes_nothing_over(folder: RunFolder
 
         await served(folder, bus, ("proposer", "critic"), at_once)
         assert bus.groups() == []
+
+    asyncio.run(scenario())
+
+
+class AwayBus(MemoryBus):
+    """Its broker is away: nobody can join until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.joining, self._closing = threading.Event(), threading.Event()
+
+    def subscribe(self, *args: Any, **options: Any) -> NoReturn:
+        self.joining.set()
+        assert self._closing.wait(_PATIENCE_SECONDS)
+        raise BusError("The bus is closed.")
+
+    async def close(self) -> None:
+        self._closing.set()
+
+
+def test_who_cannot_join_hears_that_it_is_to_stop(folder: RunFolder) -> None:
+    async def scenario() -> None:
+        bus = AwayBus()
+
+        def while_joining(stop: asyncio.Event) -> bool:
+            if bus.joining.is_set():
+                stop.set()
+            return stop.is_set()
+
+        await served(folder, bus, ("proposer", "critic"), while_joining)
+        await bus.close()
 
     asyncio.run(scenario())
 

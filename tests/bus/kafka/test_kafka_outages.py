@@ -153,6 +153,22 @@ def test_who_joins_while_no_client_can_start_joins_when_one_can(
     run(scenario)
 
 
+def test_who_joins_while_the_broker_is_away_is_told_when_the_bus_is_closed(world: World) -> None:
+    async def scenario() -> None:
+        async with opened(world.direct) as bus:
+            await asyncio.to_thread(world.broker.kill)
+            join = partial(bus.subscribe, ["control"], "group", "member")
+            joining = asyncio.create_task(asyncio.to_thread(join))
+            await asyncio.sleep(1)
+            assert not joining.done()
+            async with asyncio.timeout(30):
+                await bus.close()
+            with pytest.raises(BusError, match="closed"):
+                await joining
+
+    run(scenario)
+
+
 def test_a_start_that_takes_too_long_leaves_no_connection_open(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
