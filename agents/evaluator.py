@@ -13,6 +13,7 @@ from agents.domains.domain import Domain, Measured, Problem, asked
 from agents.engines.engine import Engine, SwapRefused, Unservable
 from agents.parts import Parts
 from agents.policies.policy import sample
+from agents.together import together
 from bus.events import CURRENT, Control, Evaluation, SuiteScore, Weights, derive_id
 from bus.runner import Rejected
 from bus.versions import Versions
@@ -104,7 +105,7 @@ class Evaluator:
             if (suite := self._domain.held_out(*cell, self._config.count))
         }
         problems = [problem for suite in suites.values() for problem in suite]
-        right = await asyncio.gather(*(self._right(engine, problem) for problem in problems))
+        right = await together(self._right(engine, problem) for problem in problems)
         verdicts = iter(right)
         scores = []
         for (family, level), suite in suites.items():

@@ -5,7 +5,6 @@ A pairwise judge whose order is swapped, against a liking for one place (Zheng e
 2306.05685). Every choice stands in the verdict of the answer that was read first.
 """
 
-import asyncio
 from collections.abc import Sequence
 from itertools import permutations
 from random import Random
@@ -18,6 +17,7 @@ from agents.domains.domain import Problem
 from agents.judges.asking import filled
 from agents.judges.judge import scored
 from agents.parts import Example, PartConfig, Parts
+from agents.together import together
 from bus.events import CURRENT, Attempt, Task, Turn, Verdict
 
 _NAME = "choice"
@@ -90,7 +90,7 @@ class Choice:
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         answers = list(dict.fromkeys(one.answer for one in attempt.samples if one.ended))
         pairs = list(permutations(answers, 2))
-        turns = await asyncio.gather(*(self._asked(attempt, *pair) for pair in pairs))
+        turns = await together(self._asked(attempt, *pair) for pair in pairs)
         return self._told(attempt, answers, dict(zip(pairs, turns, strict=True)))
 
     def again(self, attempt: Attempt, said: Sequence[Verdict]) -> tuple[Verdict, ...]:

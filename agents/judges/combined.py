@@ -1,6 +1,5 @@
 """Several judges whose verdicts are made one, by a rule with a name."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from math import fsum, prod
 from operator import mul
@@ -8,6 +7,7 @@ from statistics import fmean
 from typing import Literal
 
 from agents.judges.judge import Judge
+from agents.together import together
 from bus.events import Attempt, Verdict
 
 Rule = Literal["sum", "product", "first"]
@@ -38,7 +38,7 @@ class Combined:
         return f"{self._rule}({','.join(name for name, _ in self._judges)})"
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
-        said = await asyncio.gather(*(judge.judge(attempt) for _, judge in self._judges))
+        said = await together(judge.judge(attempt) for _, judge in self._judges)
         return tuple(self.one(verdicts) for verdicts in zip(*said, strict=True))
 
     def one(self, verdicts: tuple[Verdict, ...]) -> Verdict:

@@ -5,7 +5,6 @@ A language model as a judge (Zheng et al. 2023, arXiv 2306.05685). What it was a
 said stand in the verdict, so that whoever judges again asks nobody.
 """
 
-import asyncio
 import os
 import re
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from agents.judges.asking import filled, in_words, shows_the_answer, told_apart
 from agents.judges.calls import Endpoint
 from agents.judges.judge import scored
 from agents.parts import PartConfig, Parts
+from agents.together import together
 from bus.events import Attempt, Call, Sample, Task, Verdict
 
 _NAME = "endpoint"
@@ -111,15 +111,13 @@ class EndpointJudge:
         endpoint = self._endpoint = self._endpoint or self._config.endpoint()
         answers = list(dict.fromkeys(one.answer for one in attempt.samples if one.ended))
         async with endpoint.open() as ask:
-            calls = await asyncio.gather(
-                *(
-                    ask(
-                        self._config.asked(attempt.task, answer),
-                        temperature=self._config.temperature,
-                        max_tokens=self._config.max_tokens,
-                    )
-                    for answer in answers
+            calls = await together(
+                ask(
+                    self._config.asked(attempt.task, answer),
+                    temperature=self._config.temperature,
+                    max_tokens=self._config.max_tokens,
                 )
+                for answer in answers
             )
         known = dict(zip(answers, map(self._config.verdict, calls), strict=True))
         return tuple(self._of(sample, known.get(sample.answer)) for sample in attempt.samples)

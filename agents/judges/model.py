@@ -4,7 +4,6 @@ A language model as a judge (Zheng et al. 2023, arXiv 2306.05685); by the weight
 self-rewarding (Yuan et al. 2024, arXiv 2401.10020). What it said stands in the verdict.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from agents.judges.asking import filled, shows_the_answer
 from agents.judges.judge import scored
 from agents.parts import PartConfig, Parts
+from agents.together import together
 from bus.events import CURRENT, Attempt, Turn, Verdict
 
 _NAME = "model"
@@ -59,7 +59,7 @@ class Model:
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         answers = list(dict.fromkeys(sample.answer for sample in attempt.samples))
-        verdicts = await asyncio.gather(*(self._judge(attempt, answer) for answer in answers))
+        verdicts = await together(self._judge(attempt, answer) for answer in answers)
         known = dict(zip(answers, verdicts, strict=True))
         return tuple(known[sample.answer] for sample in attempt.samples)
 

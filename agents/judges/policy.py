@@ -4,7 +4,6 @@ The additive score of self-rewarding, the mean of three (Yuan et al. 2024, arXiv
 weights that learn or by any others. Every grade stands in the verdict with its turn.
 """
 
-import asyncio
 from collections.abc import Sequence
 from random import Random
 from statistics import fmean
@@ -17,6 +16,7 @@ from agents.domains.wrong import goes_along, right_until
 from agents.judges.asking import filled, in_words, shows_the_answer, told_apart
 from agents.judges.judge import scored
 from agents.parts import Example, PartConfig, Parts
+from agents.together import together
 from bus.events import CURRENT, Attempt, Turn, Verdict
 
 _NAME = "policy"
@@ -90,7 +90,7 @@ class PolicyJudge:
 
     async def judge(self, attempt: Attempt) -> tuple[Verdict, ...]:
         answers = list(dict.fromkeys(one.answer for one in attempt.samples if one.ended))
-        verdicts = await asyncio.gather(*(self._judged(attempt, answer) for answer in answers))
+        verdicts = await together(self._judged(attempt, answer) for answer in answers)
         known = dict(zip(answers, verdicts, strict=True))
         cut_off = scored(_NAME, 0.0, "not ended")
         return tuple(known[one.answer] if one.ended else cut_off for one in attempt.samples)

@@ -32,7 +32,8 @@ class Pool:
         self._run_folder = run_folder
         self._room = room
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
-        self._changed = asyncio.Condition()
+        self._lock = asyncio.Lock()
+        self._freed = asyncio.Event()
 
     @property
     def versions(self) -> list[int]:
@@ -46,34 +47,37 @@ class Pool:
         try:
             yield await asyncio.shield(kept.loading)
         finally:
-            async with self._changed:
-                kept.num_users -= 1
-                failed = kept.loading.done() and (
-                    kept.loading.cancelled() or kept.loading.exception() is not None
-                )
-                if failed and self._kept.get(weights.number) is kept:
-                    del self._kept[weights.number]
-                self._changed.notify_all()
+            # Nothing is awaited here: whoever is cancelled again would not come back.
+            kept.num_users -= 1
+            failed = kept.loading.done() and (
+                kept.loading.cancelled() or kept.loading.exception() is not None
+            )
+            if failed and self._kept.get(weights.number) is kept:
+                del self._kept[weights.number]
+            self._freed.set()
+            self._freed = asyncio.Event()
 
     async def _take(self, weights: Weights) -> _Kept:
-        async with self._changed:
-            while weights.number not in self._kept:
-                if len(self._kept) < self._room or await self._give_one_up():
+        while True:
+            async with self._lock:
+                if (kept := self._kept.get(weights.number)) is None and (
+                    len(self._kept) < self._room or await self._give_one_up()
+                ):
                     holding = ExitStack()
                     loading = asyncio.ensure_future(self._load(weights, holding))
-                    self._kept[weights.number] = _Kept(loading=loading, holding=holding)
-                else:
-                    await self._changed.wait()
-            kept = self._kept[weights.number]
-            self._kept.move_to_end(weights.number)
-            kept.num_users += 1
-            return kept
+                    kept = self._kept[weights.number] = _Kept(loading=loading, holding=holding)
+                if kept is not None:
+                    self._kept.move_to_end(weights.number)
+                    kept.num_users += 1
+                    return kept
+                freed = self._freed
+            await freed.wait()
 
     async def _give_one_up(self) -> bool:
         idle = [number for number, kept in self._kept.items() if not kept.num_users]
         if not idle:
             return False
-        await _end(self._kept.pop(idle[0]))
+        await asyncio.shield(_end(self._kept.pop(idle[0])))
         return True
 
     async def _load(self, weights: Weights, holding: ExitStack) -> Engine:
@@ -91,10 +95,10 @@ class Pool:
         return engine
 
     async def close(self) -> None:
-        async with self._changed:
+        async with self._lock:
             kept, self._kept = list(self._kept.values()), OrderedDict()
             for each in kept:
-                await _end(each)
+                await asyncio.shield(_end(each))
 
 
 async def _end(kept: _Kept) -> None:

@@ -6,7 +6,6 @@ Self-play of one policy in both seats, as in SPIRAL (Liu et al. 2025, arXiv 2506
 may be given to another policy.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -16,6 +15,7 @@ from agents.domains.domain import problem_of
 from agents.games.game import SEATS, IllegalMove, Position, games_of
 from agents.parts import PartConfig, Parts
 from agents.samplers.sampler import Speak
+from agents.together import together
 from bus.events import Sample, Task, Turn
 
 
@@ -63,8 +63,8 @@ class Game:
         start: Position = self._games.start(problem_of(task))
         open_games: dict[Position, list[Turns]] = {start: [()] * n}
         while open_games:
-            moves = await asyncio.gather(
-                *(self._moves(at, len(games), speak, room) for at, games in open_games.items())
+            moves = await together(
+                self._moves(at, len(games), speak, room) for at, games in open_games.items()
             )
             following: dict[Position, list[Turns]] = {}
             for (position, games), made in zip(open_games.items(), moves, strict=True):

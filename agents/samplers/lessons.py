@@ -21,6 +21,7 @@ from agents.parts import Example, PartConfig, Parts
 from agents.samplers.fields import names_in, written
 from agents.samplers.memory import Memory, Recalled, forgotten, last
 from agents.samplers.sampler import Drawn, Learned, Speak
+from agents.together import together
 from bus.events import CURRENT, TRY, Sample, Task, Turn
 
 _FIELD = re.compile(r"\{(prompt|answer|lessons)\}")
@@ -124,9 +125,7 @@ class WithLessons:
         more = {"family": task.family, "level": task.level}
         about = written(config.about, "sampler.about", problem, more)
         recalled = await asyncio.to_thread(self._memory.recall, about, config.keep)
-        made = await asyncio.gather(
-            *(self._episode(task, problem, recalled, speak) for _ in range(n))
-        )
+        made = await together(self._episode(task, problem, recalled, speak) for _ in range(n))
         said = {turn.text: (index, turn) for index, (_, turns) in enumerate(made) for turn in turns}
         forgets = forgotten(recalled.about, list(said), config.keep)
         return Drawn(

@@ -7,7 +7,6 @@ plain prompt, so that the next draft is what the last revision was. Every round 
 answer alone.
 """
 
-import asyncio
 from collections.abc import Sequence
 from random import Random
 from typing import ClassVar, Literal
@@ -19,6 +18,7 @@ from agents.domains.wrong import goes_along, right_until
 from agents.engines.engine import Message
 from agents.parts import Example, PartConfig, Parts
 from agents.samplers.sampler import Speak
+from agents.together import together
 from bus.events import CURRENT, Sample, Task, Turn
 
 
@@ -102,7 +102,7 @@ class Refine:
     async def sample(self, task: Task, n: int, speak: Speak) -> Sequence[Sample]:
         learned = self._config.learn == "all"
         drafts = await speak(task.prompt, n, seat="first", trainable=learned)
-        revised = await asyncio.gather(*(self._revised(task, draft, speak) for draft in drafts))
+        revised = await together(self._revised(task, draft, speak) for draft in drafts)
         return [
             *(Sample(turns=(draft,)) for draft in drafts),
             *(Sample(turns=turns) for turns in revised if turns),

@@ -3,13 +3,13 @@
 user: PROMPT   assistant: first answer   user: QUESTION   assistant: the answer that counts
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
 from agents.engines.engine import Message
 from agents.parts import PartConfig, Parts
 from agents.samplers.sampler import Speak
+from agents.together import together
 from bus.events import Sample, Task
 
 
@@ -35,18 +35,16 @@ class SecondLook:
 
     async def sample(self, task: Task, n: int, speak: Speak) -> Sequence[Sample]:
         firsts = await speak(task.prompt, n, seat="first", trainable=self._learns_first)
-        seconds = await asyncio.gather(
-            *(
-                speak(
-                    (
-                        Message(role="user", text=task.prompt),
-                        Message(role="assistant", text=first.text, tokens=first.tokens),
-                        Message(role="user", text=self._question),
-                    ),
-                    seat="second",
-                )
-                for first in firsts
+        seconds = await together(
+            speak(
+                (
+                    Message(role="user", text=task.prompt),
+                    Message(role="assistant", text=first.text, tokens=first.tokens),
+                    Message(role="user", text=self._question),
+                ),
+                seat="second",
             )
+            for first in firsts
         )
         return [
             Sample(turns=(first, second)) for first, [second] in zip(firsts, seconds, strict=True)

@@ -12,6 +12,7 @@ from statistics import fmean
 from agents.domains.domain import Domain, Problem
 from agents.engines.engine import Engine, EngineUnusable, SwapRefused, Unservable
 from agents.policies.policy import sample
+from agents.together import together
 from evolvent.ask.ask import find_answering, opened
 from evolvent.errors import UsageError
 from evolvent.run.folder import RunFolder
@@ -86,7 +87,7 @@ async def _tried(
         ends = ((turn.text, turn.finish_reason == "stop") for turn in turns)
         return sum(domain.score(problem, *end).right for end in ends)
 
-    counts = await asyncio.gather(*map(right, suite))
+    counts = await together(map(right, suite))
     return Tried(
         suite=suite[0].family,
         level=suite[0].level,

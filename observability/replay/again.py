@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from agents.critic import proper
 from agents.judges.judge import Judge, Records
+from agents.together import together
 from bus.events import Attempt, Judgment, Verdict
 from bus.runner import Rejected
 from bus.tracing.processing import replaying
@@ -64,7 +65,7 @@ class Again:
     async def judge(self, judgments: Sequence[Judgment]) -> list[tuple[Verdict, ...] | str]:
         """Of each judgment the verdicts there would be, or why a critic would reject the attempt.
         Raises what a judge raises."""
-        return await asyncio.gather(*map(self._of, judgments))
+        return await together(map(self._of, judgments))
 
     async def _of(self, judgment: Judgment) -> tuple[Verdict, ...] | str:
         attempt = judgment.attempt

@@ -31,7 +31,7 @@ from bus.events import Control, Evaluation, Judgment, Promotion, Weights, derive
 from bus.memory.bus import MemoryBus
 from bus.runner import Runner
 from tests.agents.asking import RUN, STRINGS
-from tests.agents.policies.test_follower import checkpoint
+from tests.agents.policies.versions import checkpoint
 from tests.bus.sleeping import SleepingBus
 from tests.bus.solving import events_on, until
 

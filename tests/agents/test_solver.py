@@ -13,7 +13,7 @@ from agents.solver import Solver, SolverConfig
 from bus.memory.bus import MemoryBus
 from tests.agents.asking import AT, DOMAIN, RUN, STRINGS, engine, says, task
 from tests.agents.parts import parts_for
-from tests.agents.policies.test_follower import checkpoint
+from tests.agents.policies.versions import checkpoint
 
 
 def solver(parts: Parts, samples: int) -> Solver:

@@ -1,7 +1,6 @@
 """The follower: the engine is at the newest version; overtaken versions are never loaded."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,17 +15,7 @@ from bus.memory.bus import MemoryBus
 from bus.records import Record
 from bus.sqlite.bus import SqliteBus
 from tests.agents.asking import engine, says, weights
-
-
-def checkpoint(run: Path, number: int) -> Weights:
-    """A version whose one file lies in the run's folder."""
-    folder = run / f"v{number}"
-    folder.mkdir()
-    content = f"weights {number}".encode()
-    (folder / "model.safetensors").write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    made = weights(number, location=f"v{number}")
-    return made.model_copy(update={"files": {"model.safetensors": digest}})
+from tests.agents.policies.versions import checkpoint
 
 
 async def rejection(bus: MemoryBus, weights: Weights) -> Promotion:

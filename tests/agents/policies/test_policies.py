@@ -20,7 +20,7 @@ from bus.memory.bus import MemoryBus
 from tests.agents.asking import engine, says, weights
 from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, request, save_checkpoint
 from tests.agents.engines.serving import agent, serving
-from tests.agents.policies.test_follower import checkpoint
+from tests.agents.policies.versions import checkpoint
 
 Build = Callable[[str], Engine]
 SLACK_MS = 50.0

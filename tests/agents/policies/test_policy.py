@@ -11,7 +11,7 @@ from agents.policies.policy import Policy, sample
 from bus.memory.bus import MemoryBus
 from tests.agents.asking import engine, says
 from tests.agents.parts import parts_for
-from tests.agents.policies.test_follower import checkpoint
+from tests.agents.policies.versions import checkpoint
 
 
 class CutOff:

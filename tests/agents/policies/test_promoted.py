@@ -14,7 +14,7 @@ from agents.policies.policy import Policy
 from bus.events import Promotion, Weights, derive_id
 from bus.memory.bus import MemoryBus
 from tests.agents.asking import RUN, engine, says
-from tests.agents.policies.test_follower import checkpoint
+from tests.agents.policies.versions import checkpoint
 from tests.bus.solving import until
 
 

@@ -10,7 +10,7 @@ from agents.policies.serving import Serving
 from bus.events import Weights
 from tests.agents.asking import engine, says
 from tests.agents.engines.checkpoint.tiny_checkpoint import request
-from tests.agents.policies.test_follower import checkpoint
+from tests.agents.policies.versions import checkpoint
 
 
 class Built:
