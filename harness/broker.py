@@ -2,24 +2,23 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 
 from evolvent.broker.broker import Broker
+
+_PORTS = range(12_000, 32_000)
+"""Below those that a system gives to whoever connects, which are taken again within seconds."""
 
 
 def free_port(count: int = 2) -> int:
     """A port that is free together with those after it, `count` in all."""
     while True:
-        with ExitStack() as probes:
-            first = probes.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                for more in range(1, count):
-                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port + more))
-            except (OSError, OverflowError):
-                continue
+        port = SystemRandom().choice(_PORTS)
+        with ExitStack() as probes, suppress(OSError):
+            for more in range(count):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port + more))
             return port
 
 

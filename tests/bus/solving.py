@@ -75,8 +75,14 @@ def backlog(bus: Bus) -> int:
     return sum(lag.backlog for lag in bus.log.lag("solver"))
 
 
+async def let_pass(seconds: float) -> None:
+    """In ten steps: where the machine stands still in one of them the others are still waited."""
+    for _ in range(10):
+        await asyncio.sleep(seconds / 10)
+
+
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what a reader of the log sees has no event
             await asyncio.sleep(0.001)
 

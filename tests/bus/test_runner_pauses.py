@@ -4,7 +4,7 @@ import asyncio
 
 from bus.control import Switch
 from bus.memory.bus import MemoryBus
-from tests.bus.solving import Solver, backlog, levels, runner, task, until
+from tests.bus.solving import Solver, backlog, let_pass, levels, runner, task, until
 
 LOOKED_SECONDS = 0.5
 """By now a runner that waits for records has seen that its switch is closed."""
@@ -17,14 +17,14 @@ def test_a_paused_runner_takes_nothing_until_it_goes_on() -> None:
         solver = Solver()
         async with bus.subscribe(["tasks"], "solver", "solver-0") as subscription:
             working = asyncio.ensure_future(runner(solver, subscription, switch=switch).run(stop))
-            await asyncio.sleep(LOOKED_SECONDS)
+            await let_pass(LOOKED_SECONDS)
             assert (solver.started, backlog(bus)) == ([], 1)
             switch.set(is_open=True, is_off=False)
             await until(lambda: levels(bus) == [0])
             switch.set(is_open=False, is_off=False)
-            await asyncio.sleep(LOOKED_SECONDS)
+            await let_pass(LOOKED_SECONDS)
             await bus.publish([task(1)])
-            await asyncio.sleep(LOOKED_SECONDS)
+            await let_pass(LOOKED_SECONDS)
             assert (solver.started, backlog(bus)) == ([0], 1)
             switch.set(is_open=True, is_off=False)
             await until(lambda: levels(bus) == [0, 1])
@@ -51,7 +51,7 @@ def test_a_runner_that_is_paused_at_work_finishes_what_it_has() -> None:
             switch.set(is_open=False, is_off=False)
             go.set()
             await until(lambda: backlog(bus) == 2)
-            await asyncio.sleep(LOOKED_SECONDS)
+            await let_pass(LOOKED_SECONDS)
             assert levels(bus) == sorted(solver.started)
             assert len(solver.started) == 2
             switch.set(is_open=True, is_off=False)

@@ -16,7 +16,7 @@ from evolvent.plugins import VARIABLE, installed
 from evolvent.run.folder import RunFolder
 from harness.runs import read_topic
 from tests.docs.pages import DOCS, KINDS, PLUGGED, blocks, example, write
-from tests.evolvent.conftest import evolvent
+from tests.evolvent.conftest import evolve, evolvent
 
 ROOT = DOCS.parent
 SETTINGS: dict[str, list[dict[str, Any]]] = {
@@ -113,8 +113,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "all.toml").write_text(TOGETHER)
     named = [word for kind in PLUGGED for word in ("--plugin", str(write(kind, folder)))]
     run = folder / "run"
-    done = evolvent("run", "--recipe", str(folder / "all.toml"), "--dir", str(run), *named)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    evolve(run, 4, "--recipe", str(folder / "all.toml"), *named)
     return run
 
 

@@ -81,7 +81,7 @@ def test_folder_and_log_record_what_was_used(evolved: Path, mine: Path) -> None:
         for event in read_topic(evolved, "control")
         if isinstance(event, Control) and event.command == "start"
     ]
-    assert [start.plugins for start in starts] == [(recorded,)]
+    assert {start.plugins for start in starts} == {(recorded,)}
 
 
 @pytest.mark.slow

@@ -16,14 +16,20 @@ class Room:
     """A disk with so much free space."""
 
     free = 0
+    looks = 0
 
     def __call__(self, path: Path) -> int:
+        self.looks += 1
         return self.free
 
 
-async def watched(reserve: Reserve, seconds: float = 1.3) -> None:
+async def watched(reserve: Reserve, room: Room) -> None:
+    """Until it has looked, and looked again."""
+    looks = room.looks
     watching = asyncio.ensure_future(reserve.watch())
-    await asyncio.sleep(seconds)
+    async with asyncio.timeout(60):
+        while room.looks < looks + 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     watching.cancel()
 
 
@@ -41,7 +47,7 @@ def test_who_waits_for_room(free: int, is_open: tuple[bool, bool, bool], tmp_pat
             reserve.guard(name, switch)
         assert tuple(switch.is_open for switch in switches.values()) == is_open
         room.free = 200 * MB
-        await watched(reserve)
+        await watched(reserve, room)
         assert all(switch.is_open for switch in switches.values())
 
     asyncio.run(scenario())
@@ -54,7 +60,7 @@ def test_room_opens_nothing_that_the_operator_has_closed(tmp_path: Path) -> None
         reserve.guard("proposer", switch)
         switch.set(is_open=False, is_off=False)
         room.free = 200 * MB
-        await watched(reserve)
+        await watched(reserve, room)
         assert not switch.is_open
         switch.set(is_open=True, is_off=False)
         assert switch.is_open

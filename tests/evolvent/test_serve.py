@@ -29,6 +29,7 @@ from evolvent.errors import UsageError
 from evolvent.recipe.load import load_recipe
 from evolvent.run.folder import RunFolder
 from evolvent.serve import hosted
+from harness.broker import free_port
 from tests.agents.asking import weights
 from tests.agents.engines.checkpoint.tiny_checkpoint import (
     Checkpoint,
@@ -36,7 +37,8 @@ from tests.agents.engines.checkpoint.tiny_checkpoint import (
     request,
     save_checkpoint,
 )
-from tests.agents.engines.serving import agent, free_port
+from tests.agents.engines.host.metrics_page import numbers
+from tests.agents.engines.serving import agent
 from tests.evolvent.conftest import EVOLVENT, evolvent
 
 _START_SECONDS = 150
@@ -226,7 +228,10 @@ def test_told_to_stop_it_finishes_what_it_has(run: Path, tmp_path: Path) -> None
                 asyncio.ensure_future(engine.generate(request(engine, n=64, max_tokens=100)))
                 for _ in range(8)
             ]
-            await asyncio.sleep(0.01)
+            in_flight = 0.0
+            while not in_flight:
+                shown = await asyncio.to_thread(numbers, server.url)
+                in_flight = shown["evolvent_samples_in_flight"]
             server.process.send_signal(signal.SIGTERM)
             made = await asyncio.wait_for(asyncio.gather(*asked), 20)
             assert [len(each) for each in made] == [64] * 8

@@ -7,10 +7,11 @@ import pytest
 from opentelemetry.trace import use_span
 
 from evolvent.run.folder import RunFolder
+from harness.broker import free_port
 from harness.collector import Collector
 from tests.agents.engines.checkpoint.tiny_checkpoint import request
 from tests.agents.engines.host.metrics_page import numbers
-from tests.agents.engines.serving import agent, free_port
+from tests.agents.engines.serving import agent
 from tests.agents.engines.vllm.collector import attribute, caller, of, traces_here
 from tests.evolvent.test_serve import Served, run, served, version
 

@@ -7,6 +7,7 @@ import pytest
 
 from bus.control import Switch
 from bus.memory.bus import MemoryBus
+from tests.bus.solving import let_pass
 from tests.trainer.classroom import SIZE, Classroom, check_exactly_once, halt_at, until
 
 LOOKED_SECONDS = 0.8
@@ -24,14 +25,14 @@ def test_a_paused_trainer_publishes_version_0_and_learns_when_it_goes_on(room: C
         judged = await room.judge(0, SIZE)
         training = asyncio.ensure_future(room.train(stop, switch=switch))
         await until(lambda: room.version_count == 1)
-        await asyncio.sleep(LOOKED_SECONDS)
+        await let_pass(LOOKED_SECONDS)
         assert (room.version_count, room.lessons, room.backlog()) == (1, [], SIZE)
         switch.set(is_open=True, is_off=False)
         await until(lambda: room.version_count == 2)
         switch.set(is_open=False, is_off=False)
-        await asyncio.sleep(LOOKED_SECONDS)
+        await let_pass(LOOKED_SECONDS)
         judged += await room.judge(100, SIZE)
-        await asyncio.sleep(LOOKED_SECONDS)
+        await let_pass(LOOKED_SECONDS)
         assert (room.version_count, room.backlog()) == (2, SIZE)
         switch.set(is_open=True, is_off=False)
         await until(lambda: room.version_count == 3)
@@ -55,7 +56,7 @@ def test_a_trainer_that_is_paused_while_it_learns_publishes_what_it_learned(
         more = await room.judge(100, SIZE)
         go_on()
         await until(lambda: room.version_count == 2)
-        await asyncio.sleep(LOOKED_SECONDS)
+        await let_pass(LOOKED_SECONDS)
         assert (room.version_count, room.backlog()) == (2, len(more))
         switch.set(is_open=True, is_off=False)
         await until(lambda: room.version_count == 3)

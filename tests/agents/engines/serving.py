@@ -32,19 +32,25 @@ class Serving:
         return await self.host.swap(version, checkpoint.folder, checkpoint.files)
 
 
+class Held(ScriptedEngine):
+    """Answers while `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(say_version)
+        self.go = asyncio.Event()
+
+    async def _wait(self) -> None:
+        await self.go.wait()
+
+
 def listener(port: int = 0) -> socket.socket:
     made = socket.create_server(("127.0.0.1", port))
     made.setblocking(False)
     return made
 
 
-def free_port() -> int:
-    with listener() as made:
-        return int(made.getsockname()[1])
-
-
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

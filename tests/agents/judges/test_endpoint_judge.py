@@ -23,7 +23,7 @@ from tests.agents.engines.openai.serving import serving
 from tests.agents.judges.grading import Answer, Grader, Script, completion, grader, says
 from tests.agents.parts import parts_for
 
-QUICK: dict[str, Any] = {"model": "grader", "timeout_seconds": 0.3, "patience_seconds": 2.0}
+QUICK: dict[str, Any] = {"model": "grader", "timeout_seconds": 30.0, "patience_seconds": 60.0}
 ASKED = attempt(task("r1234"), ["4321", "1111", "4321", None])
 
 
@@ -119,12 +119,15 @@ GARBAGE = (b"<html>gateway</html>", b"", b"{}", b"[]", b'{"choices": [{}]}', b"\
 
 @pytest.mark.parametrize(
     "failure",
-    [(500, b"oops"), (503, b""), (429, b"slow down"), 0.5, *((200, data) for data in GARBAGE)],
+    [(500, b"oops"), (503, b""), (429, b"slow down"), 3.0, *((200, data) for data in GARBAGE)],
     ids=str,
 )
 def test_what_fails_for_a_moment_is_asked_again(failure: Answer | float) -> None:
-    [verdict], found = judged(failing(failure), attempt(task("r12"), ["21"]))
-    assert verdict.reward == 1.0 and len(found.asked) == 2
+    silent = isinstance(failure, float)
+    asked = attempt(task("r12"), ["21"])
+    [verdict], found = judged(failing(failure), asked, timeout_seconds=1.0 if silent else 30.0)
+    assert verdict.reward == 1.0
+    assert len(found.asked) >= 2 if silent else len(found.asked) == 2
 
 
 ALWAYS = {

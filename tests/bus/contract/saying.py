@@ -7,7 +7,7 @@ from bus.bus import Bus, Subscription
 from bus.events import Control, Promotion, Task, derive_id
 from bus.records import Delivery, Record
 
-SOON = 10.0
+SOON = 30.0
 SHORT = 0.1
 
 

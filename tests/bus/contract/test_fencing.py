@@ -60,7 +60,7 @@ def test_an_exclusive_member_takes_everything_and_fences_all_others(run: Run) ->
         boss = other.subscribe(["tasks"], "group", "boss", exclusive=True)
         for old in (one, two):
             with pytest.raises(Fenced):
-                await old.take(1, SHORT)
+                await old.take(1, SOON)
         with pytest.raises(Fenced):
             await one.complete(taken, [answer_to(taken[0])])
         late = bus.subscribe(["tasks"], "group", "late")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import NewTopic, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from bus.errors import BusError, Unreachable
@@ -37,10 +37,16 @@ async def recreate(cluster: Cluster, name: str) -> None:
     topic = cluster.topic(name)
     async with cluster.admin() as admin:
         await admin.delete_topics([topic])
-        await asyncio.sleep(1)
+        await seen(admin, topic, there=False)
         settings = wanted_settings(name, 1)
         await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=settings)])
-        await asyncio.sleep(0.5)
+        await seen(admin, topic, there=True)
+
+
+async def seen(admin: AIOKafkaAdminClient, topic: str, *, there: bool) -> None:
+    while (topic in await admin.list_topics()) != there:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
 
 
 async def delete_before(cluster: Cluster, name: str, offset: int) -> None:
@@ -115,7 +121,7 @@ def test_records_that_are_gone_are_named_and_nobody_waits_for_them(cluster: Clus
         async with bus.subscribe(["control"], "group", "member") as subscription:
             await subscription.complete(await take_all(subscription, 2), [])
         await delete_before(cluster, "control", 4)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(50):
             with pytest.raises(BusError, match=r"\.control/0 cannot be read from Kafka's offset 0"):
                 await asyncio.to_thread(lambda: list(bus.read("control")))
             assert [index_of(one) for one in bus.read("control", 0, 4)] == [4, 5]
@@ -144,7 +150,7 @@ def test_another_record_at_the_place_of_one_is_never_delivered(
         # Brokers before 2.8 know no ids: each record is compared all the same.
         monkeypatch.setattr("bus.kafka.bus.check_ids", lambda *_: None)
         again = await asyncio.to_thread(KafkaBus, cluster)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(50):
             with pytest.raises(BusError, match=r"offset 0 of .*\.control/0 holds .* not"):
                 await asyncio.to_thread(lambda: list(again.read("control")))
             late = again.subscribe(["control"], "group", "member")

@@ -48,7 +48,13 @@ async def work(bus: KafkaBus, first: int = 0) -> None:
             await bus.publish([task(index)])
             taken = await take_all(subscription, 1)
             await subscription.complete(taken, [answer_to(one) for one in taken])
-    await bus._thread.wait(asyncio.sleep(0.5))
+    await bus._thread.wait(kept())
+
+
+async def kept() -> None:
+    """Until every snapshot under way has been written."""
+    names = {task: getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()}
+    await asyncio.gather(*(task for task, name in names.items() if name == "KafkaBus._keep"))
 
 
 def look(bus: KafkaBus) -> tuple[object, ...]:
@@ -154,7 +160,8 @@ def test_two_that_write_the_same_snapshot_agree(cluster: Cluster) -> None:
         await work(bus)
         other = await asyncio.to_thread(KafkaBus, cluster)
         # The mark that each writes is an entry of the other's.
-        await asyncio.to_thread(other.heads)
+        for one in (other, bus):
+            await asyncio.to_thread(one.heads)
         with bus._journal.state.lock, other._journal.state.lock:
             mine, theirs = taken(bus._journal.state), taken(other._journal.state)
         assert mine == theirs

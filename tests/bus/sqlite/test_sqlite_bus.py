@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from bus.records import Record
 from bus.sqlite.bus import SqliteBus
 from bus.sqlite.file import SCHEMA_VERSION
 from bus.topics import TOPICS, Topic
+from tests.bus.contract.saying import until
 
 WORKER = """
 import asyncio, sys
@@ -114,6 +116,7 @@ def stop(workers: Sequence["subprocess.Popen[str]"]) -> None:
         worker.stdout.close()
 
 
+@pytest.mark.timeout(900)
 def test_killed_processes_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     path, dice = tmp_path / "log.db", random.Random(5)
     ids = [derive_id("run", "proposer", str(index)) for index in range(400)]
@@ -351,6 +354,7 @@ def held(path: Path) -> Iterator[int]:
     try:
         assert process.stdout is not None and process.stdout.readline()
         process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
         yield process.pid
     finally:
         process.kill()
@@ -377,14 +381,15 @@ def test_a_stopped_neighbour_costs_nobody_its_partitions(
         members = [
             bus.subscribe(["tasks"], "group", f"member{number}") for number, bus in enumerate(buses)
         ]
-        await asyncio.sleep(2 * lease)
+        shared = {"member0": 2, "member1": 2}
+        await until(lambda: Counter(lag.owner for lag in buses[0].lag("group")) == shared)
         owners = [(lag.owner, lag.epoch) for lag in buses[0].lag("group")]
         assert len({owner for owner, _ in owners}) == 2
         with held(path) as pid:
             saying = asyncio.create_task(members[0].complete([], [control(9)]))
             await asyncio.sleep(8 * lease)
             assert not saying.done()
-        await asyncio.wait_for(saying, 5)
+        await asyncio.wait_for(saying, 30)
         await asyncio.sleep(4 * lease)
         assert [(lag.owner, lag.epoch) for lag in buses[0].lag("group")] == owners
         assert f"waiting for process {pid}" in caplog.text

@@ -20,8 +20,8 @@ from bus.events import Attempt, Verdict
 from evolvent.contract.contract import held, promises
 from evolvent.contract.promise import Outcome, Promise
 from evolvent.recipe.kinds import KINDS, types_of
+from harness.broker import free_port
 from tests.agents.domains.dataset.data import WORDS as DATASET
-from tests.agents.engines.serving import free_port
 from tests.agents.judges.grading import grader, says
 from trainer.filters.config import FilterConfig
 from trainer.updates.config import UpdateConfig

@@ -9,7 +9,7 @@ import pytest
 from agents.engines.scripted import EOS_ID
 from bus.events import Attempt, Judgment, Weights
 from harness.runs import read_topic
-from tests.evolvent.conftest import Refused, Shown, evolvent
+from tests.evolvent.conftest import Refused, Shown, evolve
 from trainer.checkpoint.manifest import read_manifest
 
 pytestmark = pytest.mark.slow
@@ -47,9 +47,7 @@ def run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     laid_out = f'[run]\nwithout = ["evaluator"]\nprocesses = [{left}]'
     whole = tiny.read_text().replace("[run]", laid_out)
     (folder / "blocks.toml").write_text(whole + BLOCKS)
-    words = ("--recipe", str(folder / "blocks.toml"), "--dir", str(folder / "run"))
-    done = evolvent("run", *words)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    done = evolve(folder / "run", 5, "--recipe", str(folder / "blocks.toml"))
     (folder / "run" / "shown.txt").write_text(done.stdout)
     return folder / "run"
 

@@ -18,6 +18,7 @@ from benchmarks.kafka_faults import QUICK_SETTINGS, measure, world
 from bus.bus import Bus
 from bus.config import KafkaConfig
 from bus.kafka.cluster.cluster import Cluster
+from bus.records import Delivery
 from harness.broker import free_port
 from harness.kafka_harm import Plan
 from harness.link import Link
@@ -28,6 +29,7 @@ from tests.bus.contract.saying import task
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_harm_of_every_kind_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     with world(tmp_path, free_port(4)) as place:
         plan = replace(Plan.quick(), seconds=600, kills=4, zombies=1, rebalances=1, strangers=1)
@@ -57,9 +59,9 @@ def test_copies_that_strangers_write_are_counted_and_are_on_the_log_once(
             await bus.publish([task(index) for index in range(12)])
             await strangers.copy(bus, tmp_path, "tasks")
             await strangers.write_garbage(bus, "tasks")
-            found = []
-            while taken := await reader.take(100, 2.0):
-                found += taken
+            found: list[Delivery] = []
+            while page := await reader.take(100, 2.0 if len(found) == 12 + 1 else 30.0):
+                found += page
             assert len(found) == 12 + 1
             await strangers.write_garbage(bus, "attempts")
             counts = (await asyncio.to_thread(audit, bus.log, tmp_path)).counts
@@ -104,8 +106,10 @@ def test_a_cut_holds_back_what_one_process_says(echo: int, late: bool) -> None:
         with closing(said_to(link, b"during")) as during:
             before.sendall(b"held")
             for one in (before, during):
+                one.settimeout(0.5)
                 with pytest.raises(TimeoutError):
                     one.recv(100)
+                one.settimeout(30)
             link.heal(late=late)
             heard = [heard_of(one) for one in (before, during)]
             assert heard == ([b"held", b"during"] if late else [b"", b""])
@@ -129,6 +133,6 @@ def heard_of(there: socket.socket) -> bytes:
 
 
 def said_to(link: Link, words: bytes) -> socket.socket:
-    there = socket.create_connection(("127.0.0.1", link.port), timeout=1.0)
+    there = socket.create_connection(("127.0.0.1", link.port), timeout=30)
     there.sendall(words)
     return there

@@ -165,7 +165,8 @@ def test_events_as_they_lie(page: Page) -> None:
     page.get(f"{RUN}/events", 404, topic="nothing")
 
 
-def test_events_are_searched(page: Page) -> None:
+def test_events_are_searched(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("observability.dashboard.routes.search._SECONDS", 60.0)
     key = page.get(f"{RUN}/tasks")["tasks"][0]["task"]
     found = page.get(f"{RUN}/events/search", key=key)
     assert {one["type"] for one in found["events"]} == {"task", "attempt", "judgment"}

@@ -16,10 +16,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from bus.tracing.context import sender
+from harness.broker import free_port
 from harness.collector import Collector, attributes
 from harness.runs import read_topic
 from observability.telemetry.sampler import is_kept
-from tests.agents.engines.serving import free_port
 from tests.evolvent.conftest import EVOLVENT, TINY
 from tests.observability.telemetry.processes import ROOT, tasks_kept
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest

@@ -7,16 +7,15 @@ import pytest
 
 from agents.engines.config import VllmConfig
 from agents.engines.engine import SwapRefused
-from agents.engines.scripted import ScriptedEngine
 from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, request
 from tests.agents.engines.host.metrics_page import numbers
-from tests.agents.engines.serving import agent, say_version, serving, swap, until
+from tests.agents.engines.serving import Held, agent, serving, swap, until
 
 
 def test_a_server_counts_what_it_does(checkpoints: list[Checkpoint]) -> None:
     async def scenario() -> None:
-        slow = ScriptedEngine(say_version, latency_seconds=2)
-        async with serving(slow) as server, agent(server.url) as engine:
+        held = Held()
+        async with serving(held) as server, agent(server.url) as engine:
             shown = await asyncio.to_thread(numbers, server.url)
             assert shown["evolvent_version_served"] == -1
             for version in (0, 3):
@@ -35,6 +34,7 @@ def test_a_server_counts_what_it_does(checkpoints: list[Checkpoint]) -> None:
             await until(lambda: server.host.state.in_flight == 7)
             shown = await asyncio.to_thread(numbers, server.url)
             assert shown["evolvent_samples_in_flight"] == 7
+            held.go.set()
             await asyncio.gather(*asked)
             shown = await asyncio.to_thread(numbers, server.url)
             assert shown["evolvent_samples_in_flight"] == 0

@@ -6,16 +6,9 @@ import pytest
 
 from agents.engines.engine import Completion, EngineUnusable, SwapRefused
 from agents.engines.scripted import ScriptedEngine
+from harness.broker import free_port
 from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, request
-from tests.agents.engines.serving import (
-    Serving,
-    agent,
-    free_port,
-    say_version,
-    serving,
-    swap,
-    until,
-)
+from tests.agents.engines.serving import Held, Serving, agent, say_version, serving, swap, until
 
 
 def versions(completions: list[Completion]) -> set[int]:
@@ -28,10 +21,10 @@ def in_flight(server: Serving) -> int:
 
 def test_the_load_is_shared_by_rows(checkpoints: list[Checkpoint]) -> None:
     async def scenario() -> None:
-        slow = [ScriptedEngine(say_version, latency_seconds=0.3) for _ in range(2)]
+        held = [Held(), Held()]
         async with (
-            serving(slow[0]) as one,
-            serving(slow[1]) as two,
+            serving(held[0]) as one,
+            serving(held[1]) as two,
             agent(one.url, two.url) as engine,
         ):
             for server in (one, two):
@@ -41,6 +34,8 @@ def test_the_load_is_shared_by_rows(checkpoints: list[Checkpoint]) -> None:
             sizes = (8, 4, 4, 1, 1)
             asked = [asyncio.ensure_future(engine.generate(request(engine, n=n))) for n in sizes]
             await until(lambda: in_flight(one) == in_flight(two) == 9)
+            for each in held:
+                each.go.set()
             assert [len(made) for made in await asyncio.gather(*asked)] == list(sizes)
 
     asyncio.run(scenario())
@@ -61,7 +56,7 @@ def test_a_swap_waits_for_the_slowest_server(checkpoints: list[Checkpoint]) -> N
             made = [await engine.generate(request(engine)) for _ in range(4)]
             assert {0, 1} >= set.union(*map(versions, made))
             await two.swap(1, checkpoints[1])
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 30)
             assert engine.version == 1
 
     asyncio.run(scenario())
@@ -69,20 +64,31 @@ def test_a_swap_waits_for_the_slowest_server(checkpoints: list[Checkpoint]) -> N
 
 def test_a_server_left_behind_is_left_out_until_it_is_there(checkpoints: list[Checkpoint]) -> None:
     async def scenario() -> None:
-        async with serving() as one, serving() as two, agent(one.url, two.url) as engine:
+        held = [Held(), Held()]
+        async with (
+            serving(held[0]) as one,
+            serving(held[1]) as two,
+            agent(one.url, two.url) as engine,
+        ):
             for server in (one, two):
                 await server.swap(0, checkpoints[0])
             await swap(engine, 0, checkpoints[0])
             await until(lambda: engine.alive == 2)
+            for each in held:
+                each.go.set()
             await one.swap(1, checkpoints[1])
-            await asyncio.wait_for(swap(engine, 1, checkpoints[1]), 5)
+            await asyncio.wait_for(swap(engine, 1, checkpoints[1]), 30)
             made = await asyncio.gather(*(engine.generate(request(engine)) for _ in range(8)))
             assert set.union(*map(versions, made)) == {1}
             await two.swap(2, checkpoints[2])
             await one.swap(2, checkpoints[2])
-            await asyncio.wait_for(swap(engine, 2, checkpoints[2]), 5)
+            await asyncio.wait_for(swap(engine, 2, checkpoints[2]), 30)
+            for each in held:
+                each.go.clear()
             asked = [asyncio.ensure_future(engine.generate(request(engine))) for _ in range(8)]
             await until(lambda: in_flight(one) == in_flight(two) == 4)
+            for each in held:
+                each.go.set()
             await asyncio.gather(*asked)
 
     asyncio.run(scenario())
@@ -136,19 +142,20 @@ def test_requests_wait_for_a_server_that_comes_back(checkpoints: list[Checkpoint
 
 def test_a_server_that_stops_finishes_what_it_has(checkpoints: list[Checkpoint]) -> None:
     async def scenario() -> None:
-        slow = ScriptedEngine(say_version, latency_seconds=0.5)
-        async with serving(slow) as one, serving() as two, agent(one.url, two.url) as engine:
+        held = Held()
+        async with serving(held) as one, serving() as two, agent(one.url, two.url) as engine:
             for server in (one, two):
                 await server.swap(0, checkpoints[0])
             await swap(engine, 0, checkpoints[0])
             await until(lambda: engine.alive == 2)
             first = asyncio.ensure_future(engine.generate(request(engine, n=100)))
             await until(lambda: in_flight(one) == 100)
-            draining = asyncio.ensure_future(one.host.drain(10))
+            draining = asyncio.ensure_future(one.host.drain(60))
             await asyncio.sleep(0.05)
             await engine.generate(request(engine))
             assert not first.done()
             assert not draining.done()
+            held.go.set()
             assert len(await first) == 100
             await asyncio.wait_for(draining, 10)
 

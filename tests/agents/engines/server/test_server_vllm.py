@@ -20,9 +20,10 @@ from agents.engines.config import VllmConfig
 from agents.engines.engine import Completion, Engine, Request, SwapRefused
 from agents.engines.server.engine import ServerEngine
 from agents.engines.server.vllm_link import VllmLink
+from harness.broker import free_port
 from harness.collector import Collector
 from tests.agents.engines.checkpoint.tiny_checkpoint import Checkpoint, request
-from tests.agents.engines.serving import Followed, agent, free_port, serving, swap
+from tests.agents.engines.serving import Followed, agent, serving, swap
 from tests.agents.engines.vllm.collector import attribute, caller, of, traces_here
 from tests.agents.engines.vllm.test_vllm import PROMPTS, TOLERANCE, Reference
 
