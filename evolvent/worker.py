@@ -9,7 +9,6 @@ import logging
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,20 +52,20 @@ class Worker:
     async def run(self, names: Sequence[str], stop: asyncio.Event) -> None:
         """Serve until `stop`, or until the operator has stopped all of `names`; whatever a service
         raises ends the process."""
-        with suppress(Stopped):
-            await self._run(names, stop)
-
-    async def _run(self, names: Sequence[str], stop: asyncio.Event) -> None:
         # What takes seconds to load comes before work is taken over; whoever was told to stop
         # meanwhile, or lost its supervisor, takes nothing from its successor.
-        opened = await unless(stop, asyncio.to_thread(self._open, names))
+        try:
+            opened = await unless(stop, asyncio.to_thread(self._open, names))
+        except Stopped:
+            return
         if stop.is_set():
             return
         _log.info("serving %s", ", ".join(names))
         operator = self._place.operator
-        heads = await unless(stop, asyncio.to_thread(self._bus.log.heads))
-        if self._place.generates and not heads["weights", 0]:
-            _log.info("waiting for version 0")
+        with suppress(Stopped):
+            heads = await unless(stop, asyncio.to_thread(self._bus.log.heads))
+            if self._place.generates and not heads["weights", 0]:
+                _log.info("waiting for version 0")
         follow = operator.follow(self._bus.follow("control", start=operator.position))
         try:
             async with asyncio.TaskGroup() as group:
@@ -106,9 +105,15 @@ class Worker:
         # Whoever starts again under its name takes over at once, without waiting for a lease.
         member = self._member or row.name
         above = highest_epoch(self._place.path) if row.leads else 0
-        join = partial(self._bus.subscribe, row.topics, row.name, member)
+        joining = asyncio.to_thread(
+            self._bus.subscribe,
+            row.topics,
+            row.name,
+            member,
+            exclusive=row.exclusive,
+            above=above,
+        )
         try:
-            joining = asyncio.to_thread(join, exclusive=row.exclusive, above=above)
             async with await unless(stop, joining) as subscription:
                 with certain(f"the {row.name} cannot work"):
                     service = opened(subscription, switch)

@@ -50,9 +50,6 @@ class Collector:
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
         }
-        if does == "takes":
-            # A process ends with all that it has to say, however slow the machine.
-            self.environment["OTEL_BSP_EXPORT_TIMEOUT"] = "60000"
 
     @property
     def spans(self) -> list[Any]:

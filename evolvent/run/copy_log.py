@@ -117,8 +117,9 @@ async def copy_cursors(source: Log, target: Bus, show: Show) -> None:
         if behind is None:
             continue
         topics = sorted({lag.topic for lag in lags})
-        subscription = target.subscribe(topics, group, MEMBER, exclusive=True, above=epoch)
-        async with subscription:
+        async with await asyncio.to_thread(
+            target.subscribe, topics, group, MEMBER, exclusive=True, above=epoch
+        ) as subscription:
             for (topic, partition), offsets in behind.items():
                 for start in range(0, len(offsets), _DONE_AT_A_TIME):
                     done = [

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 from bus.control import Switch
 from bus.events import Weights
@@ -35,9 +34,10 @@ async def make_version_0(folder: RunFolder, recipe: Recipe, show: Callable[[str]
     async with opened(folder, recipe, show) as bus:
         place = Workplace(folder.path, folder.run_id, recipe, bus, _Shown(show))
         start = await asyncio.to_thread(row.open, place)
-        join = partial(bus.subscribe, row.topics, row.name, row.name)
         above = highest_epoch(folder.path)
-        async with await asyncio.to_thread(join, exclusive=True, above=above) as subscription:
+        async with await asyncio.to_thread(
+            bus.subscribe, row.topics, row.name, row.name, exclusive=True, above=above
+        ) as subscription:
             await start(subscription, Switch()).run(stop)
         await place.close()
         return await asyncio.to_thread(find_weights, bus.log, 0)

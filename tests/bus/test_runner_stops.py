@@ -146,8 +146,7 @@ def test_a_graceful_stop_commits_what_finishes_in_time_and_takes_nothing_more() 
                 stop.set()
                 await asyncio.sleep(0)
                 await bus.publish([task(2)])
-                for _ in range(5):
-                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
                 go.set()
         assert levels(bus) == [0]
         assert solver.cancelled == [1]

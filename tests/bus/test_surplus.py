@@ -108,7 +108,7 @@ def test_who_is_left_over_ends_with_a_sentence(run: Callable[[Scenario], None]) 
         working = [asyncio.ensure_future(idle(member)) for member in members]
         with pytest.raises(BusError, match=r"'solver' has 2 partitions .* 'three' can get none"):
             await late.take(1)
-        assert LEASE_SECONDS / 2 <= time.monotonic() - began < 30
+        assert LEASE_SECONDS / 2 <= time.monotonic() - began < 5 * LEASE_SECONDS
         await late.close()
         await asyncio.sleep(LEASE_SECONDS)
         for one in working:

@@ -37,6 +37,7 @@ from agents.engines.engine import Completion, Prompt, Request, Swap, SwapRefused
 from agents.engines.stopping import stopped
 from agents.engines.vllm.runtime import VllmRuntime
 from agents.engines.vllm.setup import check_temperature, params, scoring
+from agents.together import together
 from bus.events import Span
 
 Start = Callable[[Path], Awaitable[VllmRuntime]]
@@ -223,7 +224,7 @@ class VllmEngine:
             runtime.generate(f"probe-{uuid.uuid4().hex}", probe.tokens, scoring())
             for probe in probes
         ]
-        for probe, output in zip(probes, await asyncio.gather(*asked), strict=True):
+        for probe, output in zip(probes, await together(asked), strict=True):
             pairs = zip(output.prompt_logprobs[1:], probe.tokens[1:], strict=True)
             said = [float(entry[token].logprob) for entry, token in pairs]
             if why := failure(probe, said, self._model.dtype):

@@ -109,7 +109,7 @@ def test_a_program_that_does_not_end_is_ended_and_leaves_nothing(name: str, grou
     code, said, seconds = attack(ground, ENDED[name])
     assert "ESCAPED" not in said
     assert said.startswith("held") or code != 0 or len(said) == READ
-    assert seconds < WALL_SECONDS + 30
+    assert seconds < WALL_SECONDS + 10
     assert ground.holds()
 
 

@@ -69,7 +69,7 @@ def test_why_there_is_no_value(source: str, reason: str | None) -> None:
     ran = SANDBOX.run(source, (1,))
     assert (ran.line is None) == (reason is not None)
     assert ran.reason == (reason or "")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 12
 
 
 HELD_OF_HELD = "x = [0] * 1000\nfor _ in range(4): x = [x] * 1000\n"
@@ -105,7 +105,7 @@ def test_sleep_is_short_and_there_is_no_clock() -> None:
     started = time.monotonic()
     assert SANDBOX.run("import time\ndef f(x):\n    time.sleep(30)\n    return x", (1,)).line
     assert not SANDBOX.run("import time\ndef f(x):\n    while True: time.sleep(9)", (1,)).line
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 12
     for clock in ("time.time()", "time.perf_counter()", "date.today()", "datetime.now()"):
         source = f"import time\nfrom datetime import date, datetime\ndef f(x): return {clock}"
         assert SANDBOX.run(source, (1,)).reason == "error: RuntimeError"

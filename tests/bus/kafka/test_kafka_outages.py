@@ -282,7 +282,7 @@ def test_closing_while_the_broker_is_away_takes_a_bounded_time(
         began = time.monotonic()
         await subscriptions[2].close()
         await asyncio.gather(bus.close(), cut_off.close())
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 20
         for one in await asyncio.gather(*late, return_exceptions=True):
             assert isinstance(one, BusError)
         with pytest.raises(BusError, match="closed"):
@@ -313,5 +313,5 @@ def test_opening_without_a_broker_says_so_at_once(tmp_path: Path) -> None:
     with pytest.raises(BusError, match="connection refused") as refused:
         KafkaBus(new_run(f"127.0.0.1:{free_port()}"))
     assert "\n" not in str(refused.value)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 10
     assert set(threading.enumerate()) == before

@@ -107,7 +107,7 @@ def test_who_dies_before_its_entry_has_said_nothing_and_holds_nobody_up(
     (faults / "bus.committing").touch()
     tell(killed)
     assert killed.wait(30) == -signal.SIGKILL
-    asyncio.run(asyncio.wait_for(bus.publish([control(COUNT)]), 20))
+    asyncio.run(asyncio.wait_for(bus.publish([control(COUNT)]), 5))
     assert bus.heads()["promotions", 0] == 0
     asyncio.run(finish(bus, successor))
     assert {record.event().agent for record in bus.read("promotions")} == {successor}

@@ -70,6 +70,7 @@ async def _crash_after_the_rename(start: Start, faults: Path) -> tuple[Manifest,
         armed.touch()
         await _until(lambda: not armed.exists(), start)
         left = read_manifest(list(checkpoint_folders(start.folder))[-1])
+        assert left.version == _versions(bus), "it is not on the log yet"
         await _until(lambda: _versions(bus) >= left.version + 3, start)
         published = events(bus, "weights")[left.version]
         assert isinstance(published, Weights)

@@ -17,7 +17,7 @@ from evolvent.recipe.recipe import Recipe
 from evolvent.run.folder import RunFolder
 from evolvent.run.log import prepare
 from harness.runs import read_topic
-from tests.evolvent.conftest import Shown, evolvent
+from tests.evolvent.conftest import Shown, evolve
 
 RUNS = Path(__file__).parents[1] / "runs"
 NEWEST = 21
@@ -80,13 +80,12 @@ def test_it_can_be_asked(old: Path, shown: Shown) -> None:
 def test_it_goes_on_from_its_newest_version(tmp_path: Path, shown: Shown) -> None:
     run = unpacked(tmp_path)
     before = records(run)
-    done = evolvent("run", "--dir", str(run), "--budget", "1s")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    evolve(run, NEWEST + 2, "--budget", "1s")
     after = {(one.topic, one.partition, one.offset): one for one in records(run)}
     assert [after[one.topic, one.partition, one.offset] for one in before] == before
     versions = [event for event in read_topic(run, "weights") if isinstance(event, Weights)]
     assert [weights.number for weights in versions] == list(range(len(versions)))
-    assert len(versions) > NEWEST + 1
+    assert len(versions) > NEWEST + 2
     assert versions[NEWEST + 1].parent_id == versions[NEWEST].id
     found = json.loads(shown("audit", run, "--json"))
     assert found["ok"] and found["counts"]["versions"] == len(versions)

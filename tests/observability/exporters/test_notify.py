@@ -140,13 +140,13 @@ def test_what_cannot_be_delivered_is_said_once(
 
 
 def test_a_slow_webhook_holds_nobody_up() -> None:
-    with webhook(seconds=1.0) as (url, _):
+    with webhook(seconds=5.0) as (url, _):
         notifier = Notifier(NotifyConfig(url=url), known())
         began = time.monotonic()
         notifier.begin()
         for _ in range(200):
             notifier.hear(pause())
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 4.5
 
 
 def test_nobody_is_told_where_nobody_asks() -> None:

@@ -22,6 +22,10 @@ def watched(environment: Mapping[str, str], module: str, *arguments: str) -> str
     return done.stdout
 
 
+PATIENT = {"OTEL_BSP_EXPORT_TIMEOUT": "60000"}
+"""A process ends with all that it has to say, however slow the machine."""
+
+
 def tasks_kept(environment: Mapping[str, str], share: float) -> dict[str, str]:
     """The environment with a share of the tasks traced."""
     return {

@@ -14,7 +14,7 @@ from harness.collector import Collector, attributes
 from observability.telemetry.sampler import is_kept
 from tests.bus.solving import answer, task
 from tests.evolvent.run.test_loop import RUN
-from tests.observability.telemetry.processes import tasks_kept, watched
+from tests.observability.telemetry.processes import PATIENT, tasks_kept, watched
 from tests.observability.telemetry.small import NUM_JUDGMENTS, NUM_TASKS
 from trainer.checkpoint.manifest import checkpoint_folders, read_manifest
 
@@ -78,7 +78,7 @@ def place_of(span: Any) -> tuple[int, int]:
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     folder = tmp_path_factory.mktemp("traced")
     with Collector().collecting() as collector:
-        said = watched(tasks_kept(collector.environment, SHARE), "traced", str(folder))
+        said = watched(tasks_kept(collector.environment | PATIENT, SHARE), "traced", str(folder))
         assert said.split()[1] == "0"
         yield Seen(collector, folder)
 
@@ -216,7 +216,7 @@ def test_a_step_keeps_all_its_links() -> None:
 
 def test_a_replay_is_marked_and_linked_to_what_it_asks_again_and_never_a_part_of_it() -> None:
     with Collector().collecting() as collector:
-        watched(tasks_kept(collector.environment, SHARE), "small", "replays")
+        watched(tasks_kept(collector.environment | PATIENT, SHARE), "small", "replays")
     attempts = [answer(task(index)) for index in range(NUM_TASKS)]
     kept = [one for one in attempts if is_kept(int(one.correlation, 16), SHARE)]
     assert 0 < len(kept) < NUM_TASKS
@@ -231,7 +231,7 @@ def test_a_replay_is_marked_and_linked_to_what_it_asks_again_and_never_a_part_of
 
 def test_what_is_rejected_or_not_sent_is_an_error() -> None:
     with Collector().collecting() as collector:
-        watched(tasks_kept(collector.environment, 1.0), "small", "rejects")
+        watched(tasks_kept(collector.environment | PATIENT, 1.0), "small", "rejects")
         failed = [span for span in collector.spans if span.status.code == ERROR]
         assert Counter(span.name for span in failed) == {
             "process tasks": 1,
@@ -244,7 +244,7 @@ def test_what_is_rejected_or_not_sent_is_an_error() -> None:
         [letter] = [span for span in collector.spans if span.name == "send tasks.dead"]
         assert links(letter) == {place_of(process)} and letter.status.code == OK
         collector.sent_spans.clear()
-        watched(tasks_kept(collector.environment, 1.0), "small", "fails")
+        watched(tasks_kept(collector.environment | PATIENT, 1.0), "small", "fails")
         sends = [span for span in collector.spans if span.kind == PRODUCER]
         assert sends and {span.status.code for span in sends} == {ERROR}
         assert {attributes(span)["error.type"] for span in sends} == {"BusError"}
